@@ -1,0 +1,79 @@
+/**
+ * What the rooms above (worker, beat, CLI) may see of an app, behind one brand by which an app of any copy of the package is known.
+ *
+ * @module
+ */
+import type { Backend } from "../backend.ts";
+import type { Broker, Entity } from "../broker.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Platform } from "../lib/port.ts";
+import type { WireSignature } from "../protocol/signature.ts";
+import type { AsyncResult } from "../result/async-result.ts";
+import type { SendOptions } from "../result/sender.ts";
+import type { Running } from "./running.ts";
+import type { Settings } from "./settings.ts";
+
+/** The brand: `app[APP]` is the {@link AppInner}. A `Symbol.for`, so that two copies of the package can be told apart from no app at all. */
+export const APP: unique symbol = Symbol.for("celeriac.app") as never;
+
+/** A declared task, as the worker runs it. */
+export interface TaskDefinition {
+  readonly name: string;
+  /** Undefined: the setting decides. */
+  readonly ignoreResult: boolean | undefined;
+  readonly acksLate: boolean | undefined;
+  readonly trackStarted: boolean | undefined;
+  /**
+   * Binds the arguments as Python would and calls the task's function. Throws `TaskArgumentError` (name "TypeError") where they do not
+   * fit; everything else thrown is the task's own.
+   */
+  invoke(running: Running, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): unknown;
+}
+
+/** Who sends inside a running task; the value that travels in the async context. */
+export interface SendScope {
+  readonly app: AppInner;
+  readonly taskId: string;
+  readonly rootId: string;
+  readonly priority: number;
+  /** The scope notes each child that was sent, for the parent's `children`. */
+  note(child: AsyncResult<unknown>): void;
+}
+
+/** Where a queue's messages come from and what to declare for it, as Celery would. */
+export interface QueuePlan {
+  readonly name: string;
+  readonly exchange: string;
+  readonly exchangeType: "direct" | "topic" | "fanout";
+  readonly routingKey: string;
+  readonly entities: readonly Entity[];
+}
+
+/** The inside of an app. */
+export interface AppInner {
+  /** The package's version and copy: a worker refuses an app of another copy with a coded error. */
+  readonly copy: symbol;
+  readonly name: string;
+  readonly settings: Settings;
+  readonly platform: Platform;
+  readonly logger: Logger;
+  readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  /** The broker; throws `ConfigurationError` "broker-missing" where none was given. */
+  broker(): Broker;
+  /** The backend, or undefined where none was given (Celery: DisabledBackend). */
+  backend(): Backend | undefined;
+  /** Runs the `include` loaders, once. */
+  ready(): Promise<void>;
+  /** The queues that a worker consumes when none are named. */
+  defaultQueues(): readonly string[];
+  queue(name: string): QueuePlan;
+  /** The road: the only way in for user, worker, beat, canvas and CLI alike. */
+  send(name: string, options: SendOptions, scope?: SendScope): Promise<AsyncResult<unknown>>;
+  /** Sends a signature as a peer wrote it, with leading arguments put before its own (`follow`: links, chain). */
+  sendSignature(
+    signature: WireSignature,
+    leading: readonly unknown[],
+    options: SendOptions,
+    scope?: SendScope,
+  ): Promise<AsyncResult<unknown>>;
+}

@@ -1,0 +1,43 @@
+/**
+ * What a task sees of its own run: `(task, …args)` with `bind`, `(input, task)` with `input` (Celery: `self` and `self.request`).
+ *
+ * @module
+ */
+import type { AsyncResult } from "../result/async-result.ts";
+import type { LogLevel } from "../lib/logger.ts";
+import type { SendOptions } from "../result/sender.ts";
+import type { AnySignature } from "../canvas/signature.ts";
+
+/** Writes log lines that carry the task's name and id (Celery: `get_task_logger`). */
+export type TaskLog = { readonly [L in LogLevel]: (message: string, fields?: Readonly<Record<string, unknown>>) => void };
+
+/** The running task, handed to its own function. */
+export interface Running {
+  readonly id: string;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Readonly<Record<string, unknown>>;
+  /** How often this task was retried before this run. */
+  readonly retries: number;
+  readonly rootId: string;
+  readonly parentId: string | null;
+  readonly groupId: string | null;
+  /** The worker's node name. */
+  readonly hostname: string;
+  /** The headers that the sender added. */
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly delivery: {
+    readonly exchange: string;
+    readonly routingKey: string;
+    readonly queue: string;
+    readonly priority: number;
+    readonly redelivered: boolean;
+  };
+  /** Aborted when the run is to end early. */
+  readonly signal: AbortSignal;
+  readonly log: TaskLog;
+  /** Stores a state of the task's own (`PROGRESS`), with what `AsyncResult` shows as its result (Celery: `update_state`). */
+  updateState(state: string, meta?: unknown): Promise<void>;
+  /** Sends as a child of this task, also where the runtime has no async context. */
+  send<T = unknown>(task: string | AnySignature<T>, options?: SendOptions): Promise<AsyncResult<T>>;
+}

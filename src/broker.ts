@@ -1,0 +1,198 @@
+/**
+ * The broker CONTRACT: what an adapter promises about messages. It speaks messages, never tasks; behind this door a duration is ms and
+ * an instant is ms since the epoch.
+ *
+ * @module
+ */
+
+/** When to give up: an abort signal, a deadline in ms since the epoch, or both. */
+export interface Call {
+  readonly signal?: AbortSignal;
+  /** ms since the epoch. */
+  readonly deadline?: number;
+}
+
+/** A message as it stands on the wire: body undecoded. Header and property names are AMQP's (`correlation_id`, `delivery_mode`, …). */
+export interface Message {
+  readonly headers: Readonly<Record<string, unknown>>;
+  /** Without content type and encoding, which stand beside. */
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  readonly body: Uint8Array;
+}
+
+/** The kinds of exchange that Celery uses. */
+export type ExchangeType = "direct" | "topic" | "fanout";
+
+/** An exchange to declare. */
+export interface ExchangeEntity {
+  readonly kind: "exchange";
+  readonly name: string;
+  readonly type: ExchangeType;
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly arguments?: Readonly<Record<string, unknown>>;
+}
+
+/** A queue to declare. `arguments` are AMQP's (`x-max-priority`, `x-queue-type`, …); equal ones are demanded by peers (406 otherwise). */
+export interface QueueEntity {
+  readonly kind: "queue";
+  readonly name: string;
+  readonly durable: boolean;
+  readonly exclusive: boolean;
+  readonly autoDelete: boolean;
+  readonly arguments?: Readonly<Record<string, unknown>>;
+}
+
+/** A binding to declare, after its exchange and queue. */
+export interface BindingEntity {
+  readonly kind: "binding";
+  readonly queue: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly arguments?: Readonly<Record<string, unknown>>;
+}
+
+/** One thing of the topology. */
+export type Entity = ExchangeEntity | QueueEntity | BindingEntity;
+
+/** Where a message goes. Exchange "" is AMQP's default exchange: the routing key is then a queue's name. */
+export interface Destination {
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+/** A message on its way out. */
+export interface Outgoing {
+  readonly message: Message;
+  readonly to: Destination;
+  /** Ask for the verdict `unroutable` where no queue takes the message (AMQP `mandatory`). */
+  readonly mustRoute: boolean;
+  /** Do not deliver before this instant, ms since the epoch (native delay, where the broker has it). */
+  readonly notBefore?: number;
+}
+
+/** What became of one published message. */
+export type Verdict =
+  /** The broker has it. */
+  | { readonly is: "confirmed" }
+  /** No queue took it; it is nowhere. */
+  | { readonly is: "unroutable" }
+  /** Certainly not stored; `retry` says whether a repeat may help. */
+  | { readonly is: "refused"; readonly reason: string; readonly retry: boolean }
+  /** Nobody knows; a repeat may duplicate. */
+  | { readonly is: "unknown"; readonly reason: string };
+
+/** How a delivery ends. */
+export type Settlement =
+  | { readonly as: "ack" }
+  /** Dead-letter where the queue has one, else gone. */
+  | { readonly as: "reject" }
+  | { readonly as: "requeue"; readonly notBefore?: number }
+  /** Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. */
+  | { readonly as: "park"; readonly until: number };
+
+/** One message handed to us, to be settled exactly once. */
+export interface Delivery {
+  readonly message: Message;
+  /** The queue it came from: a retry goes back here. */
+  readonly queue: string;
+  readonly route: { readonly exchange: string; readonly routingKey: string; readonly priority: number };
+  readonly redelivered: boolean;
+  /** The broker's own count of earlier deliveries, where it keeps one. */
+  readonly attempts: number | undefined;
+  /**
+   * Settles once; a second call throws. `stale`: the link or lease went away first, nothing was sent, and the broker gives the message
+   * out again. It does not wait for the wire: what was settled is flushed behind a synchronous reply by `Consumer.stop` and `Broker.close`.
+   */
+  settle(how: Settlement): Promise<"settled" | "stale">;
+  /** Calls `listener` once when the link or lease of this unsettled delivery is lost (at once, if it already is). */
+  onLost(listener: () => void): Disposable;
+}
+
+/** Deliveries of one or more queues. Survives reconnects; the iteration ends by `stop()` or throws on a fatal error only. */
+export interface Consumer extends AsyncIterable<Delivery> {
+  /** The last moment (ms since the epoch) at which a waiting message would have reached us; 0 before the first consume-ok. */
+  readonly aliveAt: number;
+  add(queue: string): Promise<void>;
+  remove(queue: string): Promise<void>;
+  /** Per queue; 0 is unlimited; may overlap the old window while it settles. */
+  setPrefetch(count: number): Promise<void>;
+  /** After it nothing more is yielded; unyielded deliveries are back in their queue; yielded ones can still be settled. */
+  stop(): Promise<void>;
+}
+
+/** What a subscription listens to: its own private queue, and what is bound to it. */
+export interface Inbox {
+  /** The queue's name, as Celery names it (`<node>.celery.pidbox`, `celeryev.<uuid>`, a reply queue). */
+  readonly queue: string;
+  /** What the queue is bound to; undefined for AMQP's default exchange (the queue's own name is the key). */
+  readonly exchange?: { readonly name: string; readonly type: ExchangeType; readonly durable: boolean };
+  readonly routingKeys?: readonly string[];
+  /** How long an unread message lives, ms. */
+  readonly messageTtl?: number;
+  /** How long the queue lives without us, ms. */
+  readonly expires?: number;
+}
+
+/** At most once, unsettled: control, events, replies. */
+export interface Subscription extends AsyncIterable<Message> {
+  /** Resolves when messages published from now on would arrive. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** News of the link. */
+export type BrokerEvent =
+  | { readonly is: "up"; readonly link: "publish" | "consume" }
+  /** `retryIn` ms until the next attempt; undefined when none follows. */
+  | { readonly is: "down"; readonly link: "publish" | "consume"; readonly error: Error; readonly retryIn: number | undefined }
+  | { readonly is: "blocked"; readonly reason: string }
+  | { readonly is: "unblocked" }
+  | { readonly is: "fatal"; readonly error: Error };
+
+/** What a broker can do. Differences are declared here, never asked by `if (fake)`. */
+export interface BrokerFeatures {
+  readonly confirm: "durable" | "memory" | "none";
+  readonly mustRoute: boolean;
+  readonly delivery: "push" | "poll";
+  readonly subscribe: boolean;
+  readonly exchanges: readonly ExchangeType[];
+  readonly priority: "high-first" | "low-first" | "none";
+  readonly requeue: "publication" | "returns-first" | "back" | "front";
+  readonly park: "lease" | "copy" | "none";
+  /** The longest park, ms; 0 where there is none. */
+  readonly maxPark: number;
+  readonly loss: "link" | "lease";
+  readonly attempts: boolean;
+  /** Bytes. */
+  readonly maxMessage: number;
+}
+
+/**
+ * A broker. The constructor does no I/O: the first call that needs the link opens it. No method throws for the fate of one message.
+ */
+export interface Broker {
+  /** "amqp", "redis", "memory": for logs and the banner. */
+  readonly transport: string;
+  /** The URL without secrets, for logs and the banner. */
+  readonly address: string;
+  readonly features: BrokerFeatures;
+  /** Opens the links now; throws the coded error of the failure. Optional: other calls connect by themselves. */
+  connect(options?: Call): Promise<void>;
+  /** Declares in the given order; remembered, and repeated after a reconnect. */
+  declare(entities: readonly Entity[], options?: Call): Promise<void>;
+  /** Same order as `batch`, settled by the deadline at the latest. */
+  publish(batch: readonly Outgoing[], options?: Call): Promise<readonly Verdict[]>;
+  /** Competing consumers; each delivery is settled once. `prefetch` is per queue. */
+  consume(queues: readonly string[], options: { readonly prefetch: number }): Consumer;
+  subscribe(inbox: Inbox): Subscription;
+  /** Ready messages in the queue. */
+  count(queue: string): Promise<number>;
+  /** Empties the queue; the number of messages gone. */
+  purge(queue: string): Promise<number>;
+  observe(listener: (event: BrokerEvent) => void): Disposable;
+  /** Settlements flushed behind a synchronous reply, the rest given back. Idempotent; the broker may be used again after it. */
+  close(options?: Call): Promise<void>;
+}

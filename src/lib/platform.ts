@@ -1,0 +1,121 @@
+/**
+ * The one module that touches ambient time, chance and the runtime's globals.
+ *
+ * @module
+ */
+import type { Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "./port.ts";
+
+/** The longest delay that setTimeout honours; beyond it Node, Bun and Deno fire at once. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+interface Handle {
+  unref?(): void;
+}
+
+interface Storage {
+  run<R>(value: unknown, callback: () => R): R;
+  getStore(): unknown;
+}
+
+interface Ambient {
+  readonly process?: {
+    readonly pid?: number;
+    readonly version?: string;
+    readonly versions?: Readonly<Record<string, string>>;
+    getBuiltinModule?(name: string): unknown;
+  };
+  readonly AsyncLocalStorage?: new () => Storage;
+  readonly Bun?: { readonly version: string };
+  readonly Deno?: { readonly version: { readonly deno: string } };
+  readonly EdgeRuntime?: unknown;
+  readonly navigator?: { readonly userAgent?: string };
+  setTimeout(callback: () => void, ms: number): Handle | number;
+  clearTimeout(handle: Handle | number): void;
+}
+
+const ambient = globalThis as unknown as Ambient;
+
+function builtin<T>(name: string): T | undefined {
+  try {
+    return ambient.process?.getBuiltinModule?.(name) as T | undefined;
+  } catch {
+    // A runtime without that module throws instead of answering undefined.
+    return undefined;
+  }
+}
+
+const clock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  after(ms, callback, { keepAlive = true } = {}): Timer {
+    let left = Math.max(0, ms);
+    let handle: Handle | number;
+    const arm = (): void => {
+      const step = Math.min(left, LONGEST_TIMEOUT);
+      handle = ambient.setTimeout(() => {
+        left -= step;
+        if (left > 0) arm();
+        else callback();
+      }, step);
+      if (!keepAlive && typeof handle === "object") handle.unref?.();
+    };
+    arm();
+    return { cancel: () => ambient.clearTimeout(handle) };
+  },
+  soon(callback): void {
+    queueMicrotask(callback);
+  },
+};
+
+const random: Random = { next: () => Math.random() };
+
+const ids: Ids = { uuid: () => crypto.randomUUID() };
+
+function systemContext(): Context {
+  let storage: Storage | undefined | null = null;
+  const find = (): Storage | undefined => {
+    if (storage === null) {
+      const Found = builtin<{ AsyncLocalStorage: new () => Storage }>("node:async_hooks")?.AsyncLocalStorage ??
+        ambient.AsyncLocalStorage;
+      storage = Found === undefined ? undefined : new Found();
+    }
+    return storage;
+  };
+  return {
+    get available() {
+      return find() !== undefined;
+    },
+    run(value, callback) {
+      const found = find();
+      return found === undefined ? callback() : found.run(value, callback);
+    },
+    current: () => find()?.getStore(),
+  };
+}
+
+function runtimeName(): HostFacts["runtime"] {
+  if (ambient.navigator?.userAgent === "Cloudflare-Workers") return "workerd";
+  if (ambient.Bun !== undefined) return "bun";
+  if (ambient.Deno !== undefined) return "deno";
+  if (ambient.EdgeRuntime !== undefined) return "edge";
+  return ambient.process?.versions?.["node"] === undefined ? "unknown" : "node";
+}
+
+const host: HostFacts = {
+  runtime: runtimeName(),
+  version: ambient.Bun?.version ?? ambient.Deno?.version.deno ?? ambient.process?.version?.slice(1) ?? "",
+  get hostname() {
+    try {
+      return builtin<{ hostname(): string }>("node:os")?.hostname() ?? "localhost";
+    } catch {
+      // Deno refuses without --allow-sys; a worker must still start.
+      return "localhost";
+    }
+  },
+  get pid() {
+    return ambient.process?.pid ?? 0;
+  },
+};
+
+/** The real ports: the default wherever a `Platform` is asked for. */
+export const systemPlatform: Platform = { clock, random, ids, context: systemContext(), host };
