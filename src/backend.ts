@@ -8,6 +8,7 @@ import type { Call } from "./broker.ts";
 
 /** One stored state of a task: Celery's meta document as text, with the two fields that a backend must know. */
 export interface ResultRecord {
+  /** The task's id. */
   readonly taskId: string;
   /** Celery's state word, case-sensitive ("SUCCESS", "FAILURE", "PROGRESS", …). */
   readonly status: string;
@@ -17,9 +18,14 @@ export interface ResultRecord {
 
 /** Small facts with an expiry: revokes, redelivery counts, beat's lock. */
 export interface Facts {
+  /** The value, or undefined where there is none. */
   get(key: string): Promise<string | undefined>;
   /** `ttl` in ms. False: `ifAbsent` was asked and something was there. */
-  put(key: string, value: string, options: { readonly ttl: number; readonly ifAbsent?: boolean }): Promise<boolean>;
+  put(
+    key: string,
+    value: string,
+    options: { readonly ttl: number; readonly ifAbsent?: boolean },
+  ): Promise<boolean>;
   /** Adds one and returns the new count; `ttl` in ms is set on the first. */
   bump(key: string, options: { readonly ttl: number }): Promise<number>;
 }
@@ -30,6 +36,7 @@ export interface Backend {
   readonly transport: string;
   /** The URL without secrets, for logs and the banner. */
   readonly address: string;
+  /** What it can do. */
   readonly features: {
     /** Whether `watch` is told of changes (true) or polls (false). */
     readonly push: boolean;
@@ -52,7 +59,10 @@ export interface Backend {
    * loop, or abort `signal` (then it throws the signal's reason).
    */
   watch(ids: readonly string[], options?: Call): AsyncIterable<ResultRecord>;
+  /** Removes the results. */
   forget(ids: readonly string[]): Promise<void>;
+  /** Where it can keep small facts. */
   readonly facts?: Facts;
+  /** Closes the links. Idempotent; the backend may be used again after it. */
   close(): Promise<void>;
 }

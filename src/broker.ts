@@ -7,6 +7,7 @@
 
 /** When to give up: an abort signal, a deadline in ms since the epoch, or both. */
 export interface Call {
+  /** Aborted: give up. */
   readonly signal?: AbortSignal;
   /** ms since the epoch. */
   readonly deadline?: number;
@@ -14,11 +15,15 @@ export interface Call {
 
 /** A message as it stands on the wire: body undecoded. Header and property names are AMQP's (`correlation_id`, `delivery_mode`, …). */
 export interface Message {
+  /** AMQP's application headers. */
   readonly headers: Readonly<Record<string, unknown>>;
   /** Without content type and encoding, which stand beside. */
   readonly properties: Readonly<Record<string, unknown>>;
+  /** Celery's workers compare it byte for byte. */
   readonly contentType: string;
+  /** "utf-8", or what a peer wrote. */
   readonly contentEncoding: string;
+  /** Undecoded. */
   readonly body: Uint8Array;
 }
 
@@ -27,30 +32,47 @@ export type ExchangeType = "direct" | "topic" | "fanout";
 
 /** An exchange to declare. */
 export interface ExchangeEntity {
+  /** Tells entities apart. */
   readonly kind: "exchange";
+  /** Its name. */
   readonly name: string;
+  /** How it routes. */
   readonly type: ExchangeType;
+  /** Whether it survives a restart of the broker. */
   readonly durable: boolean;
+  /** Whether it goes with its last binding. */
   readonly autoDelete: boolean;
+  /** AMQP's arguments. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
 /** A queue to declare. `arguments` are AMQP's (`x-max-priority`, `x-queue-type`, …); equal ones are demanded by peers (406 otherwise). */
 export interface QueueEntity {
+  /** Tells entities apart. */
   readonly kind: "queue";
+  /** Its name. */
   readonly name: string;
+  /** Whether it survives a restart of the broker. */
   readonly durable: boolean;
+  /** Whether it belongs to one link. */
   readonly exclusive: boolean;
+  /** Whether it goes with its last consumer. */
   readonly autoDelete: boolean;
+  /** AMQP's arguments. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
 /** A binding to declare, after its exchange and queue. */
 export interface BindingEntity {
+  /** Tells entities apart. */
   readonly kind: "binding";
+  /** The queue that is bound. */
   readonly queue: string;
+  /** The exchange that it is bound to. */
   readonly exchange: string;
+  /** The key, or for topic the pattern. */
   readonly routingKey: string;
+  /** AMQP's arguments. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
@@ -59,13 +81,17 @@ export type Entity = ExchangeEntity | QueueEntity | BindingEntity;
 
 /** Where a message goes. Exchange "" is AMQP's default exchange: the routing key is then a queue's name. */
 export interface Destination {
+  /** "" is the default exchange. */
   readonly exchange: string;
+  /** The key by which it routes. */
   readonly routingKey: string;
 }
 
 /** A message on its way out. */
 export interface Outgoing {
+  /** What goes out. */
   readonly message: Message;
+  /** Where it goes. */
   readonly to: Destination;
   /** Ask for the verdict `unroutable` where no queue takes the message (AMQP `mandatory`). */
   readonly mustRoute: boolean;
@@ -95,10 +121,13 @@ export type Settlement =
 
 /** One message handed to us, to be settled exactly once. */
 export interface Delivery {
+  /** As received, bytes undecoded. */
   readonly message: Message;
   /** The queue it came from: a retry goes back here. */
   readonly queue: string;
+  /** How it came. */
   readonly route: { readonly exchange: string; readonly routingKey: string; readonly priority: number };
+  /** Whether the broker gave it out before. */
   readonly redelivered: boolean;
   /** The broker's own count of earlier deliveries, where it keeps one. */
   readonly attempts: number | undefined;
@@ -115,7 +144,9 @@ export interface Delivery {
 export interface Consumer extends AsyncIterable<Delivery> {
   /** The last moment (ms since the epoch) at which a waiting message would have reached us; 0 before the first consume-ok. */
   readonly aliveAt: number;
+  /** Takes from this queue too. */
   add(queue: string): Promise<void>;
+  /** Takes from this queue no more. */
   remove(queue: string): Promise<void>;
   /** Per queue; 0 is unlimited; may overlap the old window while it settles. */
   setPrefetch(count: number): Promise<void>;
@@ -129,6 +160,7 @@ export interface Inbox {
   readonly queue: string;
   /** What the queue is bound to; undefined for AMQP's default exchange (the queue's own name is the key). */
   readonly exchange?: { readonly name: string; readonly type: ExchangeType; readonly durable: boolean };
+  /** The keys that bind it. @default [""] */
   readonly routingKeys?: readonly string[];
   /** How long an unread message lives, ms. */
   readonly messageTtl?: number;
@@ -140,6 +172,7 @@ export interface Inbox {
 export interface Subscription extends AsyncIterable<Message> {
   /** Resolves when messages published from now on would arrive. */
   readonly ready: Promise<void>;
+  /** Ends the iteration and takes the queue away. */
   close(): Promise<void>;
 }
 
@@ -147,24 +180,39 @@ export interface Subscription extends AsyncIterable<Message> {
 export type BrokerEvent =
   | { readonly is: "up"; readonly link: "publish" | "consume" }
   /** `retryIn` ms until the next attempt; undefined when none follows. */
-  | { readonly is: "down"; readonly link: "publish" | "consume"; readonly error: Error; readonly retryIn: number | undefined }
+  | {
+    readonly is: "down";
+    readonly link: "publish" | "consume";
+    readonly error: Error;
+    readonly retryIn: number | undefined;
+  }
   | { readonly is: "blocked"; readonly reason: string }
   | { readonly is: "unblocked" }
   | { readonly is: "fatal"; readonly error: Error };
 
 /** What a broker can do. Differences are declared here, never asked by `if (fake)`. */
 export interface BrokerFeatures {
+  /** What a confirm proves: on disk, in memory, or nothing. */
   readonly confirm: "durable" | "memory" | "none";
+  /** Whether a message that no queue takes is told of. */
   readonly mustRoute: boolean;
+  /** Whether messages come by themselves. */
   readonly delivery: "push" | "poll";
+  /** Whether `subscribe` works. */
   readonly subscribe: boolean;
+  /** The kinds of exchange it has. */
   readonly exchanges: readonly ExchangeType[];
+  /** Which number is the most urgent. */
   readonly priority: "high-first" | "low-first" | "none";
+  /** Where a requeued message stands. */
   readonly requeue: "publication" | "returns-first" | "back" | "front";
+  /** How a message is parked. */
   readonly park: "lease" | "copy" | "none";
   /** The longest park, ms; 0 where there is none. */
   readonly maxPark: number;
+  /** What a delivery is lost with. */
   readonly loss: "link" | "lease";
+  /** Whether deliveries tell their count. */
   readonly attempts: boolean;
   /** Bytes. */
   readonly maxMessage: number;
@@ -178,6 +226,7 @@ export interface Broker {
   readonly transport: string;
   /** The URL without secrets, for logs and the banner. */
   readonly address: string;
+  /** What it can do. */
   readonly features: BrokerFeatures;
   /** Opens the links now; throws the coded error of the failure. Optional: other calls connect by themselves. */
   connect(options?: Call): Promise<void>;
@@ -187,11 +236,13 @@ export interface Broker {
   publish(batch: readonly Outgoing[], options?: Call): Promise<readonly Verdict[]>;
   /** Competing consumers; each delivery is settled once. `prefetch` is per queue. */
   consume(queues: readonly string[], options: { readonly prefetch: number }): Consumer;
+  /** Listens on a private queue, at most once. */
   subscribe(inbox: Inbox): Subscription;
   /** Ready messages in the queue. */
   count(queue: string): Promise<number>;
   /** Empties the queue; the number of messages gone. */
   purge(queue: string): Promise<number>;
+  /** Tells of the links from now on. */
   observe(listener: (event: BrokerEvent) => void): Disposable;
   /** Settlements flushed behind a synchronous reply, the rest given back. Idempotent; the broker may be used again after it. */
   close(options?: Call): Promise<void>;

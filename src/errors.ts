@@ -21,6 +21,7 @@ export class CeleriacError extends Error {
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
 
+  /** `code` and a sentence; `details.hint` is put behind it. */
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(
       details.hint === undefined ? message : `${message} ${details.hint}`,
@@ -58,3 +59,80 @@ export class InvalidTaskError extends CeleriacError {}
 
 /** A wait ended by its deadline; the work itself may still go on (Celery: TimeoutError). */
 export class TimeoutError extends CeleriacError {}
+
+/**
+ * Arguments do not fit the task's parameters; the sentence is Python's. Its name is "TypeError", so that a Python caller meets the
+ * exception it would have met. `code` is `task-arguments`, `task-kwargs-unnamed` or `argument-undefined`.
+ */
+export class TaskArgumentError extends CeleriacError {
+  /** `message` is Python's sentence. */
+  constructor(code: string, message: string, details: ErrorDetails = {}) {
+    super(code, message, details);
+    this.name = "TypeError";
+  }
+}
+
+/** The input of a task was refused by its schema, code `task-input`. Its name is "ValueError", which Python knows. */
+export class TaskInputError extends CeleriacError {
+  /** `message` lists what is wrong. */
+  constructor(message: string, details: ErrorDetails = {}) {
+    super("task-input", message, details);
+    this.name = "ValueError";
+  }
+}
+
+/** What a peer stored of an exception: never more than names and values, no class is looked up. */
+export interface RemoteErrorDetails {
+  /** The class's name, "ValueError". */
+  readonly excType: string;
+  /** The exception's arguments. */
+  readonly excMessage: readonly unknown[];
+  /** The module of the class, "builtins"; "celeriac" for errors of JavaScript that Python has no class for. */
+  readonly excModule: string;
+  /** The traceback as text, where the worker stored one. */
+  readonly traceback?: string | undefined;
+}
+
+/** A task failed somewhere: what `AsyncResult.get()` throws. `code` is `task-failed` or `task-revoked`. */
+export class RemoteTaskError extends CeleriacError implements RemoteErrorDetails {
+  /** The task that failed. */
+  readonly taskId: string;
+  /** The class's name. */
+  readonly excType: string;
+  /** The exception's arguments. */
+  readonly excMessage: readonly unknown[];
+  /** The module of the class. */
+  readonly excModule: string;
+  /** The traceback as text, where the worker stored one. */
+  readonly traceback: string | undefined;
+
+  /** Made from what was stored. */
+  constructor(code: "task-failed" | "task-revoked", taskId: string, exception: RemoteErrorDetails) {
+    super(code, sentence(exception));
+    this.taskId = taskId;
+    this.excType = exception.excType;
+    this.excMessage = exception.excMessage;
+    this.excModule = exception.excModule;
+    this.traceback = exception.traceback;
+  }
+}
+
+/** As Python prints an exception: `ValueError: boom`, `KeyError: ('a', 1)` with more than one argument. */
+function sentence({ excType, excMessage }: RemoteErrorDetails): string {
+  if (excMessage.length === 0) return excType;
+  const texts = excMessage.map((part) =>
+    typeof part === "string" && excMessage.length === 1 ? part : written(part)
+  );
+  return `${excType}: ${texts.length === 1 ? texts[0] : `(${texts.join(", ")})`}`;
+}
+
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(
+      value,
+      (_key, part: unknown) => typeof part === "bigint" ? part.toString() : part,
+    ) ?? String(value);
+  } catch {
+    return "…";
+  }
+}

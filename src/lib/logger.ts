@@ -12,6 +12,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Takes log lines. `fields` carries what a structured sink wants (`taskId`, `taskName`, `error` …); the message stands alone. */
 export interface Logger {
+  /** Takes one line. */
   log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 

@@ -67,9 +67,14 @@ export interface HostFacts {
 
 /** All ports together, as `Celery` takes them in `platform`. */
 export interface Platform {
+  /** Time. */
   readonly clock: Clock;
+  /** Chance. */
   readonly random: Random;
+  /** Fresh ids. */
   readonly ids: Ids;
+  /** The async context. */
   readonly context: Context;
+  /** Facts about the host. */
   readonly host: HostFacts;
 }
