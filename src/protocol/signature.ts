@@ -9,12 +9,17 @@
  * goes on as it came: microseconds, big integers, `1.0`.
  */
 export interface WireSignature {
+  /** The task's name. */
   readonly task: string;
+  /** Arguments by position. */
   readonly args: readonly unknown[];
+  /** Arguments by name. */
   readonly kwargs: Readonly<Record<string, unknown>>;
   /** applyAsync options in Celery's own spelling (`task_id`, `queue`, `link_error`, …). */
   readonly options: Readonly<Record<string, unknown>>;
+  /** "chain", "group", "chord", or null for a plain task. */
   readonly subtask_type: string | null;
+  /** Whether it takes nothing from what precedes it. */
   readonly immutable: boolean;
 }
 

@@ -1,0 +1,114 @@
+/**
+ * Results: the states of a task and the document that stores one (Celery: `_get_result_meta`).
+ *
+ * @module
+ */
+import { DecodeError } from "../errors.ts";
+import { decodeJson, type DecodeOptions, encodeJson } from "./json.ts";
+
+/** Celery's states. A task may also store any word of its own. */
+export const STATES = {
+  PENDING: "PENDING",
+  RECEIVED: "RECEIVED",
+  STARTED: "STARTED",
+  SUCCESS: "SUCCESS",
+  FAILURE: "FAILURE",
+  REVOKED: "REVOKED",
+  RETRY: "RETRY",
+  IGNORED: "IGNORED",
+  REJECTED: "REJECTED",
+} as const;
+
+/** States that do not change any more. */
+export const READY_STATES: ReadonlySet<string> = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
+
+/** States whose result is an exception. */
+export const EXCEPTION_STATES: ReadonlySet<string> = new Set(["RETRY", "FAILURE", "REVOKED"]);
+
+/** States whose exception `get()` throws. */
+export const PROPAGATE_STATES: ReadonlySet<string> = new Set(["FAILURE", "REVOKED"]);
+
+/** One stored state of a task. */
+export interface ResultMeta {
+  readonly status: string;
+  /** The value, the exception in wire form, or what the task says of itself. */
+  readonly result: unknown;
+  readonly traceback: string | null;
+  /** Result tuples of the tasks that this one sent, `[[id, parent | null], null]`; null where nobody counted. */
+  readonly children: readonly unknown[] | null;
+  /** ISO 8601; null until the state is final. Celery 5.2 writes it without an offset, which means UTC. */
+  readonly dateDone: string | null;
+  readonly taskId: string;
+  readonly groupId?: string;
+  readonly parentId?: string;
+  /** What `result_extended` adds (name, args, kwargs, worker, retries, queue, stamps): goes out as it is, before `task_id`. */
+  readonly extended?: Readonly<Record<string, unknown>>;
+}
+
+/** The JSON text of a result, its keys in Celery's order: peers compare chord parts as text. */
+export function encodeResult(meta: ResultMeta): string {
+  let out = `{"status": ${encodeJson(meta.status)}, "result": ${encodeJson(meta.result)}`;
+  out += `, "traceback": ${encodeJson(meta.traceback)}, "children": ${encodeJson(meta.children)}`;
+  out += `, "date_done": ${encodeJson(meta.dateDone)}`;
+  if (meta.groupId !== undefined) out += `, "group_id": ${encodeJson(meta.groupId)}`;
+  if (meta.parentId !== undefined) out += `, "parent_id": ${encodeJson(meta.parentId)}`;
+  for (const [key, value] of Object.entries(meta.extended ?? {})) {
+    if (!OWN.has(key) && value !== undefined) out += `, ${encodeJson(key)}: ${encodeJson(value)}`;
+  }
+  return `${out}, "task_id": ${encodeJson(meta.taskId)}}`;
+}
+
+const OWN: ReadonlySet<string> = new Set([
+  "status",
+  "result",
+  "traceback",
+  "children",
+  "date_done",
+  "group_id",
+  "parent_id",
+  "task_id",
+]);
+
+/**
+ * Reads a stored result. Old and foreign writers may leave out all but `status` and `result`; unknown keys are kept in `extended`.
+ *
+ * @throws {DecodeError} `decode-result` where it is no result, else as `decodeJson`.
+ */
+export function decodeResult(text: string, options: DecodeOptions = {}): ResultMeta {
+  const record = decodeJson(text, options);
+  if (typeof record !== "object" || record === null || Array.isArray(record)) {
+    throw new DecodeError("decode-result", "A stored result is no JSON object.");
+  }
+  const fields = new Map(Object.entries(record));
+  const status = fields.get("status");
+  if (typeof status !== "string") throw new DecodeError("decode-result", "A stored result has no status.");
+  const groupId = textIn(fields, "group_id");
+  const parentId = textIn(fields, "parent_id");
+  const children: unknown = fields.get("children");
+  const extended = [...fields].filter(([key]) => !OWN.has(key));
+  return {
+    status,
+    result: fields.get("result") ?? null,
+    traceback: textIn(fields, "traceback") ?? null,
+    children: Array.isArray(children) ? children : null,
+    dateDone: textIn(fields, "date_done") ?? null,
+    taskId: textIn(fields, "task_id") ?? "",
+    ...(groupId === undefined ? {} : { groupId }),
+    ...(parentId === undefined ? {} : { parentId }),
+    ...(extended.length === 0 ? {} : { extended: Object.fromEntries(extended) }),
+  };
+}
+
+function textIn(fields: ReadonlyMap<string, unknown>, key: string): string | undefined {
+  const value = fields.get(key);
+  return typeof value === "string" ? value : undefined;
+}
+
+/**
+ * The status in a stored result, without reading the rest where its writer keeps Celery's order.
+ *
+ * @throws {DecodeError} as {@link decodeResult}.
+ */
+export function resultStatus(text: string): string {
+  return /^\{"status": "([A-Za-z_-]{1,64})"[,}]/.exec(text)?.[1] ?? decodeResult(text).status;
+}

@@ -1,0 +1,104 @@
+/**
+ * Python's values that JavaScript has no type for, as kombu's JSON carries them. Each keeps the text that a peer wrote, so that it goes
+ * on as it came.
+ *
+ * @module
+ */
+import { EncodeError } from "../errors.ts";
+import { parseInstant } from "./instant.ts";
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+/** As Python 3.11 reads it; what it writes is `HH:MM:SS[.ffffff][+HH:MM]`. */
+const CLOCK = "(?!24)\\d{2}:\\d{2}(?::\\d{2}(?:\\.\\d{1,6})?)?(?:Z|[+-]\\d{2}:?\\d{2}(?::?\\d{2})?)?";
+const TIME = new RegExp(`^${CLOCK}$`);
+const DATETIME = new RegExp(`^\\d{4}-\\d{2}-\\d{2}(?:[T ]${CLOCK})?$`);
+const DECIMAL = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,15})?|[iI]nf(?:inity)?|s?[nN]a[nN]\d*)$/;
+const FLOAT = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** A value that is kept as the text of its Python form. */
+export abstract class PyText {
+  /** The text as it travels. */
+  readonly text: string;
+
+  constructor(text: string, right: boolean, what: string) {
+    if (!right) throw notA(what, text);
+    this.text = text;
+  }
+
+  toString(): string {
+    return this.text;
+  }
+
+  toJSON(): string {
+    return this.text;
+  }
+}
+
+/** Python's `datetime.date`: a day without a time, `YYYY-MM-DD`. */
+export class PyDate extends PyText {
+  constructor(text: string) {
+    super(text, DATE.test(text) && parseInstant(text) !== undefined, "date");
+  }
+}
+
+/** Python's `datetime.time`: a time of day, `HH:MM:SS[.ffffff][+HH:MM]`. */
+export class PyTime extends PyText {
+  constructor(text: string) {
+    super(text, TIME.test(text) && parseInstant(`2000-01-01T${text}`) !== undefined, "time");
+  }
+}
+
+/** Python's `decimal.Decimal`, with its trailing zeros: `"1.50"`. */
+export class PyDecimal extends PyText {
+  constructor(text: string) {
+    super(text, DECIMAL.test(text), "decimal");
+  }
+
+  /** The nearest JavaScript number; digits may be lost. */
+  toNumber(): number {
+    return Number(this.text.replace(/^([+-]?)inf.*/i, "$1Infinity"));
+  }
+}
+
+/** Python's `datetime.datetime` in exact form: microseconds and offset kept. In plain form it is a `Date`. */
+export class PyDatetime extends PyText {
+  constructor(text: string) {
+    super(text, DATETIME.test(text) && parseInstant(text) !== undefined, "datetime");
+  }
+
+  /** The instant in ms since the epoch (naive is UTC); microseconds are dropped. */
+  override valueOf(): number {
+    return parseInstant(this.text) ?? NaN;
+  }
+}
+
+/** A JSON number in exact form whose text JavaScript would write otherwise: `1.0`, `1e5`. In plain form it is a number. */
+export class PyFloat extends PyText {
+  constructor(text: string) {
+    super(text, FLOAT.test(text), "float");
+  }
+
+  /** The number. */
+  override valueOf(): number {
+    return Number(this.text);
+  }
+}
+
+/** Python's `uuid.UUID`: a string of 36 characters that goes back as a UUID. Compare with `String(a) === b`. */
+export class PyUuid extends String {
+  /** Takes 32 hex digits with or without dashes. */
+  constructor(text: string) {
+    const hex = String(text).replaceAll("-", "").toLowerCase();
+    if (!/^[0-9a-f]{32}$/.test(hex)) throw notA("UUID", text);
+    super(hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+  }
+
+  /** The 32 hex digits. */
+  get hex(): string {
+    return this.replaceAll("-", "");
+  }
+}
+
+function notA(what: string, text: unknown): EncodeError {
+  return new EncodeError("value-invalid", `Not a ${what}: ${JSON.stringify(String(text).slice(0, 60))}.`);
+}
