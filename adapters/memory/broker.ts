@@ -1,0 +1,260 @@
+/**
+ * The memory broker: the broker contract on the reducer of AMQP commands.
+ *
+ * @module
+ */
+import type {
+  Broker,
+  BrokerEvent,
+  BrokerFeatures,
+  Call,
+  Consumer,
+  Entity,
+  Inbox,
+  Outgoing,
+  Subscription,
+  Verdict,
+} from "../../src/broker.ts";
+import { CeleriacError, TimeoutError } from "../../src/errors.ts";
+import type { Platform } from "../../src/lib/port.ts";
+import { MemoryConsumer } from "./consumer.ts";
+import { Publisher } from "./publisher.ts";
+import { Session } from "./session.ts";
+import { MemorySubscription } from "./subscription.ts";
+import { Topology } from "./topology.ts";
+import { MemoryWorld } from "./world.ts";
+
+/** How a memory broker is made. */
+export interface MemoryBrokerOptions {
+  /**
+   * The server that it speaks to; brokers of one world see each other.
+   *
+   * @default a world of its own
+   */
+  readonly world?: MemoryWorld;
+  /**
+   * Time and ids of the world of its own; not with `world`, which has its platform already.
+   *
+   * @default the system's
+   */
+  readonly platform?: Platform;
+}
+
+/** A broker in memory, with the server behind it. */
+export interface MemoryBroker extends Broker {
+  /** The server; give it to another `memoryBroker` to see the same queues. */
+  readonly world: MemoryWorld;
+}
+
+/** How often a question is put again whose link went before the answer. */
+const ATTEMPTS = 5;
+
+/** Parked messages wait as long as Celery's own revokes are kept, ms. */
+const MAX_PARK = 28 * 86_400_000;
+
+class InMemory implements MemoryBroker {
+  readonly transport = "memory";
+  readonly address = "memory://";
+  readonly world: MemoryWorld;
+  readonly features: BrokerFeatures;
+  readonly #observers: Set<(event: BrokerEvent) => void> = new Set<(event: BrokerEvent) => void>();
+  readonly #consumers: Set<MemoryConsumer> = new Set<MemoryConsumer>();
+  readonly #subscriptions: Set<MemorySubscription> = new Set<MemorySubscription>();
+  readonly #topology: Topology = new Topology();
+  readonly #publisher: Publisher;
+  readonly #links: { publish: Session | undefined; consume: Session | undefined } = {
+    publish: undefined,
+    consume: undefined,
+  };
+
+  constructor({ world, platform }: MemoryBrokerOptions) {
+    this.world = world ?? new MemoryWorld(platform === undefined ? {} : { platform });
+    this.#publisher = new Publisher(this.world, () => this.#link("publish"));
+    this.features = {
+      confirm: "memory",
+      mustRoute: true,
+      delivery: "push",
+      subscribe: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "high-first",
+      requeue: "publication",
+      park: "copy",
+      maxPark: MAX_PARK,
+      loss: "link",
+      attempts: false,
+      maxMessage: this.world.maxMessage,
+    };
+  }
+
+  async connect(options: Call = {}): Promise<void> {
+    await this.#within(options, async () => {
+      const links = [this.#link("publish"), await this.#session()];
+      await Promise.all(links.map((link) => link.opened));
+    });
+  }
+
+  async declare(entities: readonly Entity[], options: Call = {}): Promise<void> {
+    await this.#within(options, () => this.#retrying((session) => this.#topology.declare(entities, session)));
+  }
+
+  publish(batch: readonly Outgoing[], options?: Call): Promise<readonly Verdict[]> {
+    return this.#publisher.publish(batch, options);
+  }
+
+  consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
+    const consumer: MemoryConsumer = new MemoryConsumer(
+      {
+        world: this.world,
+        session: () => this.#session(),
+        publish: async (outgoing) =>
+          (await this.publish([outgoing]))[0] ?? { is: "unknown", reason: "no verdict" },
+        onEnded: (one) => void this.#consumers.delete(one),
+        doubt: () => this.#topology.doubt(),
+      },
+      queues,
+      prefetch,
+    );
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  subscribe(inbox: Inbox): Subscription {
+    const subscription = new MemorySubscription({
+      session: () => this.#session(),
+      onEnded: (one) => void this.#subscriptions.delete(one),
+    }, inbox);
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  /** 0 for a queue that does not exist, as Celery's purge counts it. */
+  count(queue: string): Promise<number> {
+    return this.#ask({ do: "queue.declare", queue, passive: true, type: "" });
+  }
+
+  purge(queue: string): Promise<number> {
+    return this.#ask({ do: "queue.purge", queue });
+  }
+
+  observe(listener: (event: BrokerEvent) => void): Disposable {
+    // A wrapper, since the same function may be given twice.
+    const one = (event: BrokerEvent): void => listener(event);
+    this.#observers.add(one);
+    return { [Symbol.dispose]: () => void this.#observers.delete(one) };
+  }
+
+  async close(options: Call = {}): Promise<void> {
+    const sessions = [this.#links.publish, this.#links.consume];
+    this.#links.publish = undefined;
+    this.#links.consume = undefined;
+    for (const consumer of this.#consumers) consumer.end();
+    for (const subscription of this.#subscriptions) subscription.end();
+    this.#consumers.clear();
+    this.#subscriptions.clear();
+    const closing = sessions.map((session) => session?.close());
+    try {
+      await this.#within(options, () => Promise.all(closing));
+    } catch {
+      // Out of time or patience: what was not flushed goes back with the link.
+      for (const session of sessions) session?.abandon();
+    }
+  }
+
+  async #ask(
+    command: { do: "queue.purge"; queue: string } | {
+      do: "queue.declare";
+      queue: string;
+      passive: true;
+      type: string;
+    },
+  ): Promise<number> {
+    try {
+      return await this.#retrying(async (session) => {
+        const channel = session.channel();
+        const answer = await channel.ask(command);
+        void channel.close();
+        return "messageCount" in answer ? answer.messageCount : 0;
+      });
+    } catch (error) {
+      if (error instanceof CeleriacError && error.code === "queue-missing") return 0;
+      throw error;
+    }
+  }
+
+  /** Asks again on a new link where the old one went before the answer. */
+  async #retrying<T>(question: (session: Session) => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await question(await this.#session());
+      } catch (error) {
+        const lost = error instanceof CeleriacError && error.code === "broker-lost";
+        if (!lost || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** The consuming link with its topology in place. */
+  async #session(): Promise<Session> {
+    const session = this.#link("consume");
+    await this.#topology.restore(session);
+    return session;
+  }
+
+  #link(which: "publish" | "consume"): Session {
+    const standing = this.#links[which];
+    if (standing?.alive === true) return standing;
+    const session = new Session(this.world, (error) => this.#lost(which, session, error));
+    session.onBlocked = (blocked) =>
+      this.#tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
+    this.#links[which] = session;
+    void session.opened.then(() => {
+      if (session.alive) this.#tell({ is: "up", link: which });
+    });
+    return session;
+  }
+
+  #lost(which: "publish" | "consume", session: Session, error: Error): void {
+    if (this.#links[which] !== session) return;
+    this.#links[which] = undefined;
+    const wanted = which === "consume" && this.#consumers.size + this.#subscriptions.size > 0;
+    // A publishing link is opened again by the next publish.
+    this.#tell({ is: "down", link: which, error, retryIn: wanted ? 0 : undefined });
+    if (!wanted) return;
+    this.world.platform.clock.soon(() => {
+      for (const consumer of this.#consumers) consumer.attach();
+      for (const subscription of this.#subscriptions) subscription.attach();
+    });
+  }
+
+  #tell(event: BrokerEvent): void {
+    for (const observer of [...this.#observers]) observer(event);
+  }
+
+  /** Ends a wait by signal or deadline; the work itself may still go on. */
+  async #within<T>({ signal, deadline }: Call, work: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    if (signal === undefined && deadline === undefined) return await work();
+    const { clock } = this.world.platform;
+    return await new Promise<T>((resolve, reject) => {
+      const late = (): void =>
+        reject(new TimeoutError("broker-timeout", "The memory broker did not answer in time."));
+      const stop = (): void => reject(signal?.reason);
+      const timer = deadline === undefined ? undefined : clock.after(deadline - clock.now(), late);
+      signal?.addEventListener("abort", stop, { once: true });
+      work().then(resolve, reject).finally(() => {
+        timer?.cancel();
+        signal?.removeEventListener("abort", stop);
+      });
+    });
+  }
+}
+
+/**
+ * Makes a broker in memory: a verified imitation of RabbitMQ 3.10, for tests and for programs that are one process. It does no I/O, and
+ * nothing of it holds the process open. Client and worker of one app share it; two brokers see each other only through one `world`.
+ *
+ * What the imitation does not know is refused with the code `fake-unsupported`, never guessed.
+ */
+export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
+  return new InMemory(options);
+}

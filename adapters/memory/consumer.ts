@@ -1,0 +1,243 @@
+/**
+ * A consumer: one lane for each queue, one feed for the reader.
+ *
+ * @module
+ */
+import type { Consumer, Delivery, Outgoing, Verdict } from "../../src/broker.ts";
+import type { CeleriacError } from "../../src/errors.ts";
+import { type Lane, MemoryDelivery } from "./delivery.ts";
+import { Feed } from "./feed.ts";
+import type { ClientChannel, Session } from "./session.ts";
+import type { MemoryWorld } from "./world.ts";
+
+/** What a consumer needs of its broker. */
+export interface ConsumerHost {
+  readonly world: MemoryWorld;
+  /** The consuming link as it stands, opened if need be, with the remembered topology restored. */
+  session(): Promise<Session>;
+  publish(outgoing: Outgoing): Promise<Verdict>;
+  /** The consumer has ended and holds nothing any more. */
+  onEnded(consumer: MemoryConsumer): void;
+  /** Something that was declared is gone. */
+  doubt(): void;
+}
+
+/** Closings that a new attempt would meet again. */
+const LASTING: ReadonlySet<string> = new Set(["queue-missing", "queue-locked", "topology-refused"]);
+
+/** One queue of a consumer, on a channel of its own: what the server closes there hurts no other queue. */
+class QueueLane implements Lane {
+  readonly queue: string;
+  readonly watched: Set<MemoryDelivery> = new Set<MemoryDelivery>();
+  readonly channel: ClientChannel;
+  readonly #owner: MemoryConsumer;
+  readonly #host: ConsumerHost;
+  #tag = 0;
+  /** Deliveries that were read and are not settled. */
+  #held = 0;
+  #retired = false;
+  /** Whether the server said consume-ok and nothing ended it since. */
+  consuming = false;
+
+  constructor(owner: MemoryConsumer, host: ConsumerHost, session: Session, queue: string) {
+    this.#owner = owner;
+    this.#host = host;
+    this.queue = queue;
+    this.channel = session.channel({
+      onDeliver: (event) => {
+        const delivery = new MemoryDelivery(this, event);
+        // Sent before the server heard of the cancel.
+        if (this.#retired) delivery.putBack();
+        else owner.yield(delivery);
+      },
+      onCancel: (event) => {
+        if (event.consumerTag === String(this.#tag)) this.#cancelled();
+      },
+      onClosed: (error) => {
+        this.consuming = false;
+        for (const delivery of this.watched) delivery.lose();
+        this.watched.clear();
+        owner.onLaneClosed(this, error);
+      },
+    });
+  }
+
+  /** Consumes with a new tag, then cancels the old one: in between both windows are open, never none. */
+  async consume(prefetch: number): Promise<void> {
+    const old = this.#tag;
+    const tag = ++this.#tag;
+    const answers = [
+      this.channel.ask({ do: "basic.qos", prefetch }),
+      this.channel.ask({ do: "basic.consume", queue: this.queue, consumerTag: String(tag) }),
+    ];
+    if (old > 0) answers.push(this.channel.ask({ do: "basic.cancel", consumerTag: String(old) }));
+    await Promise.all(answers);
+    this.consuming = true;
+  }
+
+  /** Takes no more and puts back what was not read; when it resolves, the server knows all of it. */
+  async retire(unread: () => readonly MemoryDelivery[]): Promise<void> {
+    this.#retired = true;
+    this.consuming = false;
+    for (const delivery of unread()) delivery.putBack();
+    try {
+      await this.channel.ask({ do: "basic.cancel", consumerTag: String(this.#tag) });
+      // What came between the two was put back when it came; this answer comes behind that.
+      await this.channel.ask({ do: "basic.qos", prefetch: 0 });
+    } catch {
+      // The channel is gone, and all that it held is back.
+    }
+    this.#closeIfDone();
+  }
+
+  onRead(): void {
+    this.#held++;
+  }
+
+  onSettled(): void {
+    this.#held--;
+    this.#closeIfDone();
+  }
+
+  publish(outgoing: Outgoing): Promise<Verdict> {
+    return this.#host.publish(outgoing);
+  }
+
+  #closeIfDone(): void {
+    if (this.#retired && this.#held === 0) void this.channel.close();
+  }
+
+  /** The queue was deleted: it is declared and consumed again, if it is one of ours. What is held can still be settled. */
+  #cancelled(): void {
+    this.consuming = false;
+    this.#host.doubt();
+    this.#host.session().then(() => this.consume(this.#owner.prefetch)).catch((error: unknown) =>
+      this.#owner.fail(error)
+    );
+  }
+}
+
+/** A consumer; see the contract in `src/broker.ts`. */
+export class MemoryConsumer implements Consumer {
+  readonly #host: ConsumerHost;
+  readonly #feed: Feed<MemoryDelivery> = new Feed<MemoryDelivery>((delivery) => delivery.lane.onRead());
+  /** Undefined until the lane is open. */
+  readonly #lanes: Map<string, QueueLane | undefined> = new Map<string, QueueLane | undefined>();
+  #prefetch: number;
+  #aliveAt = 0;
+  #stopping: Promise<void> | undefined;
+
+  constructor(host: ConsumerHost, queues: readonly string[], prefetch: number) {
+    this.#host = host;
+    this.#prefetch = prefetch;
+    for (const queue of queues) this.#lanes.set(queue, undefined);
+    this.attach();
+  }
+
+  get prefetch(): number {
+    return this.#prefetch;
+  }
+
+  get aliveAt(): number {
+    const lanes = [...this.#lanes.values()];
+    if (lanes.every((lane) => lane?.consuming === true)) this.#aliveAt = this.#host.world.reachableAt;
+    return this.#aliveAt;
+  }
+
+  /** Opens the lanes that are not open; a queue that cannot be consumed ends the iteration. */
+  attach(): void {
+    for (const [queue, lane] of this.#lanes) {
+      if (lane === undefined) this.#open(queue).catch((error: unknown) => this.fail(error));
+    }
+  }
+
+  async add(queue: string): Promise<void> {
+    if (this.#feed.ended || this.#lanes.has(queue)) return;
+    this.#lanes.set(queue, undefined);
+    try {
+      await this.#open(queue);
+    } catch (error) {
+      this.#lanes.delete(queue);
+      throw error;
+    }
+  }
+
+  async remove(queue: string): Promise<void> {
+    const lane = this.#lanes.get(queue);
+    this.#lanes.delete(queue);
+    await lane?.retire(() => this.#feed.withdraw((delivery) => delivery.lane === lane));
+  }
+
+  async setPrefetch(count: number): Promise<void> {
+    if (count === this.#prefetch || this.#feed.ended) return;
+    this.#prefetch = count;
+    const lanes = [...this.#lanes.values()];
+    // A lane that is lost meanwhile is opened again with the new count.
+    await Promise.all(lanes.map((lane) => lane?.consume(count).catch(() => undefined)));
+  }
+
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Delivery> {
+    return this.#feed[Symbol.asyncIterator]();
+  }
+
+  /** The broker closes: the iteration ends, and what was not settled goes back with the link. */
+  end(): void {
+    this.#note();
+    this.#lanes.clear();
+    this.#feed.end();
+    this.#stopping ??= Promise.resolve();
+  }
+
+  yield(delivery: MemoryDelivery): void {
+    this.#feed.push(delivery);
+  }
+
+  onLaneClosed(lane: QueueLane, error: CeleriacError): void {
+    this.#note();
+    this.#feed.withdraw((delivery) => delivery.lane === lane);
+    if (this.#lanes.get(lane.queue) !== lane) return;
+    this.#lanes.set(lane.queue, undefined);
+    // A lost link is opened again by the broker, for all its consumers at once.
+    if (error.code === "broker-lost" || LASTING.has(error.code)) return;
+    this.attach();
+  }
+
+  async #open(queue: string): Promise<void> {
+    const session = await this.#host.session();
+    // Stopped, removed or opened by somebody else meanwhile.
+    if (!this.#lanes.has(queue) || this.#lanes.get(queue) !== undefined) return;
+    const lane = new QueueLane(this, this.#host, session, queue);
+    this.#lanes.set(queue, lane);
+    await lane.consume(this.#prefetch);
+  }
+
+  async #stop(): Promise<void> {
+    this.#note();
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    const unread = this.#feed.withdraw(() => true);
+    this.#feed.end();
+    await Promise.all(
+      lanes.map((lane) => lane?.retire(() => unread.filter((delivery) => delivery.lane === lane))),
+    );
+    this.#host.onEnded(this);
+  }
+
+  /** Ends the iteration with an error that a new attempt would meet again. */
+  fail(error: unknown): void {
+    const { code } = error as CeleriacError;
+    // With the link gone the broker attaches us again; other closings were answered by a new lane.
+    if (!LASTING.has(code) && code !== "fake-unsupported") return;
+    this.#feed.end(error);
+    void this.stop();
+  }
+
+  /** Keeps the last instant of life, before it ends. */
+  #note(): void {
+    void this.aliveAt;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * One delivery and its settlement.
+ *
+ * @module
+ */
+import type { Delivery, Message, Outgoing, Settlement, Verdict } from "../../src/broker.ts";
+import { CeleriacError, PublishError } from "../../src/errors.ts";
+import { copyMessage, reborn } from "./message.ts";
+import type { Deliver } from "./rabbit/event.ts";
+import type { ClientChannel } from "./session.ts";
+
+/** What a delivery needs of the consumer's lane that it came by. */
+export interface Lane {
+  readonly queue: string;
+  readonly channel: ClientChannel;
+  /** Deliveries that want to be told of the lane's loss. */
+  readonly watched: Set<MemoryDelivery>;
+  /** One was read. */
+  onRead(): void;
+  /** One that was read is settled. */
+  onSettled(): void;
+  /** Publishes a copy that waits. */
+  publish(outgoing: Outgoing): Promise<Verdict>;
+}
+
+const SETTLED: Promise<"settled"> = Promise.resolve("settled");
+const STALE: Promise<"stale"> = Promise.resolve("stale");
+const NOTHING: Disposable = { [Symbol.dispose]() {} };
+
+/** A delivery; see the contract in `src/broker.ts`. */
+export class MemoryDelivery implements Delivery {
+  readonly #lane: Lane;
+  readonly #event: Deliver;
+  #message: Message | undefined;
+  #route: Delivery["route"] | undefined;
+  #settled = false;
+  #listeners: Set<() => void> | undefined;
+
+  constructor(lane: Lane, event: Deliver) {
+    this.#lane = lane;
+    this.#event = event;
+  }
+
+  get message(): Message {
+    return this.#message ??= copyMessage(this.#event.message);
+  }
+
+  get queue(): string {
+    return this.#lane.queue;
+  }
+
+  get route(): Delivery["route"] {
+    const { exchange, routingKey, message } = this.#event;
+    const priority = message.properties["priority"];
+    return this.#route ??= { exchange, routingKey, priority: typeof priority === "number" ? priority : 0 };
+  }
+
+  get redelivered(): boolean {
+    return this.#event.redelivered;
+  }
+
+  /** RabbitMQ's classic queues keep no count. */
+  get attempts(): undefined {
+    return undefined;
+  }
+
+  get lane(): Lane {
+    return this.#lane;
+  }
+
+  settle(how: Settlement): Promise<"settled" | "stale"> {
+    if (this.#settled) {
+      return Promise.reject(new CeleriacError("delivery-settled", "This delivery was settled before."));
+    }
+    this.#settled = true;
+    this.#lane.watched.delete(this);
+    if (this.#lane.channel.gone !== undefined) return this.#end(STALE);
+    const later = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
+    if (later !== undefined) return this.#park(later);
+    if (how.as === "ack") this.#send("basic.ack", false);
+    else this.#send("basic.nack", how.as === "requeue");
+    return this.#end(SETTLED);
+  }
+
+  /** Back into the queue, unread. */
+  putBack(): void {
+    this.#settled = true;
+    if (this.#lane.channel.gone === undefined) this.#send("basic.nack", true);
+  }
+
+  onLost(listener: () => void): Disposable {
+    if (this.#settled) return NOTHING;
+    if (this.#lane.channel.gone !== undefined) {
+      listener();
+      return NOTHING;
+    }
+    this.#listeners ??= new Set();
+    const listeners = this.#listeners;
+    // A wrapper, since the same function may be given twice.
+    const one = (): void => listener();
+    listeners.add(one);
+    this.#lane.watched.add(this);
+    return { [Symbol.dispose]: () => void listeners.delete(one) };
+  }
+
+  lose(): void {
+    for (const listener of this.#listeners ?? []) listener();
+    this.#listeners = undefined;
+  }
+
+  #end<T>(word: T): T {
+    this.#lane.onSettled();
+    return word;
+  }
+
+  #send(what: "basic.ack" | "basic.nack", requeue: boolean): void {
+    const { channel } = this.#lane;
+    channel.post({
+      do: what,
+      connection: channel.connection,
+      channel: channel.id,
+      deliveryTag: this.#event.deliveryTag,
+      requeue,
+    });
+  }
+
+  /** A copy is confirmed first, then this one acked: in between there are two, never none. */
+  async #park(until: number): Promise<"settled" | "stale"> {
+    const verdict = await this.#lane.publish({
+      message: reborn(this.#event.message),
+      to: { exchange: "", routingKey: this.queue },
+      mustRoute: true,
+      notBefore: until,
+    });
+    if (this.#lane.channel.gone !== undefined) return this.#end("stale");
+    if (verdict.is === "confirmed") {
+      this.#send("basic.ack", false);
+      return this.#end("settled");
+    }
+    this.#settled = false;
+    if (this.#listeners !== undefined) this.#lane.watched.add(this);
+    throw new PublishError("park-failed", `The copy that was to wait was not confirmed (${verdict.is}).`, {
+      hint: "The delivery is still held and can be settled.",
+    });
+  }
+}

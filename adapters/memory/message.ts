@@ -1,0 +1,51 @@
+/**
+ * Messages as they would come off a wire: nobody shares an object with anybody.
+ *
+ * @module
+ */
+import type { Message } from "../../src/broker.ts";
+
+function copyValue(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyValue);
+  if (value instanceof Date) return new Date(value);
+  if (ArrayBuffer.isView(value)) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
+  }
+  return copyTable(value as Readonly<Record<string, unknown>>);
+}
+
+/** Copies a table with all that it holds; spreading keeps an own `__proto__` an own one. */
+function copyTable(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy = { ...table };
+  for (const key in copy) {
+    const value = copy[key];
+    if (typeof value !== "object" || value === null) continue;
+    const writable = true;
+    if (key !== "__proto__") copy[key] = copyValue(value);
+    else {Object.defineProperty(copy, key, {
+        value: copyValue(value),
+        writable,
+        enumerable: true,
+        configurable: true,
+      });}
+  }
+  return copy;
+}
+
+/** A message with nothing in common with `message` that could be changed. */
+export function copyMessage(message: Message): Message {
+  return {
+    headers: copyTable(message.headers),
+    properties: copyTable(message.properties),
+    contentType: message.contentType,
+    contentEncoding: message.contentEncoding,
+    body: message.body.slice(),
+  };
+}
+
+/** The copy that is sent on to wait: it starts a life of its own, without the deaths of the first one. */
+export function reborn(message: Message): Message {
+  const alive = Object.entries(message.headers).filter(([key]) => !/^x-(first-)?death/.test(key));
+  return { ...message, headers: Object.fromEntries(alive) };
+}

@@ -1,0 +1,218 @@
+/**
+ * The client's side of a connection and its channels: answers find their questions, unasked words their listeners.
+ *
+ * @module
+ */
+import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import { CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
+import type { OnChannelCommand } from "./rabbit/command.ts";
+import type {
+  ChannelClose,
+  ChannelEvent,
+  Confirm,
+  ConsumerWord,
+  Deliver,
+  RabbitEvent,
+  Return,
+} from "./rabbit/event.ts";
+import { Ring } from "./rabbit/ring.ts";
+import type { Link, MemoryWorld } from "./world.ts";
+
+/** A command of a channel, not yet told which one. */
+type Bare<C> = C extends unknown ? Omit<C, "connection" | "channel"> : never;
+
+/** What goes to a channel, its numbers left out. */
+export type BareCommand = Bare<OnChannelCommand>;
+
+/** Who hears what comes unasked. */
+export interface ChannelListener {
+  onDeliver?(event: Deliver): void;
+  onConfirm?(event: Confirm): void;
+  onReturn?(event: Return): void;
+  /** The queue of this consumer is gone. */
+  onCancel?(event: ConsumerWord): void;
+  /** The channel is gone; `error` says why: the server's word, or the loss of the link. */
+  onClosed?(error: CeleriacError): void;
+}
+
+/** The server's refusal as a coded error; the codes are those of the AMQP adapter. */
+export function refusal(word: ChannelClose): CeleriacError {
+  const text = `The broker refused: ${word.text}.`;
+  switch (word.code) {
+    case 403:
+      return new ConfigurationError("topology-refused", text);
+    case 404:
+      return new ConfigurationError(
+        /no exchange/.test(word.text) ? "exchange-missing" : "queue-missing",
+        text,
+      );
+    case 405:
+      return new ConfigurationError("queue-locked", text);
+    case 406:
+      return new ConfigurationError("topology-mismatch", text);
+    default:
+      return new ConnectionError("channel-closed", text);
+  }
+}
+
+/** One channel. */
+export class ClientChannel {
+  readonly #session: Session;
+  readonly #listener: ChannelListener;
+  readonly #asked: Ring<Deferred<ChannelEvent>> = new Ring<Deferred<ChannelEvent>>();
+  readonly id: number;
+  /** Why it is gone; undefined while it stands. */
+  gone: CeleriacError | undefined;
+
+  constructor(session: Session, id: number, listener: ChannelListener) {
+    this.#session = session;
+    this.id = id;
+    this.#listener = listener;
+  }
+
+  /** The number of its connection. */
+  get connection(): number {
+    return this.#session.id;
+  }
+
+  /** Sends what has no answer. */
+  post(command: OnChannelCommand): void {
+    this.#session.send(command);
+  }
+
+  /** Sends, and gives the server's answer; rejects when the channel is closed or lost before it. */
+  ask(command: BareCommand): Promise<ChannelEvent> {
+    if (this.gone !== undefined) return Promise.reject(this.gone);
+    const answer = deferred<ChannelEvent>();
+    this.#asked.push(answer);
+    this.post({ ...command, connection: this.connection, channel: this.id } as OnChannelCommand);
+    return answer.promise;
+  }
+
+  /** Closes it and waits for the answer: all that was posted before has arrived then. */
+  async close(): Promise<void> {
+    if (this.gone !== undefined) return;
+    // A link that goes first has done the same.
+    await this.ask({ do: "channel.close" }).catch(() => undefined);
+    this.lose(new ConnectionError("channel-closed", "The channel was closed."));
+    this.#session.forget(this);
+  }
+
+  hear(event: ChannelEvent): void {
+    switch (event.is) {
+      case "basic.deliver":
+        return this.#listener.onDeliver?.(event);
+      case "basic.ack":
+      case "basic.nack":
+        return this.#listener.onConfirm?.(event);
+      case "basic.return":
+        return this.#listener.onReturn?.(event);
+      case "basic.cancel":
+        return this.#listener.onCancel?.(event);
+      case "channel.close":
+        this.post({ do: "channel.close-ok", connection: this.connection, channel: this.id });
+        this.#session.forget(this);
+        return this.lose(refusal(event));
+      default:
+        this.#asked.shift()?.resolve(event);
+    }
+  }
+
+  /** The fake does not know a command of ours: whoever waits for its answer learns it. */
+  refuse(error: CeleriacError): void {
+    this.#asked.shift()?.reject(error);
+  }
+
+  lose(error: CeleriacError): void {
+    if (this.gone !== undefined) return;
+    this.gone = error;
+    for (let asked = this.#asked.shift(); asked !== undefined; asked = this.#asked.shift()) {
+      asked.reject(error);
+    }
+    this.#listener.onClosed?.(error);
+  }
+}
+
+/** One connection. */
+export class Session {
+  readonly #world: MemoryWorld;
+  readonly #link: Link;
+  readonly #channels: Map<number, ClientChannel> = new Map<number, ClientChannel>();
+  readonly #onLost: (error: CeleriacError) => void;
+  readonly #closed: Deferred<void> = deferred<void>();
+  #channelIds = 0;
+  /** False once it is closed or lost. */
+  alive = true;
+  /** Resolves when the server has answered, or the link is gone. */
+  readonly opened: Promise<void>;
+  readonly #opened: Deferred<void> = deferred<void>();
+  /** Called when an alarm stops or frees the connection. */
+  onBlocked: ((blocked: boolean) => void) | undefined;
+
+  constructor(world: MemoryWorld, onLost: (error: CeleriacError) => void) {
+    this.#world = world;
+    this.#onLost = onLost;
+    this.opened = this.#opened.promise;
+    this.#link = world.link({
+      onEvent: (event) => this.#hear(event),
+      onUnsupported: (command, error) => {
+        if ("channel" in command) this.#channels.get(command.channel)?.refuse(error);
+      },
+      onLost: () => this.#lose(),
+    });
+  }
+
+  get id(): number {
+    return this.#link.id;
+  }
+
+  send(command: OnChannelCommand): void {
+    this.#link.send(command);
+  }
+
+  /** Opens a channel; it can be used at once. */
+  channel(listener: ChannelListener = {}): ClientChannel {
+    const channel = new ClientChannel(this, ++this.#channelIds, listener);
+    this.#channels.set(channel.id, channel);
+    // What comes after it waits in line behind it; a lost link is told to the listener.
+    channel.ask({ do: "channel.open" }).catch(() => undefined);
+    return channel;
+  }
+
+  forget(channel: ClientChannel): void {
+    this.#channels.delete(channel.id);
+  }
+
+  /** Closes in order: all that was sent before has arrived when it resolves. `lost` hears nothing of it. */
+  close(): Promise<void> {
+    if (this.alive) {
+      this.alive = false;
+      this.#link.send({ do: "connection.close", connection: this.id });
+    }
+    return this.#closed.promise;
+  }
+
+  /** Gives the connection up without a word. */
+  abandon(): void {
+    this.alive = false;
+    this.#world.drop(this.#link);
+  }
+
+  #hear(event: RabbitEvent): void {
+    if ("channel" in event) this.#channels.get(event.channel)?.hear(event);
+    else if (event.is === "connection.open-ok") this.#opened.resolve();
+    else if (event.is === "connection.blocked") this.onBlocked?.(true);
+    else if (event.is === "connection.unblocked") this.onBlocked?.(false);
+  }
+
+  #lose(): void {
+    const expected = !this.alive;
+    this.alive = false;
+    const error = new ConnectionError("broker-lost", "The connection to the memory broker was lost.");
+    for (const channel of [...this.#channels.values()]) channel.lose(error);
+    this.#channels.clear();
+    this.#opened.resolve();
+    this.#closed.resolve();
+    if (!expected) this.#onLost(error);
+  }
+}

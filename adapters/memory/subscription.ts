@@ -1,0 +1,116 @@
+/**
+ * A subscription: a private queue, bound and read without acks.
+ *
+ * @module
+ */
+import type { Inbox, Message, Subscription } from "../../src/broker.ts";
+import type { CeleriacError } from "../../src/errors.ts";
+import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import { Feed } from "./feed.ts";
+import { copyMessage } from "./message.ts";
+import type { BareCommand, ClientChannel, Session } from "./session.ts";
+
+/** What a subscription needs of its broker. */
+export interface SubscriptionHost {
+  session(): Promise<Session>;
+  onEnded(subscription: MemorySubscription): void;
+}
+
+/** As Celery declares its mailboxes, but exclusive: RabbitMQ 4.3 takes no transient queue that is not. */
+function topology(inbox: Inbox): readonly BareCommand[] {
+  const { queue, exchange, routingKeys = [""], messageTtl, expires } = inbox;
+  const declare: BareCommand = {
+    do: "queue.declare",
+    queue,
+    exclusive: true,
+    autoDelete: true,
+    arguments: {
+      ...(messageTtl === undefined ? {} : { "x-message-ttl": messageTtl }),
+      ...(expires === undefined ? {} : { "x-expires": expires }),
+    },
+  };
+  if (exchange === undefined) return [declare];
+  const { name, type, durable } = exchange;
+  return [
+    { do: "exchange.declare", exchange: name, type, durable },
+    declare,
+    ...routingKeys.map((routingKey): BareCommand => ({
+      do: "queue.bind",
+      queue,
+      exchange: name,
+      routingKey,
+    })),
+  ];
+}
+
+/** A subscription; see the contract in `src/broker.ts`. */
+export class MemorySubscription implements Subscription {
+  readonly #host: SubscriptionHost;
+  readonly #inbox: Inbox;
+  readonly #feed: Feed<Message> = new Feed<Message>();
+  readonly #ready: Deferred<void> = deferred<void>();
+  #channel: ClientChannel | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(host: SubscriptionHost, inbox: Inbox) {
+    this.#host = host;
+    this.#inbox = inbox;
+    // Who only iterates learns of a failure there.
+    this.#ready.promise.catch(() => undefined);
+    this.attach();
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** Listens on the link as it stands. */
+  attach(): void {
+    if (this.#channel !== undefined) return;
+    this.#listen().catch((error: unknown) => {
+      if ((error as CeleriacError).code === "broker-lost") return;
+      this.#ready.reject(error);
+      this.#feed.end(error);
+      this.#host.onEnded(this);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** The broker closes; the queue goes with the link. */
+  end(): void {
+    this.#feed.end();
+    // A subscription that never listened is not ready, and nobody is to wait for it any more.
+    this.#ready.resolve();
+    this.#closing ??= Promise.resolve();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    return this.#feed[Symbol.asyncIterator]();
+  }
+
+  async #listen(): Promise<void> {
+    const session = await this.#host.session();
+    if (this.#feed.ended || this.#channel !== undefined) return;
+    const channel = session.channel({
+      onDeliver: (event) => this.#feed.push(copyMessage(event.message)),
+      // The queue was deleted under us: it is made again.
+      onCancel: () => void channel.close().then(() => this.attach()),
+      onClosed: () => this.#channel = undefined,
+    });
+    this.#channel = channel;
+    const { queue } = this.#inbox;
+    const consume: BareCommand = { do: "basic.consume", queue, consumerTag: "inbox", noAck: true };
+    await Promise.all([...topology(this.#inbox), consume].map((command) => channel.ask(command)));
+    this.#ready.resolve();
+  }
+
+  async #close(): Promise<void> {
+    this.#feed.end();
+    this.#ready.resolve();
+    await this.#channel?.close();
+    this.#host.onEnded(this);
+  }
+}

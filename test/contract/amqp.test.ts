@@ -1,0 +1,40 @@
+/**
+ * The broker contract on a real RabbitMQ, through a proxy that can break the network.
+ *
+ * @module
+ */
+import { afterAll, describe, inject } from "vitest";
+import { amqpBroker } from "../../adapters/amqp/tcp.ts";
+import { startProxy } from "../support/proxy.ts";
+import { exerciseBroker } from "./broker.ts";
+
+const server = new URL(inject("amqp"));
+const proxy = await startProxy({ host: server.hostname, port: Number(server.port) });
+afterAll(() => proxy[Symbol.asyncDispose]());
+
+const through = new URL(server);
+through.host = `127.0.0.1:${proxy.port}`;
+
+describe("amqp over TCP", () =>
+  exerciseBroker({
+    make: () => amqpBroker(through.href, { reconnect: { min: "20ms", max: "200ms" } }),
+    features: {
+      confirm: "durable",
+      mustRoute: true,
+      delivery: "push",
+      subscribe: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "high-first",
+      requeue: "publication",
+      park: "none",
+      maxPark: 0,
+      loss: "link",
+      attempts: false,
+      maxMessage: 134_217_728,
+    },
+    link: {
+      cut: () => proxy.cut(),
+      freeze: () => proxy.blackhole("both"),
+      thaw: () => proxy.heal(),
+    },
+  }));

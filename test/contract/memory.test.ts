@@ -1,0 +1,42 @@
+/**
+ * The memory pair keeps the contracts.
+ *
+ * @module
+ */
+import { describe } from "vitest";
+import { memoryBackend, memoryBroker, MemoryWorld } from "../../adapters/memory/mod.ts";
+import { exerciseBackend } from "./backend.ts";
+import { exerciseBroker } from "./broker.ts";
+
+describe("memory broker", () => {
+  const world = new MemoryWorld();
+  exerciseBroker({
+    make: () => memoryBroker({ world }),
+    features: {
+      confirm: "memory",
+      mustRoute: true,
+      delivery: "push",
+      subscribe: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "high-first",
+      requeue: "publication",
+      park: "copy",
+      maxPark: 28 * 86_400_000,
+      loss: "link",
+      attempts: false,
+      maxMessage: 128 * 1024 * 1024,
+    },
+    link: { cut: () => world.cut(), freeze: () => world.freeze(), thaw: () => world.thaw() },
+  });
+});
+
+describe("memory backend", () => {
+  const backend = memoryBackend();
+  exerciseBackend({
+    // Its own object is all that can see it.
+    make: () => backend,
+    features: { push: true, chord: "unlock", shared: true },
+    facts: true,
+    shortestTtl: 40,
+  });
+});
