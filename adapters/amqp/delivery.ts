@@ -1,0 +1,88 @@
+/**
+ * One delivered message and its one settlement.
+ *
+ * @module
+ */
+import type { AMQPMessage } from "@cloudamqp/amqp-client";
+import type { Delivery, Message, Settlement } from "../../src/broker.ts";
+import { CeleriacError, ConfigurationError } from "../../src/errors.ts";
+import { attemptsOf, readMessage } from "./message.ts";
+
+/** The channel that a delivery came by, as the delivery sees it. */
+export interface Origin {
+  readonly queue: string;
+  readonly lost: boolean;
+  /** Sends the settlement at the end of the tick. */
+  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): void;
+  /** Calls `listener` when the channel is lost while the delivery is not settled. */
+  watch(delivery: AmqpDelivery, listener: () => void): () => void;
+}
+
+const SETTLED: Promise<"settled"> = Promise.resolve("settled");
+const STALE: Promise<"stale"> = Promise.resolve("stale");
+const NOTHING: Disposable = { [Symbol.dispose]() {} };
+
+/** A delivery of RabbitMQ. */
+export class AmqpDelivery implements Delivery {
+  readonly #origin: Origin;
+  readonly #raw: AMQPMessage;
+  #message: Message | undefined;
+  #settled = false;
+  /** Whether it is acked and the frame not yet written. */
+  acked = false;
+
+  constructor(origin: Origin, raw: AMQPMessage) {
+    this.#origin = origin;
+    this.#raw = raw;
+  }
+
+  /** The broker's number for it on its channel. */
+  get tag(): number {
+    return this.#raw.deliveryTag;
+  }
+
+  get origin(): Origin {
+    return this.#origin;
+  }
+
+  get message(): Message {
+    return this.#message ??= readMessage(this.#raw);
+  }
+
+  get queue(): string {
+    return this.#origin.queue;
+  }
+
+  get route(): { readonly exchange: string; readonly routingKey: string; readonly priority: number } {
+    const { exchange, routingKey, properties } = this.#raw;
+    return { exchange, routingKey, priority: properties.priority ?? 0 };
+  }
+
+  get redelivered(): boolean {
+    return this.#raw.redelivered;
+  }
+
+  get attempts(): number | undefined {
+    return attemptsOf(this.#raw);
+  }
+
+  settle(how: Settlement): Promise<"settled" | "stale"> {
+    if (this.#settled) throw new CeleriacError("delivery-settled", "This delivery was settled before.");
+    if (how.as === "park") {
+      throw new ConfigurationError("park-unsupported", "This RabbitMQ broker cannot park a message (features.park).");
+    }
+    this.#settled = true;
+    if (this.#origin.lost) return STALE;
+    this.#origin.settle(this, how.as);
+    return SETTLED;
+  }
+
+  onLost(listener: () => void): Disposable {
+    if (this.#settled) return NOTHING;
+    if (this.#origin.lost) {
+      listener();
+      return NOTHING;
+    }
+    return { [Symbol.dispose]: this.#origin.watch(this, listener) };
+  }
+}

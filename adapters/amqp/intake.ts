@@ -1,0 +1,268 @@
+/**
+ * A channel that consumes one queue: hands deliveries on, writes their settlements.
+ *
+ * @module
+ */
+import type { AMQPChannel, AMQPConsumer, AMQPMessage } from "@cloudamqp/amqp-client";
+import { ConnectionError } from "../../src/errors.ts";
+import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import { AmqpDelivery, type Origin } from "./delivery.ts";
+import { writeAck, writeNack } from "./encode.ts";
+import type { Epoch } from "./epoch.ts";
+import { channelError, sentenceOf } from "./errors.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** What an intake tells its consumer. */
+export interface IntakeEvents {
+  /** A message came. */
+  delivered(delivery: AmqpDelivery): void;
+  /** The channel is gone; what was not yielded must not be. */
+  lost(intake: Intake): void;
+}
+
+/** AMQP counts the window in 16 bits; more is no limit, as in Celery. */
+const WIDEST = 65_535;
+
+/** One consuming channel, from its opening to its end. */
+export class Intake implements Origin {
+  readonly queue: string;
+  readonly #epoch: Epoch;
+  readonly #channel: AMQPChannel;
+  readonly #events: IntakeEvents;
+  readonly #out: Outbox;
+  /** Unsettled, or settled and not yet written; by tag, ascending. */
+  readonly #outstanding: Map<number, AmqpDelivery> = new Map();
+  #watchers: Map<AmqpDelivery, Set<() => void>> | undefined;
+  #acks: number[] = [];
+  #scheduled = false;
+  #tag = "";
+  #tags = 0;
+  #change: Promise<void> = Promise.resolve();
+  #consuming = false;
+  #stopping = false;
+  /** Whether the broker knows that we consume no more: once the last delivery is settled the channel may be closed. */
+  #idle = false;
+  #lost = false;
+  #forget: () => void = () => {};
+  #stopped: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  readonly #off: Deferred<Error | undefined> = deferred();
+
+  private constructor(queue: string, epoch: Epoch, channel: AMQPChannel, events: IntakeEvents) {
+    this.queue = queue;
+    this.#epoch = epoch;
+    this.#channel = channel;
+    this.#events = events;
+    this.#out = epoch.out;
+  }
+
+  /** Opens the channel; `setPrefetch` begins to consume. */
+  static async open(queue: string, epoch: Epoch, events: IntakeEvents): Promise<Intake> {
+    const channel = await epoch.channel((reason) => intake.#lose(reason));
+    const intake = new Intake(queue, epoch, channel, events);
+    intake.#forget = epoch.onLost(() => intake.#lose("the connection was lost"));
+    // Straight from the parser: the library would look the consumer up in a microtask for each message.
+    channel.deliver = (message) => intake.#take(message);
+    return intake;
+  }
+
+  /** Resolves when it consumes no more: the error, or undefined where that was wanted. */
+  get off(): Promise<Error | undefined> {
+    return this.#off.promise;
+  }
+
+  /** Whether messages come by it now: consume-ok came, and nothing after it. */
+  get consuming(): boolean {
+    return this.#consuming && !this.#lost && !this.#stopping;
+  }
+
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  /** When bytes last came on its connection, ms since the epoch. */
+  get receivedAt(): number {
+    return this.#epoch.receivedAt;
+  }
+
+  /** Deliveries that are not settled. */
+  get size(): number {
+    return this.#outstanding.size;
+  }
+
+  /**
+   * Begins to consume with a window of `count`, then cancels the consumer of before: RabbitMQ gives a window to each consumer as it
+   * begins. What the old one brought stays ours to settle. Rejects with a coded error where the broker refuses.
+   */
+  setPrefetch(count: number): Promise<void> {
+    // One after the other: RabbitMQ 3.10's channel crashes (541) over the cancel of a consumer whose consume-ok is not out yet.
+    const change = this.#change.then(() => this.#consume(count));
+    this.#change = change.catch(() => {});
+    return change;
+  }
+
+  async #consume(count: number): Promise<void> {
+    if (this.#lost || this.#stopping) return;
+    const old = this.#tag;
+    const tag = `celeriac-${++this.#tags}`;
+    const channel = this.#channel;
+    const watcher = {
+      setClosed: (error?: Error) => {
+        if (error !== undefined && this.#tag === tag) this.#cancelled();
+      },
+    } as unknown as AMQPConsumer;
+    // Registered before the question: a cancel may come in one piece with the answer, before the library registers its own.
+    channel.consumers.set(tag, watcher);
+    this.#tag = tag;
+    const answers = [
+      channel.basicQos(count > WIDEST ? 0 : count),
+      channel.basicConsume(this.queue, { tag, noAck: false }, () => {}).then((own) => {
+        if (channel.consumers.get(tag) === own) channel.consumers.set(tag, watcher);
+      }),
+      ...(old === "" ? [] : [channel.basicCancel(old)]),
+    ];
+    try {
+      await this.#epoch.rpc(Promise.all(answers));
+      this.#consuming = true;
+    } catch (error) {
+      throw channelError({ kind: "queue", name: this.queue }, error);
+    }
+  }
+
+  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): void {
+    this.#watchers?.delete(delivery);
+    if (how === "ack") {
+      delivery.acked = true;
+      this.#acks.push(delivery.tag);
+      if (!this.#scheduled) {
+        this.#scheduled = true;
+        this.#out.beforeFlush(() => {
+          this.#flush();
+          this.#closeWhenDone();
+        });
+      }
+    } else {
+      this.#outstanding.delete(delivery.tag);
+      writeNack(this.#out, this.#channel.id, delivery.tag, how === "requeue");
+      this.#closeWhenDone();
+    }
+  }
+
+  watch(delivery: AmqpDelivery, listener: () => void): () => void {
+    const watchers = this.#watchers ??= new Map();
+    let listeners = watchers.get(delivery);
+    if (listeners === undefined) watchers.set(delivery, listeners = new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /**
+   * Takes no more messages; those in `unyielded`, and those still on their way, go back. What was settled before has reached the broker
+   * when this resolves. The channel stays until the last delivery is settled.
+   */
+  stop(unyielded: () => readonly AmqpDelivery[]): Promise<void> {
+    return this.#stopped ??= this.#stop(unyielded);
+  }
+
+  async #stop(unyielded: () => readonly AmqpDelivery[]): Promise<void> {
+    this.#stopping = true;
+    if (this.#lost) return;
+    this.#flush();
+    await this.#change;
+    if (this.#lost) return;
+    // Nothing else may be asked meanwhile: RabbitMQ owes no cancel-ok where a close follows, and the library then mixes the answers up.
+    if (this.#tag !== "") await this.#epoch.rpc(this.#channel.basicCancel(this.#tag));
+    this.#idle = true;
+    for (const delivery of unyielded()) void delivery.settle({ as: "requeue" });
+    this.#off.resolve(undefined);
+    // An answer on this channel proves that what was written before it was worked through.
+    if (this.#outstanding.size > 0) await this.#epoch.rpc(this.#channel.basicQos(1));
+    else await this.close();
+  }
+
+  /** Closes the channel: the broker has then seen every settlement, and the rest is back in its queue. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#lost || this.#channel.closed) return;
+    this.#flush();
+    const answer = this.#epoch.rpc(this.#channel.close());
+    this.#lose();
+    await answer;
+  }
+
+  #take(message: AMQPMessage): void {
+    if (this.#lost) return;
+    const delivery = new AmqpDelivery(this, message);
+    this.#outstanding.set(message.deliveryTag, delivery);
+    // The answer to basic.consume came just before, in the same read perhaps.
+    this.#consuming = true;
+    if (this.#stopping) void delivery.settle({ as: "requeue" });
+    else this.#events.delivered(delivery);
+  }
+
+  /** Writes the acks of this turn: one for all up to a tag where every older one is acked, else one each. */
+  #flush(): void {
+    this.#scheduled = false;
+    if (this.#acks.length === 0 || this.#lost) return;
+    const acks = this.#acks;
+    this.#acks = [];
+    const { id } = this.#channel;
+    let last = 0;
+    let run = 0;
+    for (const [tag, { acked }] of this.#outstanding) {
+      if (!acked) break;
+      this.#outstanding.delete(tag);
+      last = tag;
+      run++;
+    }
+    // RabbitMQ closes the channel where the tag of a multiple ack is not outstanding: this one is.
+    if (run > 0) writeAck(this.#out, id, last, run > 1);
+    if (run < acks.length) {
+      for (const tag of acks) {
+        if (tag <= last) continue;
+        this.#outstanding.delete(tag);
+        writeAck(this.#out, id, tag, false);
+      }
+    }
+  }
+
+  #closeWhenDone(): void {
+    if (this.#idle && this.#outstanding.size === 0) void this.close().catch(() => {});
+  }
+
+  /** The broker took the consumer away: its queue was deleted, or its node went. */
+  #cancelled(): void {
+    if (this.#stopping || this.#lost) return;
+    this.#stopping = true;
+    this.#idle = true;
+    this.#off.resolve(
+      new ConnectionError("consumer-cancelled", `The broker cancelled the consumer of ${JSON.stringify(this.queue)}.`),
+    );
+    this.#closeWhenDone();
+  }
+
+  #lose(reason?: string): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#outstanding.clear();
+    this.#acks = [];
+    this.#forget();
+    this.#off.resolve(reason === undefined ? undefined : this.#closedError(reason));
+    this.#events.lost(this);
+    const watchers = this.#watchers;
+    this.#watchers = undefined;
+    for (const listeners of watchers?.values() ?? []) for (const listener of listeners) listener();
+  }
+
+  #closedError(reason: string): ConnectionError {
+    const text = sentenceOf(reason)?.text ?? reason;
+    return text.includes("acknowledgement")
+      ? new ConnectionError("consumer-timeout", `A message of ${JSON.stringify(this.queue)} was held for too long: ${text}.`, {
+        hint: "RabbitMQ took all unsettled messages of that queue back; raise its consumer_timeout for such tasks.",
+      })
+      : new ConnectionError("channel-closed", `The broker closed the channel of ${JSON.stringify(this.queue)}: ${text}.`);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * A connection that is opened when it is needed and, while it is held, opened again when it is lost.
+ *
+ * @module
+ */
+import type { BrokerEvent, Call } from "../../src/broker.ts";
+import { CeleriacError, ConnectionError } from "../../src/errors.ts";
+import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import { backoffDelay } from "./backoff.ts";
+import { Epoch } from "./epoch.ts";
+import { sleep, within } from "./limit.ts";
+import type { Settings } from "./options.ts";
+import type { Target } from "./url.ts";
+import type { Dial } from "./wire.ts";
+
+/** A connection that lived this long was a good one: the next failure counts as the first, ms. */
+const GOOD_LIFE = 5000;
+
+/** What a link is made of. */
+export interface LinkParts {
+  readonly kind: "publish" | "consume";
+  readonly dial: Dial;
+  readonly targets: readonly [Target, ...Target[]];
+  readonly settings: Settings;
+  readonly emit: (event: BrokerEvent) => void;
+}
+
+/** One of the broker's two connections. */
+export class Link {
+  readonly kind: "publish" | "consume";
+  readonly #parts: LinkParts;
+  readonly #upListeners: Set<(epoch: Epoch) => void> = new Set();
+  readonly #lossListeners: Set<(epoch: Epoch) => void> = new Set();
+  #epoch: Epoch | undefined;
+  #opening: Promise<Epoch> | undefined;
+  #waiting: Deferred<Epoch> | undefined;
+  #holders = 0;
+  #keeping: AbortController | undefined;
+  #failures = 0;
+  #next = 0;
+  /** Bumped by `close`: an attempt of before is then thrown away. */
+  #session = 0;
+
+  constructor(parts: LinkParts) {
+    this.kind = parts.kind;
+    this.#parts = parts;
+  }
+
+  /** The live connection, if there is one. */
+  get epoch(): Epoch | undefined {
+    return this.#epoch;
+  }
+
+  /** Whether it is open, being opened, or held. */
+  get wanted(): boolean {
+    return this.#epoch !== undefined || this.#opening !== undefined || this.#holders > 0;
+  }
+
+  /** Calls `listener` with each connection that comes up. */
+  onUp(listener: (epoch: Epoch) => void): void {
+    this.#upListeners.add(listener);
+  }
+
+  /** Calls `listener` with each connection that was up and is lost. */
+  onLost(listener: (epoch: Epoch) => void): void {
+    this.#lossListeners.add(listener);
+  }
+
+  /** The live connection, or one attempt on every URL to get one; throws the last attempt's coded error. */
+  open(call: Call = {}): Promise<Epoch> {
+    if (this.#epoch !== undefined) return Promise.resolve(this.#epoch);
+    return within(this.#attempt(), call, this.#parts.settings.platform.clock, "Connecting to the broker");
+  }
+
+  /** Keeps the link up until `dispose`: it is opened, and opened again after each loss. */
+  hold(): Disposable {
+    this.#holders++;
+    this.#keep();
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        if (--this.#holders === 0) this.#keeping?.abort();
+      },
+    };
+  }
+
+  /** The next live connection, however long that takes; for those who hold the link. */
+  up(): Promise<Epoch> {
+    if (this.#epoch !== undefined) return Promise.resolve(this.#epoch);
+    this.#waiting ??= deferred();
+    return this.#waiting.promise;
+  }
+
+  /** Says goodbye by `deadline`, ms since the epoch. */
+  async close(deadline: number): Promise<void> {
+    this.#session++;
+    this.#opening = undefined;
+    this.#keeping?.abort();
+    this.#failures = 0;
+    const epoch = this.#epoch;
+    this.#epoch = undefined;
+    await epoch?.close(deadline);
+    if (this.#holders > 0) this.#keep();
+  }
+
+  #attempt(): Promise<Epoch> {
+    const session = this.#session;
+    this.#opening ??= this.#round(session).finally(() => {
+      if (this.#session === session) this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  /** Tries each URL once, beginning with the one whose turn it is. */
+  async #round(session: number): Promise<Epoch> {
+    const { dial, targets, settings, emit, kind } = this.#parts;
+    let error: unknown;
+    for (let tried = 0; tried < targets.length; tried++) {
+      const target = targets[this.#next % targets.length] ?? targets[0];
+      try {
+        const epoch = await Epoch.open(dial, target, `${settings.name} ${kind}`, settings, {
+          blocked: (reason) => emit({ is: "blocked", reason }),
+          unblocked: () => emit({ is: "unblocked" }),
+        });
+        if (this.#session !== session) {
+          await epoch.close(0);
+          throw new ConnectionError("broker-closed-by-us", "The broker was closed while it connected.");
+        }
+        this.#stand(epoch);
+        return epoch;
+      } catch (caught) {
+        error = caught;
+        if (this.#session !== session) break;
+        this.#next++;
+      }
+    }
+    throw error;
+  }
+
+  #stand(epoch: Epoch): void {
+    this.#epoch = epoch;
+    epoch.onLost((error) => {
+      if (this.#epoch !== epoch) return;
+      this.#epoch = undefined;
+      const { clock } = this.#parts.settings.platform;
+      this.#failures = clock.now() - epoch.openedAt >= GOOD_LIFE ? 1 : this.#failures + 1;
+      for (const listener of this.#lossListeners) listener(epoch);
+      if (this.#holders > 0) this.#keep(error);
+      else this.#down(error, undefined);
+    });
+    this.#parts.emit({ is: "up", link: this.kind });
+    for (const listener of this.#upListeners) listener(epoch);
+    this.#waiting?.resolve(epoch);
+    this.#waiting = undefined;
+  }
+
+  #down(error: unknown, retryIn: number | undefined): void {
+    this.#parts.emit({ is: "down", link: this.kind, error: asError(error), retryIn });
+  }
+
+  /** Reconnects until it stands; `lost` is why it must. */
+  #keep(lost?: ConnectionError): void {
+    if (this.#keeping !== undefined || this.#epoch !== undefined) return;
+    const keeping = new AbortController();
+    this.#keeping = keeping;
+    const { clock, random } = this.#parts.settings.platform;
+    const pause = async (error: unknown): Promise<void> => {
+      const retryIn = backoffDelay(this.#failures, this.#parts.settings.reconnect, random);
+      this.#down(error, retryIn);
+      await sleep(retryIn, clock, keeping.signal);
+    };
+    const run = async (): Promise<void> => {
+      if (lost !== undefined) await pause(lost);
+      while (!keeping.signal.aborted && this.#epoch === undefined) {
+        try {
+          await this.#attempt();
+        } catch (error) {
+          if (keeping.signal.aborted) break;
+          this.#failures++;
+          await pause(error);
+        }
+      }
+    };
+    void run().finally(() => {
+      if (this.#keeping === keeping) this.#keeping = undefined;
+      // Lost, or held again, between the last look and here.
+      if (this.#holders > 0 && this.#epoch === undefined) this.#keep();
+    });
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof CeleriacError || error instanceof Error ? error : new Error(String(error));
+}

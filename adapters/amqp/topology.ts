@@ -1,0 +1,174 @@
+/**
+ * Exchanges, queues and bindings: declared once a connection, remembered, and declared again after a loss.
+ *
+ * @module
+ */
+import type { AMQPChannel } from "@cloudamqp/amqp-client";
+import type { Entity } from "../../src/broker.ts";
+import type { Control } from "./control.ts";
+import type { Epoch } from "./epoch.ts";
+import { channelError, type Subject } from "./errors.ts";
+import type { Topology as Mode } from "./options.ts";
+
+/** A connection to declare on. */
+export interface Site {
+  readonly epoch: Epoch;
+  readonly control: Control;
+  /** The broker's other connection. */
+  readonly elsewhere: Epoch | undefined;
+  /** Whether exclusive queues are declared here. */
+  readonly exclusive: boolean;
+}
+
+/** What a broker declared, and on which connections that still holds. */
+export class Topology {
+  readonly #mode: Mode;
+  /** By identity of content, in the order of first declaration. */
+  readonly #remembered: Map<string, Entity> = new Map();
+  /** What stands, by connection; cleared when the broker shows that something is gone. */
+  readonly #standing: WeakMap<Epoch, Set<string>> = new WeakMap();
+  readonly #keys: WeakMap<Entity, string> = new WeakMap();
+  readonly #restoring: WeakMap<Epoch, Promise<void>> = new WeakMap();
+  #age = 0;
+  readonly #ages: WeakMap<Epoch, number> = new WeakMap();
+
+  constructor(mode: Mode) {
+    this.#mode = mode;
+  }
+
+  /** Whether any of `entities` belongs to one connection only. */
+  static exclusive(entities: readonly Entity[]): boolean {
+    return entities.some((entity) => entity.kind === "queue" && entity.exclusive);
+  }
+
+  /** Whether all of `entities` stand by one of these connections, so that no round trip is due. */
+  stands(entities: readonly Entity[], epochs: readonly (Epoch | undefined)[]): boolean {
+    if (this.#mode === "leave") return true;
+    return entities.every((entity) => {
+      const key = this.#key(entity);
+      return epochs.some((epoch) => epoch !== undefined && epoch.lost === undefined && this.#set(epoch).has(key));
+    });
+  }
+
+  /**
+   * Declares what does not stand yet, in order, and remembers it.
+   *
+   * @throws {ConfigurationError} naming the first entity that was refused; those before it are declared.
+   */
+  async declare(entities: readonly Entity[], epoch: Epoch, control: Control): Promise<void> {
+    if (this.#mode === "leave") return;
+    await control.ask(epoch, (channel) => this.#declare(entities, epoch, channel));
+  }
+
+  /**
+   * Declares what is remembered and does not stand, once a connection; what is refused is reported to `refused` and left. Exclusive
+   * queues belong to the consuming link alone.
+   */
+  restore(site: Site, refused: (error: Error) => void): Promise<void> {
+    const { epoch } = site;
+    if (this.#ages.get(epoch) !== this.#age) this.#restoring.delete(epoch);
+    let restoring = this.#restoring.get(epoch);
+    if (restoring === undefined) {
+      this.#ages.set(epoch, this.#age);
+      restoring = this.#restore(site, refused);
+      this.#restoring.set(epoch, restoring);
+    }
+    return restoring;
+  }
+
+  /** Something that was declared is gone: nothing is taken for granted any more. */
+  doubt(...epochs: readonly (Epoch | undefined)[]): void {
+    this.#age++;
+    for (const epoch of epochs) if (epoch !== undefined) this.#standing.delete(epoch);
+  }
+
+  async #restore({ epoch, control, elsewhere, exclusive }: Site, refused: (error: Error) => void): Promise<void> {
+    let left = [...this.#remembered.values()].filter((entity) =>
+      (exclusive || !Topology.exclusive([entity])) && !this.stands([entity], [elsewhere])
+    );
+    while (left.length > 0) {
+      try {
+        await this.declare(left, epoch, control);
+        return;
+      } catch (error) {
+        if (epoch.lost !== undefined) throw epoch.lost;
+        refused(error instanceof Error ? error : new Error(String(error)));
+        // What stood before the refused one stands; it alone is left out.
+        const standing = this.#set(epoch);
+        const at = left.findIndex((entity) => !standing.has(this.#key(entity)));
+        left = left.slice(at + 1);
+      }
+    }
+  }
+
+  async #declare(entities: readonly Entity[], epoch: Epoch, channel: AMQPChannel): Promise<void> {
+    const standing = this.#set(epoch);
+    const due = entities.filter((entity) => !standing.has(this.#key(entity)));
+    // Written together, answered in order: after an error the broker ignores the rest, so the first one refused is the culprit.
+    const answers = await Promise.allSettled(due.map((entity) => this.#send(entity, channel)));
+    for (const [at, answer] of answers.entries()) {
+      const entity = due[at] as Entity;
+      if (answer.status === "rejected") throw channelError(subjectOf(entity), answer.reason);
+      const key = this.#key(entity);
+      standing.add(key);
+      this.#remembered.set(key, entity);
+    }
+  }
+
+  async #send(entity: Entity, channel: AMQPChannel): Promise<unknown> {
+    const passive = this.#mode === "passive";
+    const table = tableOf(entity.arguments ?? {});
+    switch (entity.kind) {
+      case "exchange": {
+        const { name, type, durable, autoDelete } = entity;
+        return await channel.exchangeDeclare(name, type, { passive, durable, autoDelete }, table);
+      }
+      case "queue": {
+        const { name, durable, exclusive, autoDelete } = entity;
+        return await channel.queueDeclare(name, { passive, durable, exclusive, autoDelete }, table);
+      }
+      case "binding":
+        // A binding cannot be asked for passively.
+        if (passive) return;
+        return await channel.queueBind(entity.queue, entity.exchange, entity.routingKey, table);
+    }
+  }
+
+  #set(epoch: Epoch): Set<string> {
+    let set = this.#standing.get(epoch);
+    if (set === undefined) {
+      set = new Set();
+      this.#standing.set(epoch, set);
+    }
+    return set;
+  }
+
+  #key(entity: Entity): string {
+    let key = this.#keys.get(entity);
+    if (key === undefined) {
+      key = JSON.stringify([entity.kind, ...Object.entries(entity).sort(([a], [b]) => (a < b ? -1 : 1))], jsonSafe);
+      this.#keys.set(entity, key);
+    }
+    return key;
+  }
+}
+
+/** The library writes integers from 2^31 to 2^32 with their sign lost; as bigint they go out as 64 bits. */
+function tableOf(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(table).map(([key, value]) => [
+      key,
+      typeof value === "number" && Number.isSafeInteger(value) && Math.abs(value) >= 2 ** 31 ? BigInt(value) : value,
+    ]),
+  );
+}
+
+function jsonSafe(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}n` : value;
+}
+
+function subjectOf(entity: Entity): Subject {
+  return entity.kind === "binding"
+    ? { kind: "binding", name: `${entity.exchange} -> ${entity.queue} (${entity.routingKey})` }
+    : { kind: entity.kind, name: entity.name };
+}

@@ -1,0 +1,40 @@
+/**
+ * The seam between the adapter and a transport: `tcp.ts` dials a socket, a WebSocket entry can dial another way.
+ *
+ * @module
+ */
+import type { AMQPBaseClient } from "@cloudamqp/amqp-client";
+import type { ConnectionError } from "../../src/errors.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Target } from "./url.ts";
+
+/** What a transport needs besides the target. */
+export interface WireSettings {
+  /** The name that RabbitMQ's management shows. */
+  readonly name: string;
+  /** What we offer, whole seconds; 0 is off. */
+  readonly heartbeat: number;
+}
+
+/** What a transport reports. */
+export interface WireEvents {
+  /** Bytes came. */
+  received(): void;
+  /** The link is gone; once, also when it never opened. */
+  lost(error: ConnectionError): void;
+}
+
+/** One dialled connection. */
+export interface Wire {
+  /** The library's client: channels, method calls, the parser. */
+  readonly client: AMQPBaseClient;
+  /** Everything that is sent goes through here, the library's own frames too. */
+  readonly out: Outbox;
+  /** Resolves on connection.open-ok; rejects with what `lost` reports. */
+  readonly opened: Promise<void>;
+  /** Frees the socket at once, without a goodbye. */
+  destroy(): void;
+}
+
+/** Begins to connect. Rejects only where the transport itself cannot be had (a missing package). */
+export type Dial = (target: Target, settings: WireSettings, events: WireEvents) => Promise<Wire>;
