@@ -1,0 +1,97 @@
+/**
+ * Commands over a link: each call settles by its deadline, what may be repeated is, what may not is told.
+ *
+ * @module
+ */
+import { CeleriacError, ConnectionError } from "../../src/errors.ts";
+import type { Command, CommandOptions, Commands } from "./client.ts";
+import { closed, fault, isPassing, isRefusal, late, NotSent } from "./fault.ts";
+import { type Connection, Link, type LinkOptions } from "./link.ts";
+import { Patience } from "./patience.ts";
+
+/** The pause before a server that asked for one (LOADING, READONLY) is asked again, ms. */
+const PASSING_PAUSE = 100;
+
+/** {@link Commands} over a {@link Link}. */
+export class LinkCommands implements Commands {
+  readonly #link: Link;
+  /** Counts `close()`: what was under way before it is not taken up again after it. */
+  #closes = 0;
+
+  constructor(options: LinkOptions) {
+    this.#link = new Link(options);
+  }
+
+  async run(commands: readonly Command[], options: CommandOptions): Promise<readonly unknown[]> {
+    const { platform: { clock }, commandTimeout, subject } = this.#link.options;
+    options.signal?.throwIfAborted();
+    const begun = clock.now();
+    const closes = this.#closes;
+    const deadline = options.deadline ?? begun + commandTimeout;
+    let trouble: CeleriacError | undefined;
+    const patience = new Patience(clock, {
+      signal: options.signal,
+      deadline,
+      late: () => trouble ?? late("an answer", deadline - begun, subject),
+    });
+    try {
+      for (;;) {
+        let connection: Connection;
+        try {
+          connection = this.#link.connection ?? await patience.for(this.#link.up());
+        } catch (error) {
+          // The first attempt ever is told at once; a server that was there is waited for, with the link's own pauses between.
+          if (patience.over || !this.#link.wasUp || !isUnreachable(error)) throw error;
+          trouble = error;
+          continue;
+        }
+        const sent = clock.now();
+        try {
+          const answers = await patience.for(connection.send(commands));
+          const [first] = answers;
+          this.#link.proven();
+          if (
+            !(first instanceof Error &&
+              answers.every((answer) => isRefusal(answer) && isPassing(answer.message)))
+          ) {
+            return answers;
+          }
+          // None of them was carried out.
+          trouble = fault(first, subject);
+          if (first.message.startsWith("READONLY")) this.#link.drop(connection);
+          await patience.pause(PASSING_PAUSE);
+        } catch (error) {
+          if (closes !== this.#closes) throw closed(subject);
+          if (patience.over) {
+            // A full term of silence: the others behind us need not wait as long to learn it.
+            if (clock.now() - sent >= commandTimeout) this.#link.drop(connection);
+            throw error;
+          }
+          this.#link.drop(connection);
+          trouble = lostUnderWay(error, options.repeatable, fault(error, subject));
+          if (!options.repeatable && !(error instanceof NotSent)) throw trouble;
+        }
+      }
+    } finally {
+      patience.end();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closes += 1;
+    return this.#link.close();
+  }
+}
+
+function isUnreachable(error: unknown): error is CeleriacError {
+  return error instanceof ConnectionError &&
+    ["backend-unreachable", "backend-timeout", "backend-unavailable"].includes(error.code);
+}
+
+function lostUnderWay(error: unknown, repeatable: boolean, plain: CeleriacError): CeleriacError {
+  if (repeatable || error instanceof NotSent) return plain;
+  return new ConnectionError(plain.code, plain.message, {
+    cause: plain.cause,
+    hint: "The command was on its way: it may have been carried out or not.",
+  });
+}

@@ -1,0 +1,125 @@
+/**
+ * Redis's and the socket's errors as our coded ones. A client's errors carry the arguments of the command (payloads, passwords), so
+ * they are never passed on, not even as a cause: a clean copy is.
+ *
+ * @module
+ */
+import { CeleriacError, ConnectionError } from "../../src/errors.ts";
+import { redactText } from "../../src/lib/redact.ts";
+
+/** What an error text may name of the server and must not name of its secrets. */
+export interface Subject {
+  /** The URL without secrets. */
+  readonly address: string;
+  readonly secrets: readonly string[];
+}
+
+interface Raw {
+  readonly name?: unknown;
+  readonly message?: unknown;
+  readonly code?: unknown;
+  readonly errors?: unknown;
+}
+
+/** Node's and OpenSSL's codes of a TLS handshake that failed. */
+const TLS = /CERT|SELF_SIGNED|UNABLE_TO|ERR_SSL|ERR_TLS|EPROTO/;
+
+const CREDENTIALS = /^(?:WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)|without any password configured/;
+
+/** Redis's words for "ask again later, or elsewhere". */
+const PASSING =
+  /^(?:LOADING|MASTERDOWN|READONLY|BUSY|CLUSTERDOWN|TRYAGAIN|ERR max number of clients reached)/;
+
+/** Whether an answer was an error of the server, not of the link. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && (error.name === "ReplyError" || error.constructor.name === "ReplyError");
+}
+
+/** An error that a script answered as text. */
+export function refusal(answer: unknown): Error {
+  const error = new Error(String(answer));
+  error.name = "ReplyError";
+  return error;
+}
+
+/** Whether the server asks to come again later, or on another connection. */
+export function isPassing(message: string): boolean {
+  return PASSING.test(message);
+}
+
+/** The coded error for what a client threw or the server answered; errors of ours pass as they are. */
+export function fault(error: unknown, subject: Subject): CeleriacError {
+  if (error instanceof CeleriacError) return error;
+  const cause = clean(error, subject);
+  const { message } = cause;
+  const at = `The Redis result backend at ${subject.address}`;
+  if (CREDENTIALS.test(message)) {
+    return new ConnectionError("backend-credentials-refused", `${at} refused the credentials: ${message}.`, {
+      cause,
+      hint: "Check user name and password in the URL.",
+    });
+  }
+  if (message.startsWith("NOPERM")) {
+    return new ConnectionError(
+      "backend-credentials-refused",
+      `${at} does not allow this user's command: ${message}.`,
+      {
+        cause,
+        hint:
+          "The user needs GET, MGET, SET, DEL, EVAL, EVALSHA, INCR, PEXPIRE, PUBLISH and SUBSCRIBE on celery-task-meta-*.",
+      },
+    );
+  }
+  if (isRefusal(error)) {
+    const code = isPassing(message) ? "backend-unavailable" : "backend-refused";
+    return new ConnectionError(code, `${at} refused a command: ${message}.`, { cause });
+  }
+  if (TLS.test(String((cause as Raw).code))) {
+    return new ConnectionError("backend-tls-refused", `${at}: the TLS handshake failed: ${message}.`, {
+      cause,
+      hint:
+        "Check the certificate, or give ssl_ca_certs in the URL or the option tls; a server without TLS wants redis://.",
+    });
+  }
+  return new ConnectionError("backend-unreachable", `${at} cannot be reached: ${message}.`, { cause });
+}
+
+/** The error for a call that met its deadline. */
+export function late(what: string, ms: number, subject: Subject, cause?: Error): ConnectionError {
+  const text = `The Redis result backend at ${subject.address}: ${what} took longer than ${
+    Math.round(ms)
+  } ms`;
+  return new ConnectionError(
+    "backend-timeout",
+    `${text}${cause === undefined ? "" : ` (${cause.message})`}.`,
+    { cause },
+  );
+}
+
+/** The error of what was under way when the backend was closed. */
+export function closed(subject: Subject): ConnectionError {
+  return new ConnectionError("backend-closed", `The Redis result backend at ${subject.address} was closed.`);
+}
+
+/** What a connection throws where it is sure that the commands did not leave. */
+export class NotSent extends Error {}
+
+/** A copy with name, code and message only, the message without secrets and without the echo of a command's arguments. */
+function clean(error: unknown, { secrets }: Subject): Error {
+  const raw: Raw = typeof error === "object" && error !== null ? error : { message: String(error) };
+  const first: Raw = Array.isArray(raw.errors) ? (raw.errors[0] as Raw) ?? raw : raw;
+  const code = text(raw.code) || text(first.code);
+  // "ERR unknown command 'EVAL', with args beginning with: 'return…' 'celery-task-meta-…' …"
+  const said = (text(raw.message) || text(first.message) || code || "no reason given").replace(
+    /,? with args beginning with:.*$/s,
+    "",
+  );
+  const copy = new Error(redactText(said, secrets).replace(/\.+$/, ""));
+  copy.name = text(raw.name) || "Error";
+  if (code !== "") Object.defineProperty(copy, "code", { value: code, enumerable: true });
+  return copy;
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

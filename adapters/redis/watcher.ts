@@ -1,0 +1,273 @@
+/**
+ * Waiting for results: told by the feed, checked by a slow poll, so that neither a lost message nor a lost subscription hangs a wait.
+ *
+ * @module
+ */
+import type { ResultRecord } from "../../src/backend.ts";
+import type { Call } from "../../src/broker.ts";
+import { CeleriacError, TimeoutError } from "../../src/errors.ts";
+import type { Clock, Timer } from "../../src/lib/port.ts";
+import { READY_STATES } from "../../src/protocol/result.ts";
+import type { Feed, FeedListener } from "./client.ts";
+import { type Found, readRecord } from "./record.ts";
+
+/** What a watcher needs of its backend. */
+export interface WatcherOptions {
+  readonly clock: Clock;
+  /** ms. */
+  readonly pollInterval: number;
+  channel(taskId: string): string;
+  taskId(channel: string): string | undefined;
+  /** Reads the stored texts, in the order of the ids. */
+  read(taskIds: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** Undefined where there is no pub/sub: the poll alone tells. */
+  feed(listener: FeedListener): Feed | undefined;
+}
+
+/** One task that somebody waits for. */
+interface Entry {
+  readonly taskId: string;
+  readonly waiters: Set<Waiter>;
+  /** Counts messages: what was read before the last one is old. */
+  messages: number;
+  /** SUCCESS was seen, which is never overwritten: what else comes is old. */
+  done: boolean;
+}
+
+/** All waits of a backend; see the module. */
+export class Watcher {
+  readonly #options: WatcherOptions;
+  readonly #feed: Feed | undefined;
+  readonly #entries: Map<string, Entry> = new Map();
+  #poll: Timer | undefined;
+  #round = 0;
+
+  constructor(options: WatcherOptions) {
+    this.#options = options;
+    this.#feed = options.feed({
+      message: (channel, text) => this.#message(channel, text),
+      heard: (channels) => this.#heard(channels),
+      failed: () => void this.#look([...this.#entries.values()].filter(isUnread)),
+    });
+  }
+
+  /** As the contract says: listens, reads once, then yields each change. Nothing begins before the first `next()`. */
+  watch(taskIds: readonly string[], call: Call = {}): AsyncIterable<ResultRecord> {
+    return { [Symbol.asyncIterator]: () => new Waiter(this, new Set(taskIds), call, this.#options.clock) };
+  }
+
+  /** Ends every wait with `reason`. */
+  async close(reason: CeleriacError): Promise<void> {
+    for (const waiter of new Set([...this.#entries.values()].flatMap(({ waiters }) => [...waiters]))) {
+      waiter.fail(reason);
+    }
+    await this.#feed?.close();
+  }
+
+  /** Begins to wait; called by the waiter. */
+  join(waiter: Waiter): void {
+    const ready: Entry[] = [];
+    for (const taskId of waiter.taskIds) {
+      let entry = this.#entries.get(taskId);
+      if (entry === undefined) {
+        entry = { taskId, waiters: new Set(), messages: 0, done: false };
+        this.#entries.set(taskId, entry);
+      }
+      entry.waiters.add(waiter);
+      const channel = this.#options.channel(taskId);
+      if (this.#feed === undefined || this.#feed.hears(channel)) ready.push(entry);
+      else this.#feed.add(channel);
+    }
+    void this.#look(ready);
+    this.#schedule();
+  }
+
+  /** Ends the waiting; called by the waiter. */
+  leave(waiter: Waiter): void {
+    for (const taskId of waiter.taskIds) {
+      const entry = this.#entries.get(taskId);
+      if (entry === undefined || !entry.waiters.delete(waiter) || entry.waiters.size > 0) continue;
+      this.#entries.delete(taskId);
+      this.#feed?.remove(this.#options.channel(taskId));
+    }
+    if (this.#entries.size > 0) return;
+    this.#round += 1;
+    this.#poll?.cancel();
+    this.#poll = undefined;
+  }
+
+  #message(channel: string, text: string): void {
+    const entry = this.#entry(channel);
+    if (entry === undefined) return;
+    const found = readRecord(entry.taskId, text);
+    // Anybody may publish anything; what is stored decides then.
+    if (found instanceof Error) return void this.#look([entry]);
+    entry.messages += 1;
+    deliver(entry, found);
+  }
+
+  #heard(channels: readonly string[]): void {
+    void this.#look(channels.map((channel) => this.#entry(channel)).filter((entry) => entry !== undefined));
+  }
+
+  #entry(channel: string): Entry | undefined {
+    const taskId = this.#options.taskId(channel);
+    return taskId === undefined ? undefined : this.#entries.get(taskId);
+  }
+
+  /** Reads what is stored and tells those who wait for it. Who never could read gets the error; the others go on waiting. */
+  async #look(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const before = entries.map(({ messages }) => messages);
+    const waiting = entries.map(({ waiters }) => [...waiters]);
+    let texts: readonly (string | undefined)[];
+    try {
+      texts = await this.#options.read(entries.map(({ taskId }) => taskId));
+    } catch (error) {
+      for (const waiter of new Set(waiting.flat())) if (!waiter.hasRead) waiter.fail(error);
+      return;
+    }
+    for (const waiter of new Set(waiting.flat())) waiter.hasRead = true;
+    const passing: { entry: Entry; messages: number; record: ResultRecord }[] = [];
+    entries.forEach((entry, index) => {
+      const text = texts[index];
+      if (text === undefined) return;
+      const found = readRecord(entry.taskId, text);
+      if (found instanceof Error || READY_STATES.has(found.status)) deliver(entry, found);
+      else if (isNews(entry, found)) passing.push({ entry, messages: before[index] ?? 0, record: found });
+    });
+    if (passing.length === 0) return;
+    // A message that was published before the read may still be on its way: told after it, states would run backwards.
+    await this.#feed?.fence();
+    for (const { entry, messages, record } of passing) {
+      if (entry.messages === messages) deliver(entry, record);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#poll !== undefined) return;
+    const round = this.#round;
+    this.#poll = this.#options.clock.after(this.#options.pollInterval, () => {
+      void this.#feed?.fence();
+      // The next round is timed from the end of this one: a slow server is not asked twice at a time.
+      void this.#look([...this.#entries.values()]).then(() => {
+        if (round !== this.#round) return;
+        this.#poll = undefined;
+        this.#schedule();
+      });
+    });
+  }
+}
+
+function isUnread({ waiters }: Entry): boolean {
+  for (const waiter of waiters) if (!waiter.hasRead) return true;
+  return false;
+}
+
+function isNews({ waiters }: Entry, record: ResultRecord): boolean {
+  for (const waiter of waiters) if (!waiter.has(record)) return true;
+  return false;
+}
+
+function deliver(entry: Entry, found: Found): void {
+  if (!(found instanceof Error)) {
+    if (entry.done && found.status !== "SUCCESS") return;
+    entry.done = found.status === "SUCCESS";
+  }
+  for (const waiter of entry.waiters) {
+    if (found instanceof Error) waiter.fail(found);
+    else waiter.push(found);
+  }
+}
+
+/** One wait: the iterator of one loop. */
+class Waiter implements AsyncIterator<ResultRecord> {
+  readonly taskIds: ReadonlySet<string>;
+  /** Whether a read came through since it waits. */
+  hasRead = false;
+  readonly #watcher: Watcher;
+  readonly #call: Call;
+  readonly #clock: Clock;
+  readonly #queue: ResultRecord[] = [];
+  readonly #last: Map<string, string> = new Map();
+  #pending: { resolve(step: IteratorResult<ResultRecord>): void; reject(reason: unknown): void }[] = [];
+  #state: "new" | "waiting" | "failed" | "over" = "new";
+  #error: unknown;
+  #timer: Timer | undefined;
+
+  constructor(watcher: Watcher, taskIds: ReadonlySet<string>, call: Call, clock: Clock) {
+    this.#watcher = watcher;
+    this.taskIds = taskIds;
+    this.#call = call;
+    this.#clock = clock;
+  }
+
+  next(): Promise<IteratorResult<ResultRecord>> {
+    if (this.#state === "new") this.#begin();
+    const record = this.#queue.shift();
+    if (record !== undefined) return Promise.resolve({ value: record, done: false });
+    if (this.#state === "over") return Promise.resolve({ value: undefined, done: true });
+    if (this.#state === "failed") {
+      this.#state = "over";
+      return Promise.reject(this.#error);
+    }
+    return new Promise((resolve, reject) => this.#pending.push({ resolve, reject }));
+  }
+
+  return(): Promise<IteratorResult<ResultRecord>> {
+    this.#stop("over");
+    for (const { resolve } of this.#pending.splice(0)) resolve({ value: undefined, done: true });
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  /** Whether it is what the wait saw last. */
+  has(record: ResultRecord): boolean {
+    return this.#last.get(record.taskId) === record.text;
+  }
+
+  /** One more record; the same one again is not yielded. */
+  push(record: ResultRecord): void {
+    if (this.#state !== "waiting" || this.has(record)) return;
+    this.#last.set(record.taskId, record.text);
+    const pending = this.#pending.shift();
+    if (pending === undefined) this.#queue.push(record);
+    else pending.resolve({ value: record, done: false });
+  }
+
+  /** Ends the wait with an error; what was pushed before is yielded before. */
+  fail(error: unknown): void {
+    if (this.#state !== "waiting") return;
+    const pending = this.#pending.shift();
+    this.#stop(pending === undefined ? "failed" : "over");
+    this.#error = error;
+    pending?.reject(error);
+    for (const { resolve } of this.#pending.splice(0)) resolve({ value: undefined, done: true });
+  }
+
+  #begin(): void {
+    this.#state = "waiting";
+    const { signal, deadline } = this.#call;
+    if (signal?.aborted) return this.fail(signal.reason);
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (deadline !== undefined) {
+      const late = new TimeoutError("watch-timeout", "No final result was stored before the deadline.");
+      this.#timer = this.#clock.after(deadline - this.#clock.now(), () => this.fail(late));
+    }
+    this.#watcher.join(this);
+  }
+
+  #stop(state: "failed" | "over"): void {
+    const begun = this.#state === "waiting";
+    this.#state = state;
+    if (!begun) return;
+    this.#timer?.cancel();
+    this.#call.signal?.removeEventListener("abort", this.#onAbort);
+    this.#watcher.leave(this);
+  }
+
+  readonly #onAbort = (): void => {
+    // What was seen already does not matter any more to one who gave up.
+    this.#queue.length = 0;
+    this.fail(this.#call.signal?.reason);
+  };
+}
