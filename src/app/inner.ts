@@ -5,6 +5,7 @@
  */
 import type { Backend } from "../backend.ts";
 import type { Broker, Entity } from "../broker.ts";
+import { ConfigurationError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
 import type { WireSignature } from "../protocol/signature.ts";
@@ -12,9 +13,13 @@ import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Running } from "./running.ts";
 import type { Settings } from "./settings.ts";
+import type { TaskOptions } from "./task.ts";
 
-/** The brand: `app[APP]` is the {@link AppInner}. A `Symbol.for`, so that two copies of the package can be told apart from no app at all. */
+/** The brand: `app[APP]` is the {@link AppInner}, for which {@link innerOf} asks. A `Symbol.for`, so that two copies of the package can be told apart from no app at all. */
 export const APP: unique symbol = Symbol.for("celeriac.app") as never;
+
+/** This copy of the package: a worker and its app must be of one. */
+export const COPY: unique symbol = Symbol("celeriac") as never;
 
 /** A declared task, as the worker runs it. */
 export interface TaskDefinition {
@@ -23,6 +28,10 @@ export interface TaskDefinition {
   readonly ignoreResult: boolean | undefined;
   readonly acksLate: boolean | undefined;
   readonly trackStarted: boolean | undefined;
+  readonly storeErrorsEvenIfIgnored: boolean | undefined;
+  readonly acksOnFailureOrTimeout: boolean | undefined;
+  /** What the declaration says besides (`maxRetries`, `rateLimit`, …). */
+  readonly options: TaskOptions;
   /**
    * Binds the arguments as Python would and calls the task's function. Throws `TaskArgumentError` (name "TypeError") where they do not
    * fit; everything else thrown is the task's own.
@@ -57,6 +66,8 @@ export interface AppInner {
   readonly settings: Settings;
   readonly platform: Platform;
   readonly logger: Logger;
+  /** `json: "exact"`: values keep every distinction of the wire. */
+  readonly exact: boolean;
   readonly tasks: ReadonlyMap<string, TaskDefinition>;
   /** The broker; throws `ConfigurationError` "broker-missing" where none was given. */
   broker(): Broker;
@@ -67,6 +78,10 @@ export interface AppInner {
   /** The queues that a worker consumes when none are named. */
   defaultQueues(): readonly string[];
   queue(name: string): QueuePlan;
+  /** An instant (ms since the epoch) as ISO text in the app's time zone, as Celery writes `date_done`. */
+  instant(ms: number): string;
+  /** The result of a task by its id. */
+  result(id: string): AsyncResult<unknown>;
   /** The road: the only way in for user, worker, beat, canvas and CLI alike. */
   send(name: string, options: SendOptions, scope?: SendScope): Promise<AsyncResult<unknown>>;
   /** Sends a signature as a peer wrote it, with leading arguments put before its own (`follow`: links, chain). */
@@ -76,4 +91,25 @@ export interface AppInner {
     options: SendOptions,
     scope?: SendScope,
   ): Promise<AsyncResult<unknown>>;
+}
+
+/**
+ * The inside of an app, known by its brand. Throws `ConfigurationError` "app-invalid" for what is no app, and "two-copies" for an app of
+ * another copy of the package: their tasks and contexts would not know each other.
+ */
+export function innerOf(app: unknown): AppInner {
+  const inner = typeof app === "object" && app !== null ? (app as { [APP]?: AppInner })[APP] : undefined;
+  if (inner === undefined) {
+    throw new ConfigurationError("app-invalid", "This is not an app.", {
+      hint: "Pass what `new Celery(…)` gave.",
+    });
+  }
+  if (inner.copy === COPY) return inner;
+  throw new ConfigurationError(
+    "two-copies",
+    "The app was made by another copy of celeriac than the one that uses it.",
+    {
+      hint: "Install the package once: npm ls celeriac shows where the copies are.",
+    },
+  );
 }

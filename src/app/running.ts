@@ -9,23 +9,33 @@ import type { SendOptions } from "../result/sender.ts";
 import type { AnySignature } from "../canvas/signature.ts";
 
 /** Writes log lines that carry the task's name and id (Celery: `get_task_logger`). */
-export type TaskLog = { readonly [L in LogLevel]: (message: string, fields?: Readonly<Record<string, unknown>>) => void };
+export type TaskLog = {
+  readonly [L in LogLevel]: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+};
 
 /** The running task, handed to its own function. */
 export interface Running {
+  /** The task's id. */
   readonly id: string;
+  /** The task's name. */
   readonly name: string;
+  /** The arguments by position, as they came. */
   readonly args: readonly unknown[];
+  /** The arguments by name, as they came. */
   readonly kwargs: Readonly<Record<string, unknown>>;
   /** How often this task was retried before this run. */
   readonly retries: number;
+  /** The id of the first task, from which this one came. */
   readonly rootId: string;
+  /** The id of the task that sent this one, or null. */
   readonly parentId: string | null;
+  /** The id of the group that it is a part of, or null. */
   readonly groupId: string | null;
   /** The worker's node name. */
   readonly hostname: string;
   /** The headers that the sender added. */
   readonly headers: Readonly<Record<string, unknown>>;
+  /** How it came: the way, the priority, and whether it was delivered before. */
   readonly delivery: {
     readonly exchange: string;
     readonly routingKey: string;
@@ -35,6 +45,7 @@ export interface Running {
   };
   /** Aborted when the run is to end early. */
   readonly signal: AbortSignal;
+  /** Log lines with the task's name and id. */
   readonly log: TaskLog;
   /** Stores a state of the task's own (`PROGRESS`), with what `AsyncResult` shows as its result (Celery: `update_state`). */
   updateState(state: string, meta?: unknown): Promise<void>;

@@ -1,0 +1,255 @@
+/**
+ * The inside of one app: its settings, adapters and tasks, and the road that every message of it takes.
+ *
+ * @module
+ */
+import type { Backend } from "../backend.ts";
+import type { Broker } from "../broker.ts";
+import { optionsFromWire, wireSignature } from "../canvas/options.ts";
+import { merged } from "../canvas/signature.ts";
+import { InvalidTaskError } from "../errors.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Platform } from "../lib/port.ts";
+import type { WireSignature } from "../protocol/signature.ts";
+import { AsyncResult, type ResultSource } from "../result/async-result.ts";
+import type { Sender, SendOptions } from "../result/sender.ts";
+import { Adapters, type GivenAdapters } from "./adapters.ts";
+import { type Call, CALL_OPTIONS, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
+import type { Config } from "./config.ts";
+import { type AppInner, COPY, type QueuePlan, type SendScope } from "./inner.ts";
+import type { Declaration } from "./declaration.ts";
+import type { Registry } from "./registry.ts";
+import { Road } from "./road.ts";
+import { Router } from "./route.ts";
+import { currentScope, type SenderScope } from "./scope.ts";
+import type { Settings } from "./settings.ts";
+import { type InstantFormat, instantFormat } from "./timezone.ts";
+
+/** What an app is made of. */
+export interface CoreParts {
+  readonly name: string;
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly given: GivenAdapters;
+  readonly platform: Platform;
+  readonly logger: Logger;
+  readonly exact: boolean;
+  /** The app that this one is a fork of. */
+  readonly origin?: AppCore;
+}
+
+/** What is made of the settings, once. */
+interface Compiled {
+  readonly settings: Settings;
+  readonly router: Router;
+  readonly instant: InstantFormat;
+}
+
+/** The inside of an app; `Celery` is its door. */
+export class AppCore implements AppInner, ResultSource, Sender {
+  readonly copy: symbol = COPY;
+  readonly name: string;
+  readonly platform: Platform;
+  readonly logger: Logger;
+  readonly exact: boolean;
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly adapters: Adapters;
+  /** A fork sends by itself; an app lets the async context choose among its forks. */
+  readonly #isFork: boolean;
+  /** What an app and its forks have in common. */
+  readonly #family: Registry;
+  readonly #road: Road;
+  #compiled: Compiled | undefined;
+
+  constructor(parts: CoreParts) {
+    this.name = parts.name;
+    this.config = parts.config;
+    this.registry = parts.registry;
+    this.platform = parts.platform;
+    this.logger = parts.logger;
+    this.exact = parts.exact;
+    this.adapters = new Adapters(
+      parts.given,
+      parts.config,
+      parts.platform,
+      parts.logger,
+      parts.origin?.adapters,
+    );
+    this.#isFork = parts.origin !== undefined;
+    this.#family = parts.registry;
+    this.#road = new Road(this);
+  }
+
+  get settings(): Settings {
+    return this.#compile().settings;
+  }
+
+  get tasks(): ReadonlyMap<string, Declaration> {
+    return this.registry.tasks;
+  }
+
+  get router(): Router {
+    return this.#compile().router;
+  }
+
+  broker(): Broker {
+    return this.adapters.broker();
+  }
+
+  backend(): Backend | undefined {
+    return this.adapters.backend();
+  }
+
+  ready(): Promise<void> {
+    const { include, imports } = this.settings;
+    return this.registry.load([...include, ...imports]);
+  }
+
+  defaultQueues(): readonly string[] {
+    return this.router.defaultQueues;
+  }
+
+  queue(name: string): QueuePlan {
+    return this.router.queue(name);
+  }
+
+  instant(ms: number): string {
+    return this.#compile().instant(ms);
+  }
+
+  newId(): string {
+    return this.platform.ids.uuid();
+  }
+
+  result<T = unknown>(id: string): AsyncResult<T> {
+    return new AsyncResult<T>(id, this);
+  }
+
+  /** By name, as `sendTask`: the declaration of a task of that name, if there is one, has no say (as in Celery). */
+  send(name: string, options: SendOptions, scope?: SendScope): Promise<AsyncResult<unknown>> {
+    return this.#sending(() => {
+      const call = callOf(name, options);
+      return scope === undefined ? this.#choose(call) : this.#road.send(call, scope);
+    });
+  }
+
+  /** A call of a task or of a signature: a declaration of the name fills in its options and checks the arguments. */
+  call(call: Call): Promise<AsyncResult<unknown>> {
+    return this.#sending(() => this.#choose(this.declared(call, true)));
+  }
+
+  sendSignature(
+    signature: WireSignature,
+    leading: readonly unknown[],
+    options: SendOptions,
+    scope?: SendScope,
+  ): Promise<AsyncResult<unknown>> {
+    return this.#sending(() => {
+      const call = this.declared(wireCall(signature, leading, options), false);
+      return scope === undefined ? this.#choose(call) : this.#road.send(call, scope);
+    });
+  }
+
+  /** One batch to the broker, one outcome each. */
+  sendMany(calls: readonly (() => Call)[]): Promise<PromiseSettledResult<AsyncResult<unknown>>[]> {
+    const scope = currentScope(this.platform.context);
+    return this.#sender(scope).#road.sendMany(calls, scope);
+  }
+
+  /** The call with what its task's declaration says. */
+  declared(call: Call, checked: boolean): Call {
+    const declaration = this.registry.tasks.get(call.name);
+    if (declaration === undefined) return call;
+    if (checked) declaration.check(call.args, call.kwargs);
+    const { defaults } = declaration;
+    if (defaults === undefined) return call;
+    return { ...call, options: call.options === NO_OPTIONS ? defaults : over(defaults, call.options) };
+  }
+
+  async close(): Promise<void> {
+    await this.#road.idle();
+    await this.adapters.close();
+    this.#road.forget();
+  }
+
+  /** Runs `callback` with this app as the sender of all that its family sends within. */
+  enter<R>(callback: () => R): R {
+    return this.platform.context.run({ app: this } satisfies SenderScope, callback);
+  }
+
+  /** Promises that fail where `work` throws: no way of sending throws synchronously. */
+  #sending(work: () => Promise<AsyncResult<unknown>>): Promise<AsyncResult<unknown>> {
+    try {
+      return work();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #choose(call: Call): Promise<AsyncResult<unknown>> {
+    const scope = currentScope(this.platform.context);
+    return this.#sender(scope).#road.send(call, scope);
+  }
+
+  /**
+   * Who sends. The async context's app, where it is of this family or this app has no broker of its own; an app with another broker
+   * sends by itself, since its workers listen there, and only parent and root are taken from the context.
+   */
+  #sender(scope: SendScope | SenderScope | undefined): AppCore {
+    if (scope === undefined || this.#isFork || scope.app === this || !(scope.app instanceof AppCore)) {
+      return this;
+    }
+    return scope.app.#family === this.#family || !this.adapters.hasBroker ? scope.app : this;
+  }
+
+  #compile(): Compiled {
+    const { settings } = this.config;
+    // `configFromObject` makes new settings.
+    if (this.#compiled === undefined || this.#compiled.settings !== settings) {
+      const zone = settings.timezone ?? (settings.enableUtc ? "UTC" : undefined);
+      this.#compiled = { settings, router: new Router(settings), instant: instantFormat(zone) };
+    }
+    return this.#compiled;
+  }
+}
+
+/** A call by name. */
+export function callOf(name: string, options: SendOptions): Call {
+  if (typeof name !== "string" || name === "") {
+    throw new InvalidTaskError("task-invalid", "The name of a task is a text that is not empty.");
+  }
+  checkOptions(options, CALL_OPTIONS);
+  return { name, args: options.args ?? [], kwargs: options.kwargs ?? NO_KWARGS, options };
+}
+
+/** A signature as a peer wrote it, as a call: its options under those given, by Celery's rules of merging. */
+function wireCall(signature: WireSignature, leading: readonly unknown[], options: SendOptions): Call {
+  const { task, args, kwargs, options: own, subtask_type: kind, immutable } = wireSignature(
+    signature,
+    "The signature",
+  );
+  if (kind !== null && kind !== undefined) {
+    throw new InvalidTaskError(
+      "signature-unsupported",
+      `A signature of type ${JSON.stringify(kind)} cannot be sent yet.`,
+    );
+  }
+  const wire = optionsFromWire(own ?? {});
+  const parts = {
+    task,
+    args: args ?? [],
+    kwargs: kwargs ?? NO_KWARGS,
+    options: wire.options,
+    immutable: immutable === true,
+  };
+  const all = merged(parts, leading, options);
+  return { name: task, args: all.args ?? [], kwargs: all.kwargs ?? NO_KWARGS, options: all, wire };
+}
+
+/** What the call says, and where it says nothing, the declaration. */
+function over(defaults: SendOptions, options: SendOptions): SendOptions {
+  const all: Record<string, unknown> = { ...defaults };
+  for (const [name, value] of Object.entries(options)) if (value !== undefined) all[name] = value;
+  return all;
+}

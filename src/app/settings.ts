@@ -1,0 +1,218 @@
+/**
+ * Celery's settings that celeriac honours: at the door in Celery's units, inside in ms.
+ *
+ * @module
+ */
+import type { ExchangeType } from "../broker.ts";
+import type { Duration } from "../lib/duration.ts";
+import type { RetryPolicy } from "../result/sender.ts";
+
+/** A module that declares tasks, loaded when a worker (or the CLI) needs them. */
+export type IncludeLoader = () => Promise<unknown>;
+
+/** A queue of `taskQueues`; what is unsaid is as Celery fills it in. */
+export interface QueueOptions {
+  /** Its exchange. @default the exchange of `taskDefaultExchange` */
+  readonly exchange?: string;
+  /** Of an `exchange` that is named here. @default "direct" */
+  readonly exchangeType?: ExchangeType;
+  /** The key that binds it. @default the queue's name */
+  readonly routingKey?: string;
+  /** The broker's own arguments (`x-queue-type`, …); peers must declare equal ones. */
+  readonly queueArguments?: Readonly<Record<string, unknown>>;
+}
+
+/** Where `taskRoutes` sends a task: each is used where the call does not say it itself. */
+export interface RouteOptions {
+  /** The queue's name. */
+  readonly queue?: string;
+  /** With `routingKey`: instead of the queue's own. */
+  readonly exchange?: string;
+  /** With `exchange`: instead of the queue's own. */
+  readonly routingKey?: string;
+  /** 0 to 255. */
+  readonly priority?: number;
+}
+
+/** The settings as a program writes them: a number of time is seconds, a string carries its unit. Names are Celery's in camelCase. */
+export interface SettingsOptions {
+  /** Content that workers take, by name or MIME type. @default ["json"] */
+  readonly acceptContent?: readonly string[];
+  /** The same for results. @default what `acceptContent` says */
+  readonly resultAcceptContent?: readonly string[] | null;
+  /** Without a `timezone`: UTC when true, the host's own when false. @default true */
+  readonly enableUtc?: boolean;
+  /** IANA name of the zone in which instants are written (`eta`, `expires`, `date_done`). @default "UTC" */
+  readonly timezone?: string | null;
+  /** Modules that declare tasks: functions that import them. */
+  readonly include?: readonly IncludeLoader[];
+  /** The same as `include`. */
+  readonly imports?: readonly IncludeLoader[];
+  /** The broker's URL, or several (an array, or one text with `;`) for failover. Needs `transports`. */
+  readonly brokerUrl?: string | readonly string[] | null;
+  /** Options of the broker's adapter. @default {} */
+  readonly brokerTransportOptions?: Readonly<Record<string, unknown>>;
+  /** How long one attempt to connect may take. @default 4 */
+  readonly brokerConnectionTimeout?: Duration;
+  /** Whether a lost link is opened again. @default true */
+  readonly brokerConnectionRetry?: boolean;
+  /** Whether a worker waits for a broker that is away at its start. @default what `brokerConnectionRetry` says */
+  readonly brokerConnectionRetryOnStartup?: boolean | null;
+  /** Attempts before giving up; null or 0 is for ever. @default 100 */
+  readonly brokerConnectionMaxRetries?: number | null;
+  /** AMQP's heartbeat; null or 0 turns it off. @default 120 */
+  readonly brokerHeartbeat?: Duration | null;
+  /** The result backend's URL. Needs `transports`. */
+  readonly resultBackend?: string | null;
+  /** Options of the backend's adapter (`global_keyprefix`, …). @default {} */
+  readonly resultBackendTransportOptions?: Readonly<Record<string, unknown>>;
+  /** How results are written. @default "json" */
+  readonly resultSerializer?: string;
+  /** How long a result is kept; null or 0 is for ever. @default 86400 */
+  readonly resultExpires?: Duration | null;
+  /** Whether results also tell name, arguments, worker, retries and queue. @default false */
+  readonly resultExtended?: boolean;
+  /** The queue of tasks that nothing else is said of. @default "celery" */
+  readonly taskDefaultQueue?: string;
+  /** Its type on RabbitMQ. @default "classic" */
+  readonly taskDefaultQueueType?: "classic" | "quorum";
+  /** Its exchange. @default the name of the default queue */
+  readonly taskDefaultExchange?: string | null;
+  /** The type of its exchange. @default "direct" */
+  readonly taskDefaultExchangeType?: ExchangeType;
+  /** Its key. @default the name of the default queue */
+  readonly taskDefaultRoutingKey?: string | null;
+  /** 2 or "persistent", 1 or "transient". @default 2 */
+  readonly taskDefaultDeliveryMode?: 1 | 2 | "transient" | "persistent";
+  /** The priority of tasks that say none. @default none (0 on the wire) */
+  readonly taskDefaultPriority?: number | null;
+  /** `x-max-priority` of every queue that we declare. @default none */
+  readonly taskQueueMaxPriority?: number | null;
+  /** The queues that exist, by name. @default the default queue alone */
+  readonly taskQueues?: Readonly<Record<string, QueueOptions>> | null;
+  /** Whether a queue that `taskQueues` does not name may be used all the same. @default true */
+  readonly taskCreateMissingQueues?: boolean;
+  /** The type of such a queue on RabbitMQ. @default "classic" */
+  readonly taskCreateMissingQueueType?: "classic" | "quorum";
+  /** The type of the exchange of such a queue. @default "direct" */
+  readonly taskCreateMissingQueueExchangeType?: ExchangeType | null;
+  /** Where tasks go, by name or glob (`"video.*"`): a queue's name or more. Exact names win, then globs in their order. */
+  readonly taskRoutes?: Readonly<Record<string, string | RouteOptions>> | null;
+  /** Whether a task sent in a task has its priority. @default false */
+  readonly taskInheritParentPriority?: boolean;
+  /** How arguments are written. @default "json" */
+  readonly taskSerializer?: string;
+  /** "gzip", or null for none. @default null */
+  readonly taskCompression?: string | null;
+  /** The message protocol that is written: 2. Version 1 is only read. @default 2 */
+  readonly taskProtocol?: 2;
+  /** Whether a refused publish is repeated. @default true */
+  readonly taskPublishRetry?: boolean;
+  /** How it is repeated. @default { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 } */
+  readonly taskPublishRetryPolicy?: RetryPolicy;
+  /** Whether results are dropped. @default false */
+  readonly taskIgnoreResult?: boolean;
+  /** Whether failures are stored where results are dropped. @default false */
+  readonly taskStoreErrorsEvenIfIgnored?: boolean;
+  /** Whether a worker stores STARTED. @default false */
+  readonly taskTrackStarted?: boolean;
+  /** Whether a task is acked after it ran, not before. @default false */
+  readonly taskAcksLate?: boolean;
+  /** Whether a late-acked task that failed is acked all the same. @default true */
+  readonly taskAcksOnFailureOrTimeout?: boolean;
+  /** Tasks that a worker runs at a time. @default 10 (Celery: one a CPU; tasks here share an event loop) */
+  readonly workerConcurrency?: number | null;
+  /** Messages held for each slot; 0 is unlimited. @default 4 */
+  readonly workerPrefetchMultiplier?: number;
+  /** celeriac's own: the deadline of a publish whose call says none. @default 30 */
+  readonly publishTimeout?: Duration;
+}
+
+/** How a refused publish is repeated, inside: ms. */
+export interface PublishRetryPolicy {
+  /** Infinity: until the deadline. */
+  readonly maxRetries: number;
+  /** ms before the first repeat. */
+  readonly intervalStart: number;
+  /** ms that each further repeat waits longer. */
+  readonly intervalStep: number;
+  /** ms that a repeat waits at most beyond the first. */
+  readonly intervalMax: number;
+}
+
+/** Settings that read inside as they are written. */
+export type PlainSettings = Required<
+  Pick<
+    SettingsOptions,
+    | "acceptContent"
+    | "brokerConnectionRetry"
+    | "brokerTransportOptions"
+    | "enableUtc"
+    | "imports"
+    | "include"
+    | "resultBackendTransportOptions"
+    | "resultExtended"
+    | "resultSerializer"
+    | "taskAcksLate"
+    | "taskAcksOnFailureOrTimeout"
+    | "taskCreateMissingQueues"
+    | "taskCreateMissingQueueType"
+    | "taskDefaultExchangeType"
+    | "taskDefaultQueue"
+    | "taskDefaultQueueType"
+    | "taskIgnoreResult"
+    | "taskInheritParentPriority"
+    | "taskProtocol"
+    | "taskPublishRetry"
+    | "taskSerializer"
+    | "taskStoreErrorsEvenIfIgnored"
+    | "taskTrackStarted"
+    | "workerPrefetchMultiplier"
+  >
+>;
+
+/** The settings as the rooms inside read them: complete, checked, durations in ms, `undefined` where Celery says None. */
+export interface Settings extends PlainSettings {
+  /** Content that is taken of results. */
+  readonly resultAcceptContent: readonly string[];
+  /** IANA name; undefined: what `enableUtc` says. */
+  readonly timezone: string | undefined;
+  /** First choice first; empty where none is given. */
+  readonly brokerUrl: readonly string[];
+  /** ms. */
+  readonly brokerConnectionTimeout: number;
+  /** Whether a worker waits for a broker that is away at its start. */
+  readonly brokerConnectionRetryOnStartup: boolean;
+  /** Infinity: for ever. */
+  readonly brokerConnectionMaxRetries: number;
+  /** ms; 0: off. */
+  readonly brokerHeartbeat: number;
+  /** The URL; undefined where none is given. */
+  readonly resultBackend: string | undefined;
+  /** ms; undefined: for ever. */
+  readonly resultExpires: number | undefined;
+  /** The exchange of the default queue. */
+  readonly taskDefaultExchange: string;
+  /** The key of the default queue. */
+  readonly taskDefaultRoutingKey: string;
+  /** 2 survives a restart of the broker, 1 does not. */
+  readonly taskDefaultDeliveryMode: 1 | 2;
+  /** undefined: none. */
+  readonly taskDefaultPriority: number | undefined;
+  /** undefined: none. */
+  readonly taskQueueMaxPriority: number | undefined;
+  /** undefined: the default queue alone. */
+  readonly taskQueues: ReadonlyMap<string, QueueOptions> | undefined;
+  /** The type of the exchange of a queue that `taskQueues` does not name. */
+  readonly taskCreateMissingQueueExchangeType: ExchangeType;
+  /** undefined: none. */
+  readonly taskRoutes: ReadonlyMap<string, RouteOptions> | undefined;
+  /** undefined: none. */
+  readonly taskCompression: string | undefined;
+  /** In ms. */
+  readonly taskPublishRetryPolicy: PublishRetryPolicy;
+  /** undefined: the worker's default. */
+  readonly workerConcurrency: number | undefined;
+  /** ms. */
+  readonly publishTimeout: number;
+}

@@ -1,0 +1,159 @@
+/**
+ * The options of a call in their two spellings: camelCase with units at the door, Celery's own on the wire.
+ *
+ * @module
+ */
+import { InvalidTaskError } from "../errors.ts";
+import { type Duration, toMs } from "../lib/duration.ts";
+import type { WireSignature } from "../protocol/signature.ts";
+import type { RetryPolicy, SendOptions } from "../result/sender.ts";
+import type { AnySignature } from "./signature.ts";
+
+/** Options that read the same in both spellings but for their names. */
+const PLAIN = [
+  ["taskId", "task_id"],
+  ["replyTo", "reply_to"],
+  ["groupId", "group_id"],
+  ["groupIndex", "group_index"],
+  ["rootId", "root_id"],
+  ["parentId", "parent_id"],
+  ["queue", "queue"],
+  ["exchange", "exchange"],
+  ["routingKey", "routing_key"],
+  ["priority", "priority"],
+  ["eta", "eta"],
+  ["serializer", "serializer"],
+  ["compression", "compression"],
+  ["headers", "headers"],
+  ["shadow", "shadow"],
+  ["argsrepr", "argsrepr"],
+  ["kwargsrepr", "kwargsrepr"],
+  ["ignoreResult", "ignore_result"],
+  ["addToParent", "add_to_parent"],
+  ["chain", "chain"],
+] as const;
+
+/** Options that are a time: seconds on the wire. */
+const TIMES = [["countdown", "countdown"], ["timeLimit", "time_limit"], [
+  "softTimeLimit",
+  "soft_time_limit",
+]] as const;
+
+const POLICY = [
+  ["maxRetries", "max_retries"],
+  ["intervalStart", "interval_start"],
+  ["intervalStep", "interval_step"],
+  ["intervalMax", "interval_max"],
+] as const;
+
+/** `expires` may also be an instant, so that it is written by hand below. */
+const TO_DOOR: ReadonlyMap<string, string> = new Map(
+  [...PLAIN, ...TIMES, ["expires", "expires"] as const].map(([door, wire]) => [wire, door]),
+);
+
+/** The options as they travel in a signature. The deadline and the abort signal of a call do not travel. */
+export function optionsToWire(options: SendOptions): Record<string, unknown> {
+  const wire: Record<string, unknown> = {};
+  for (const [door, name] of PLAIN) if (options[door] !== undefined) wire[name] = options[door];
+  for (const [door, name] of TIMES) {
+    const value = options[door];
+    if (value !== undefined) wire[name] = seconds(value, door);
+  }
+  const { expires, retry, retryPolicy } = options;
+  if (expires !== undefined) {
+    wire["expires"] = expires instanceof Date ? expires : seconds(expires, "expires");
+  }
+  if (options.link !== undefined) wire["link"] = signatures(options.link);
+  if (options.linkError !== undefined) wire["link_error"] = signatures(options.linkError);
+  if (retry !== undefined) wire["retry"] = retry !== false;
+  if (retryPolicy !== undefined) wire["retry_policy"] = policyToWire(retryPolicy);
+  return wire;
+}
+
+/** One signature or several in wire form. */
+export function signatures(link: AnySignature<unknown> | readonly AnySignature<unknown>[]): WireSignature[] {
+  return (Array.isArray(link) ? link as readonly AnySignature<unknown>[] : [link as AnySignature<unknown>])
+    .map((signature) => signature.toJSON());
+}
+
+/** What a signature's wire options say: those of ours, what follows the task, and what else a peer wrote. */
+export interface WireOptions {
+  readonly options: SendOptions;
+  readonly callbacks: readonly WireSignature[] | null;
+  readonly errbacks: readonly WireSignature[] | null;
+  readonly chord: WireSignature | null;
+  /** Options without a name of ours: stamps, other AMQP properties. */
+  readonly rest: Readonly<Record<string, unknown>>;
+}
+
+/** Reads the options of a signature as a peer wrote them. Throws `InvalidTaskError` "signature-invalid" for a link that is none. */
+export function optionsFromWire(wire: Readonly<Record<string, unknown>>): WireOptions {
+  const options: Record<string, unknown> = {};
+  const rest: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(wire)) {
+    if (value === null || value === undefined || FOLLOWS.has(name)) continue;
+    const door = TO_DOOR.get(name);
+    if (door !== undefined) options[door] = plain(value);
+    else if (name === "retry") options["retry"] = value === true;
+    else if (name === "retry_policy") options["retryPolicy"] = policyFromWire(value);
+    else rest[name] = value;
+  }
+  return {
+    options: options as SendOptions,
+    callbacks: wireSignatures(wire["link"], "link"),
+    errbacks: wireSignatures(wire["link_error"], "link_error"),
+    chord: wire["chord"] === undefined || wire["chord"] === null
+      ? null
+      : wireSignature(wire["chord"], "chord"),
+    rest,
+  };
+}
+
+const FOLLOWS: ReadonlySet<string> = new Set(["link", "link_error", "chord"]);
+
+/** A value as {@link WireSignature}; `kwargs`, `subtask_type` and `immutable` may be missing, as Celery tolerates. */
+export function wireSignature(value: unknown, what: string): WireSignature {
+  const found = value as Partial<WireSignature> | null | undefined;
+  if (typeof found === "object" && found !== null && typeof found.task === "string") {
+    return found as WireSignature;
+  }
+  throw new InvalidTaskError("signature-invalid", `${what} holds something that is not a signature.`);
+}
+
+function wireSignatures(value: unknown, what: string): WireSignature[] | null {
+  if (value === undefined || value === null) return null;
+  return (Array.isArray(value) ? value as readonly unknown[] : [value]).map((each) =>
+    wireSignature(each, what)
+  );
+}
+
+function seconds(value: Duration, what: string): number {
+  return toMs(value, what) / 1000;
+}
+
+function policyToWire(policy: RetryPolicy): Record<string, unknown> {
+  const wire: Record<string, unknown> = {};
+  for (const [door, name] of POLICY) {
+    const value = policy[door];
+    if (value !== undefined) wire[name] = door === "maxRetries" ? value : seconds(value, door);
+  }
+  return wire;
+}
+
+function policyFromWire(value: unknown): RetryPolicy {
+  const policy: Record<string, unknown> = {};
+  if (typeof value !== "object" || value === null) return policy;
+  const wire = value as Readonly<Record<string, unknown>>;
+  for (const [door, name] of POLICY) if (wire[name] !== undefined) policy[door] = plain(wire[name]);
+  return policy as RetryPolicy;
+}
+
+/** Exact forms (`PyFloat`, `PyDatetime`) as numbers and text: an option is read, not passed on. */
+function plain(value: unknown): unknown {
+  if (value instanceof String) return String(value);
+  if (typeof value === "object" && value !== null && "text" in value && typeof value.text === "string") {
+    const number = Number(value.text);
+    return Number.isNaN(number) ? value.text : number;
+  }
+  return value;
+}
