@@ -1,0 +1,150 @@
+/**
+ * `celeriac worker`: runs the app's tasks until a signal ends it.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { Celery } from "../app/app.ts";
+import { innerOf } from "../app/inner.ts";
+import type { LogLevel } from "../lib/logger.ts";
+import { LOG_LEVELS } from "../lib/logger.ts";
+import { Worker } from "../worker/worker.ts";
+import type { WorkerOptions } from "../worker/worker.ts";
+import { renderBanner } from "./banner.ts";
+import { explain } from "./failure.ts";
+import { findApp, type Globals } from "./globals.ts";
+import { EXIT, type Host } from "./host.ts";
+import { loadModule } from "./load.ts";
+import { consoleLogger, type ConsoleLogger, localTime } from "./log.ts";
+import { declareMissingWorkerFlags, missingFlag } from "./missing.ts";
+import { level, list, whole } from "./options.ts";
+import { VERSION } from "./version.ts";
+
+interface WorkerFlags {
+  readonly queues?: readonly string[];
+  readonly concurrency?: number;
+  readonly hostname?: string;
+  readonly loglevel: LogLevel;
+  readonly pool: string;
+  readonly prefetchMultiplier?: number;
+  readonly include?: readonly string[];
+}
+
+/** Makes `command` the worker command; `done` takes the exit code. */
+export function workerCommand(command: Command, host: Host, globals: () => Globals, done: (code: number) => void): void {
+  command.description("run a worker")
+    .option("-Q, --queues <list>", "queues to consume, with commas", list)
+    .option("-c, --concurrency <count>", "tasks that run at a time", whole(1))
+    .option("-n, --hostname <name>", "the node name, as worker@%h: %h host, %n its first part, %d domain")
+    .option("-l, --loglevel <level>", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, "warning")
+    .option("-P, --pool <kind>", "what runs the tasks: loop", "loop")
+    .option("--prefetch-multiplier <count>", "messages held for each slot; 0 is unlimited", whole(0))
+    .option("-I, --include <list>", "more modules with tasks, with commas", list)
+    .action(async (flags: WorkerFlags) => {
+      const missing = missingFlag({ ...flags }) ?? missingPool(flags.pool);
+      if (missing !== undefined) command.error(missing, { code: "celeriac.usage" });
+      done(await runWorker(host, globals(), flags));
+    });
+  declareMissingWorkerFlags(command);
+}
+
+/** Celery's pool that means the same here, one thread, is taken for the loop. */
+const POOLS = ["loop", "solo"];
+
+function missingPool(kind: string): string | undefined {
+  if (POOLS.includes(kind)) return undefined;
+  return `error: celeriac has no pool '${kind}' yet: its tasks share one event loop (-P loop)`;
+}
+
+async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Promise<number> {
+  const colour = globals.colour && host.stderr.colour;
+  const logger = consoleLogger({
+    level: flags.loglevel,
+    colour,
+    write: (text) => host.stderr.write(text),
+    now: () => host.now(),
+  });
+  await using found = await findApp(globals, host);
+  const { app } = found;
+  for (const module of flags.include ?? []) {
+    await loadModule(module, { folder: host.cwd(), stripsTypes: host.stripsTypes });
+  }
+  const worker = new Worker(app, optionsOf(flags, logger));
+  await innerOf(app).ready();
+  if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));
+  const watches = [...stopOnSignals(host, worker, logger), logStrays(host, logger)];
+  try {
+    await worker.run();
+    return EXIT.ok;
+  } catch (error) {
+    logger.flush();
+    explain(host, error, colour);
+    // As Celery: 69 is for commands that ask a broker, a worker that cannot start has failed.
+    return EXIT.failure;
+  } finally {
+    logger.flush();
+    for (const watch of watches) watch[Symbol.dispose]();
+  }
+}
+
+function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
+  const { queues, concurrency, hostname, prefetchMultiplier } = flags;
+  return {
+    logger,
+    ...(queues === undefined || queues.length === 0 ? {} : { queues }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(prefetchMultiplier === undefined ? {} : { prefetchMultiplier }),
+  };
+}
+
+function banner(host: Host, globals: Globals, app: Celery, worker: Worker, loglevel: LogLevel): string {
+  const inner = innerOf(app);
+  const listed = LOG_LEVELS.indexOf(loglevel) <= LOG_LEVELS.indexOf("info");
+  return renderBanner({
+    hostname: worker.hostname,
+    version: VERSION,
+    system: host.system,
+    time: localTime(new Date(host.now())),
+    app: inner.name,
+    transport: inner.broker().address,
+    results: inner.backend()?.address ?? "disabled://",
+    concurrency: worker.concurrency,
+    pool: worker.pool.kind,
+    queues: worker.queues.map((name) => inner.queue(name)),
+    tasks: listed ? [...inner.tasks.keys()] : undefined,
+  }, globals.colour && host.stdout.colour);
+}
+
+/** celery/apps/worker.py: the first SIGINT and each SIGTERM warm, the second SIGINT and SIGQUIT cold. */
+function stopOnSignals(host: Host, worker: Worker, logger: ConsoleLogger): Disposable[] {
+  let interrupted = false;
+  const say = (text: string): void => host.stdout.write(`\nworker: ${text}\n`);
+  const warm = (): void => {
+    say("Warm shutdown (MainProcess)");
+    void worker.stop();
+  };
+  const cold = (): never => {
+    say("Cold shutdown (MainProcess)");
+    logger.flush();
+    return host.exit(EXIT.failure);
+  };
+  return [
+    host.onSignal("SIGINT", () => {
+      if (interrupted) cold();
+      interrupted = true;
+      say("Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!");
+      warm();
+    }),
+    host.onSignal("SIGTERM", warm),
+    host.onSignal("SIGQUIT", cold),
+  ];
+}
+
+/** A promise that a task left behind and nobody heard must not take the other tasks down. */
+function logStrays(host: Host, logger: ConsoleLogger): Disposable {
+  return host.onStray((error) => {
+    const traceback = error instanceof Error ? error.stack : undefined;
+    logger.log("error", `A promise was rejected and nobody heard: ${String(error)}`, { error, traceback });
+  });
+}

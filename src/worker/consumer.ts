@@ -1,0 +1,236 @@
+/**
+ * Takes deliveries, opens them, and does with each what the strategy says: run, hold, refuse, discard, reject or drop.
+ *
+ * @module
+ */
+import type { Consumer, Delivery } from "../broker.ts";
+import type { Pool, Slot } from "../pool.ts";
+import { openContent } from "../protocol/content.ts";
+import { peekTask, readTask } from "../protocol/task.ts";
+import type { Env } from "./env.ts";
+import { Holds } from "./hold.ts";
+import { exceptionRepr, heeds, invalidTask, label, undecodable, unknownMessage, unknownTask } from "./lines.ts";
+import { celeryException, failed } from "./outcome.ts";
+import { recordOf, recordOfUnread } from "./record.ts";
+import { perform, Request } from "./request.ts";
+import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
+
+/** What is done with a message without running it. */
+type Refusal = Extract<Decision, { do: "reject" | "drop" }>;
+
+/** The receiving side of one worker, over one consumer of the broker. */
+export class TaskConsumer {
+  readonly #env: Env;
+  readonly #pool: Pool;
+  readonly #consumer: Consumer;
+  readonly #holds: Holds;
+  /** Received, and first in line for a slot. */
+  readonly #ready = new Set<Request>();
+  /** Tells of the lost links of messages that wait. */
+  readonly #losses = new Map<Request, Disposable>();
+  /** Messages whose content is being opened. */
+  readonly #opening = new Set<Promise<void>>();
+  #asking = false;
+  #stopping = false;
+
+  /** `prefetch` is what the consumer was made with. */
+  constructor(env: Env, pool: Pool, consumer: Consumer, prefetch: number) {
+    this.#env = env;
+    this.#pool = pool;
+    this.#consumer = consumer;
+    this.#holds = new Holds(env, consumer, prefetch);
+  }
+
+  /** Receives until `stop()`; throws the broker's fatal error. */
+  async run(): Promise<void> {
+    for await (const delivery of this.#consumer) this.#receive(delivery);
+  }
+
+  /**
+   * Takes no more; what has not begun goes back to its queue, what runs is awaited, and every store and settlement with it. Nothing is held
+   * afterwards.
+   */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    try {
+      // First: what goes back before the consumer is gone would come again.
+      await this.#consumer.stop();
+      await Promise.all(this.#opening);
+      for (const request of [...this.#ready, ...this.#holds.held]) {
+        this.#leave(request);
+        this.#env.state.drop(request);
+        request.release({ as: "requeue" });
+      }
+      await this.#env.state.idle();
+      await this.#env.quiet();
+    } finally {
+      // Flushes what was settled since.
+      await this.#consumer.stop();
+    }
+  }
+
+  #receive(delivery: Delivery): void {
+    if (this.#stopping) return this.#giveBack(delivery);
+    try {
+      const name = peekTask(delivery.message);
+      if (name !== undefined && !this.#env.app.tasks.has(name)) {
+        return this.#unregistered(delivery, name, delivery.message.headers["id"]);
+      }
+      const text = openContent(delivery.message, { accept: this.#env.settings.acceptContent });
+      if (typeof text === "string") this.#read(delivery, text);
+      else this.#readLater(delivery, text);
+    } catch (error) {
+      this.#unread(delivery, error);
+    }
+  }
+
+  #readLater(delivery: Delivery, text: Promise<string>): void {
+    const opening = text
+      .then((opened) => this.#stopping ? this.#giveBack(delivery) : this.#read(delivery, opened))
+      .catch((error: unknown) => this.#unread(delivery, error))
+      .finally(() => this.#opening.delete(opening));
+    this.#opening.add(opening);
+  }
+
+  #read(delivery: Delivery, text: string): void {
+    const message = readTask(delivery.message, text, { exact: this.#env.app.exact });
+    const decision = decide(message, this.#env.app.tasks.get(message.task), this.#env.now());
+    if (decision.do === "reject" || decision.do === "drop") {
+      return this.#unregistered(delivery, message.task, message.id);
+    }
+    const refusal = decision.do === "refuse" ? decision.reason : undefined;
+    const request = new Request(this.#env, delivery, message, decision.task, refusal);
+    this.#received(request);
+    if (decision.do === "discard") this.#discard(request);
+    else if (decision.do === "hold") this.#hold(request, decision.until);
+    else this.#reserve(request);
+  }
+
+  #received(request: Request): void {
+    const { logger } = this.#env;
+    if (heeds(logger, "info")) logger.log("info", `Task ${request.label} received`, request.about);
+  }
+
+  #hold(request: Request, until: number): void {
+    this.#env.state.reserve(request);
+    this.#watch(request);
+    this.#holds.hold(request, until, () => {
+      this.#ready.add(request);
+      this.#dispatch();
+    });
+  }
+
+  #reserve(request: Request): void {
+    this.#env.state.reserve(request);
+    this.#ready.add(request);
+    this.#dispatch();
+    if (this.#ready.has(request)) this.#watch(request);
+  }
+
+  /** Gives slots to those who wait, first come, first served. */
+  #dispatch(): void {
+    while (this.#ready.size > 0 && !this.#asking && !this.#stopping) {
+      const slot = this.#pool.acquire();
+      if (slot instanceof Promise) this.#ask(slot);
+      else this.#begin(slot);
+    }
+  }
+
+  #ask(slot: Promise<Slot>): void {
+    this.#asking = true;
+    slot.then((given) => {
+      this.#asking = false;
+      this.#begin(given);
+      this.#dispatch();
+    }, (error: unknown) => {
+      this.#asking = false;
+      this.#env.logger.log("critical", `The pool gives no slot: ${exceptionRepr(failed(error).exception)}`, { error });
+    });
+  }
+
+  #begin(slot: Slot): void {
+    const [request] = this.#ready;
+    if (request === undefined || this.#stopping) return slot[Symbol.dispose]();
+    this.#leave(request);
+    if (expired(request.message, this.#env.now())) {
+      slot[Symbol.dispose]();
+      return this.#discard(request);
+    }
+    this.#env.state.activate(request);
+    void perform(request, slot);
+  }
+
+  /** Celery revokes a task whose time is over (`maybe_expire`). */
+  #discard(request: Request): void {
+    const { env } = request;
+    env.logger.log("info", `Discarding revoked task: ${request.label}`, request.about);
+    if (request.keepsErrors) {
+      const result = celeryException("TaskRevokedError", "expired");
+      void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
+    }
+    request.release({ as: "ack" });
+    env.state.drop(request);
+  }
+
+  #unregistered(delivery: Delivery, name: string, id: unknown): void {
+    const env = this.#env;
+    env.logger.log("error", unknownTask(delivery, name), { taskName: name });
+    this.#dismiss(delivery, { do: "reject", why: "unregistered" });
+    // Where there is no id, nobody can ask for the result; a Python worker dies of such a message.
+    if (typeof id !== "string" || id === "") return;
+    const state = { status: "FAILURE", result: celeryException("NotRegistered", name), traceback: null };
+    const replyTo = delivery.message.properties["reply_to"];
+    void env.store(recordOfUnread(env, id, state), typeof replyTo === "string" ? replyTo : null, {
+      label: label(name, id),
+      about: { taskId: id, taskName: name },
+    });
+  }
+
+  #unread(delivery: Delivery, error: unknown): void {
+    const decision = decideUnread(error);
+    if (decision.do !== "reject" && decision.do !== "drop") return;
+    try {
+      this.#tellUnread(delivery, decision, error instanceof Error ? error : new Error(String(error)));
+    } catch {
+      // A message whose very headers cannot be read.
+      this.#env.logger.log("critical", "Can't decode message: its headers cannot be read.", { error });
+    }
+    this.#dismiss(delivery, decision);
+  }
+
+  #tellUnread(delivery: Delivery, decision: Refusal, error: Error): void {
+    const { logger } = this.#env;
+    if (decision.do === "drop") logger.log("critical", undecodable(delivery, error), { error });
+    else if (decision.why === "unknown") logger.log("warning", unknownMessage(delivery), { error });
+    else logger.log("error", invalidTask(delivery, error), { error });
+  }
+
+  #dismiss(delivery: Delivery, decision: Refusal): void {
+    void this.#env.settle(delivery, { as: decision.do === "drop" ? "ack" : "reject" });
+  }
+
+  #giveBack(delivery: Delivery): void {
+    void this.#env.settle(delivery, { as: "requeue" });
+  }
+
+  /** A message that waits while its link is lost comes again: to run it here too would be to run it twice. */
+  #watch(request: Request): void {
+    let gone = false;
+    const watch = request.delivery.onLost(() => {
+      gone = true;
+      this.#leave(request);
+      this.#env.state.drop(request);
+      request.forget();
+    });
+    if (gone) watch[Symbol.dispose]();
+    else this.#losses.set(request, watch);
+  }
+
+  /** The request waits no more, for a slot or for its ETA. */
+  #leave(request: Request): void {
+    this.#ready.delete(request);
+    this.#holds.release(request);
+    this.#losses.get(request)?.[Symbol.dispose]();
+    this.#losses.delete(request);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What comes after a task: links and the rest of the chain after a success, error callbacks and the chain's end after a failure.
+ *
+ * @module
+ */
+import type { WireSignature } from "../protocol/signature.ts";
+import type { AsyncResult } from "../result/async-result.ts";
+import type { ResultTuple } from "../result/tuple.ts";
+import type { Request } from "./request.ts";
+
+/** Whether anything follows a success. */
+export function hasSuccessors({ message: { embed } }: Request): boolean {
+  return (embed.callbacks?.length ?? 0) > 0 || (embed.chain?.length ?? 0) > 0;
+}
+
+/** Whether a failure concerns other tasks. */
+export function concernsOthers({ message: { embed } }: Request): boolean {
+  return (embed.errbacks?.length ?? 0) > 0 || (embed.chain?.length ?? 0) > 0;
+}
+
+/** Sends links and the next task of the chain with the task's result; resolves when all are confirmed, throws the first error. */
+export async function sendSuccessors(request: Request, value: unknown): Promise<void> {
+  const { callbacks, chain } = request.message.embed;
+  const sent: Promise<unknown>[] = [];
+  if (callbacks !== null && callbacks.length > 0) sent.push(sendLinks(request, callbacks, value));
+  const next = chain?.at(-1);
+  if (next !== undefined) sent.push(sendNext(request, next, chain?.slice(0, -1) ?? [], value));
+  await all(sent);
+}
+
+/** Sends the error callbacks, each with the id of the failed task (Celery's old style: the new one is a Python call). */
+export async function sendErrbacks(request: Request): Promise<void> {
+  const { embed: { errbacks }, id } = request.message;
+  await sendGroup(request, errbacks ?? [], id);
+}
+
+/** Celery applies one link directly, and several as a group. */
+async function sendLinks(request: Request, callbacks: readonly WireSignature[], value: unknown): Promise<void> {
+  const [only, ...others] = callbacks;
+  if (only !== undefined && others.length === 0) await send(request, only, value, {});
+  else request.children.push(await sendGroup(request, callbacks, value));
+}
+
+/** `chain` is reversed: the next task stands last, and what is before it goes on as the next one's chain. */
+async function sendNext(
+  request: Request,
+  next: WireSignature,
+  rest: readonly WireSignature[],
+  value: unknown,
+): Promise<void> {
+  await send(request, next, value, rest.length === 0 ? {} : { chain: rest });
+}
+
+async function sendGroup(request: Request, members: readonly WireSignature[], value: unknown): Promise<ResultTuple> {
+  const groupId = request.env.app.platform.ids.uuid();
+  const sent = await all(
+    members.map((member, groupIndex) => send(request, member, value, { groupId, groupIndex, addToParent: false })),
+  );
+  return [[groupId, null], sent.map((result) => result.asTuple())];
+}
+
+function send(
+  request: Request,
+  signature: WireSignature,
+  value: unknown,
+  options: Parameters<Request["env"]["app"]["sendSignature"]>[2],
+): Promise<AsyncResult<unknown>> {
+  return request.env.app.sendSignature(signature, [value], options, request.scope);
+}
+
+/** Waits for every one, then throws the first error: none may go on unseen behind a result that is stored already. */
+async function all<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
+}

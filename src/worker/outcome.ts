@@ -1,0 +1,41 @@
+/**
+ * How a run ended: a value that the steps after it read; nothing downstream catches again.
+ *
+ * @module
+ */
+import { encodeException, tracebackOf } from "../protocol/exception.ts";
+import type { WireException } from "../protocol/exception.ts";
+
+/** The task returned. */
+export interface Success {
+  readonly is: "success";
+  /** What it returned; null where it returned nothing. */
+  readonly value: unknown;
+}
+
+/** The task threw, or its result or what follows it could not be sent. */
+export interface Failure {
+  readonly is: "failure";
+  readonly error: unknown;
+  /** The error as it is stored. */
+  readonly exception: WireException;
+  readonly traceback: string;
+}
+
+/** How a run ended. */
+export type Outcome = Success | Failure;
+
+/** The outcome of a task that returned `value`; JavaScript's undefined is Python's None. */
+export function succeeded(value: unknown): Success {
+  return { is: "success", value: value === undefined ? null : value };
+}
+
+/** The outcome of a task that threw. */
+export function failed(error: unknown): Failure {
+  return { is: "failure", error, exception: encodeException(error), traceback: tracebackOf(error) };
+}
+
+/** An exception of Celery's own, as it is stored: `NotRegistered`, `TaskRevokedError`. */
+export function celeryException(type: string, ...message: readonly unknown[]): WireException {
+  return { exc_type: type, exc_message: message, exc_module: "celery.exceptions" };
+}

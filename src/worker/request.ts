@@ -1,0 +1,280 @@
+/**
+ * One task's way through the worker: a column of steps, each of which does one thing and leaves the rest to the next.
+ *
+ * @module
+ */
+import type { SendScope, TaskDefinition } from "../app/inner.ts";
+import type { ResultRecord } from "../backend.ts";
+import type { Delivery, Settlement } from "../broker.ts";
+import { CeleriacError } from "../errors.ts";
+import type { Slot } from "../pool.ts";
+import type { TaskRequest } from "../protocol/task.ts";
+import { AsyncResult } from "../result/async-result.ts";
+import type { ResultTuple } from "../result/tuple.ts";
+import type { Env, Subject } from "./env.ts";
+import { concernsOthers, hasSuccessors, sendErrbacks, sendSuccessors } from "./follow.ts";
+import { exceptionRepr, heeds, label, seconds, shown } from "./lines.ts";
+import { failed, type Outcome, succeeded } from "./outcome.ts";
+import { recordOf, recordOfChained } from "./record.ts";
+import { RunningTask } from "./running.ts";
+
+const ACK: Settlement = { as: "ack" };
+const REJECT: Settlement = { as: "reject" };
+
+/** A task that this worker has taken on, from receipt to settlement. */
+export class Request implements Subject {
+  readonly env: Env;
+  readonly delivery: Delivery;
+  readonly message: TaskRequest;
+  readonly task: TaskDefinition;
+  /** The header wins over the task, the task over the setting (Celery 5.6.3). */
+  readonly ignoresResult: boolean;
+  readonly acksLate: boolean;
+  /** Why it must not run, if it must not. */
+  readonly refusal: string | undefined;
+  /** The tasks that it sent, as they are stored. */
+  readonly children: ResultTuple[] = [];
+  outcome: Outcome | undefined;
+  /** When the run began, on the monotonic clock, ms. */
+  began = 0;
+  #settled = false;
+  #written: Promise<void> | undefined;
+  #abort: AbortController | undefined;
+  #scope: SendScope | undefined;
+
+  constructor(env: Env, delivery: Delivery, message: TaskRequest, task: TaskDefinition, refusal?: string) {
+    this.env = env;
+    this.delivery = delivery;
+    this.message = message;
+    this.task = task;
+    this.refusal = refusal;
+    this.ignoresResult = message.ignoreResult ?? task.ignoreResult ?? env.settings.taskIgnoreResult;
+    this.acksLate = task.acksLate ?? env.settings.taskAcksLate;
+  }
+
+  /** `tasks.add[id]`; a `shadow` stands in for the name, as in Celery. */
+  get label(): string {
+    return label(this.message.shadow || this.task.name, this.message.id);
+  }
+
+  /** What a structured log tells with each line about this task. */
+  get about(): { readonly taskId: string; readonly taskName: string } {
+    return { taskId: this.message.id, taskName: this.task.name };
+  }
+
+  /** Aborted when the run is to end early; made only for a task that asks. */
+  get signal(): AbortSignal {
+    return (this.#abort ??= new AbortController()).signal;
+  }
+
+  /** Who sends inside the run. */
+  get scope(): SendScope {
+    return this.#scope ??= {
+      app: this.env.app,
+      taskId: this.message.id,
+      rootId: this.message.rootId,
+      priority: this.message.priority,
+      note: (child) => void this.children.push(child.asTuple()),
+    };
+  }
+
+  /** Whether a failure is stored. */
+  get keepsErrors(): boolean {
+    return !this.ignoresResult ||
+      (this.task.storeErrorsEvenIfIgnored ?? this.env.settings.taskStoreErrorsEvenIfIgnored);
+  }
+
+  /** Settles the delivery; only the first call counts. What the broker gives out again is told, and is not ours to change. */
+  release(how: Settlement): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    void this.env.settle(this.delivery, how, this);
+  }
+
+  /** Ends our part in a delivery whose link is lost: nothing is sent, and nothing is told. */
+  forget(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    void this.delivery.settle({ as: "requeue" });
+  }
+
+  /** A state of the task's own. Dropped once the run is over: it would hide how it ended. */
+  async update(state: string, meta: unknown): Promise<void> {
+    if (this.outcome !== undefined) return;
+    await this.write(recordOf(this, { status: state, result: meta ?? null, traceback: null }));
+  }
+
+  /** Writes after what was written before, so that a slow STARTED never lands on a result. */
+  write(record: ResultRecord): Promise<void> {
+    const { env, message } = this;
+    const before = this.#written;
+    const write = (): Promise<void> => env.store(record, message.replyTo, this);
+    return this.#written = before === undefined ? write() : before.then(write);
+  }
+}
+
+/** Runs the task to its end. Never throws: whatever happens is its outcome, or one log line. */
+export async function perform(request: Request, slot: Slot): Promise<void> {
+  try {
+    accept(request, slot);
+    start(request, slot);
+    conclude(request, await execute(request));
+    if (leads(request)) await follow(request);
+    if (keeps(request)) await store(request);
+    count(request);
+    if (spreads(request)) await tell(request);
+    settle(request);
+    report(request);
+  } catch (error) {
+    collapse(request, error);
+  } finally {
+    slot[Symbol.dispose]();
+    request.env.state.finish(request);
+  }
+}
+
+/** Early ack: from here on the task is ours alone, run or lost. */
+function accept(request: Request, slot: Slot): void {
+  const { acksLate, env: { clock, logger } } = request;
+  request.began = clock.elapsed();
+  if (!acksLate) request.release(ACK);
+  if (!heeds(logger, "debug")) return;
+  logger.log("debug", `Task accepted: ${request.label} pid:${slot.pid}`, request.about);
+}
+
+/** Nobody waits for STARTED; the result does, if it must. */
+function start(request: Request, slot: Slot): void {
+  const { env, task, ignoresResult, refusal } = request;
+  if (!(task.trackStarted ?? env.settings.taskTrackStarted) || ignoresResult || refusal !== undefined) return;
+  const result = { pid: slot.pid, hostname: env.hostname };
+  void request.write(recordOf(request, { status: "STARTED", result, traceback: null }));
+}
+
+function execute(request: Request): Outcome | Promise<Outcome> {
+  const { env, message, refusal, scope, task } = request;
+  if (refusal !== undefined) return failed(notImplemented(refusal));
+  try {
+    const running = new RunningTask(request);
+    const value = env.context.run(scope, () => task.invoke(running, message.args, message.kwargs));
+    return isThenable(value) ? Promise.resolve(value).then(succeeded, failed) : succeeded(value);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** A task that returns a result returns what that result is known by (Celery: `prepare_value`). */
+function conclude(request: Request, outcome: Outcome): void {
+  request.outcome = outcome.is === "success" && outcome.value instanceof AsyncResult
+    ? succeeded(outcome.value.asTuple())
+    : outcome;
+}
+
+function leads(request: Request): boolean {
+  return request.outcome?.is === "success" && hasSuccessors(request);
+}
+
+/** Before the result is stored, so that its children are in it. What cannot be sent makes the task a failure, as in Celery. */
+async function follow(request: Request): Promise<void> {
+  if (request.outcome?.is !== "success") return;
+  try {
+    await sendSuccessors(request, request.outcome.value);
+  } catch (error) {
+    conclude(request, failed(error));
+  }
+}
+
+function keeps({ ignoresResult, keepsErrors, outcome, env }: Request): boolean {
+  return env.backend !== undefined && (outcome?.is === "success" ? !ignoresResult : keepsErrors);
+}
+
+async function store(request: Request): Promise<void> {
+  await request.write(finalRecord(request));
+}
+
+function finalRecord(request: Request): ResultRecord {
+  const { outcome } = request;
+  if (outcome?.is === "success") {
+    try {
+      return recordOf(request, { status: "SUCCESS", result: outcome.value, traceback: null });
+    } catch (error) {
+      // EncodeError: the result has no JSON form.
+      conclude(request, failed(error));
+      return finalRecord(request);
+    }
+  }
+  return recordOf(request, failureOf(request));
+}
+
+/** The place where a chord's part is counted, after the result and before the ack. No chord runs yet: `strategy` refuses them. */
+function count(_request: Request): void {}
+
+function spreads(request: Request): boolean {
+  return request.outcome?.is === "failure" && concernsOthers(request);
+}
+
+/** The chain ends here: each task that was to come has this failure, and the error callbacks go out. */
+async function tell(request: Request): Promise<void> {
+  const { env, keepsErrors, message } = request;
+  const state = failureOf(request);
+  const records = keepsErrors ? (message.embed.chain ?? []).map((each) => recordOfChained(request, each, state)) : [];
+  await Promise.all(records.map((record) => record && env.store(record, message.replyTo, request)));
+  try {
+    await sendErrbacks(request);
+  } catch (error) {
+    const { exception, traceback } = failed(error);
+    env.logger.log("error", `Task ${request.label} could not send its error callbacks: ${exceptionRepr(exception)}`, {
+      ...request.about,
+      code: "errback-failed",
+      error,
+      traceback,
+    });
+  }
+}
+
+/** Late ack. */
+function settle(request: Request): void {
+  const { env, outcome, task } = request;
+  const acksFailure = task.acksOnFailureOrTimeout ?? env.settings.taskAcksOnFailureOrTimeout;
+  request.release(outcome?.is === "failure" && !acksFailure ? REJECT : ACK);
+}
+
+function report(request: Request): void {
+  const { env: { clock, logger }, outcome } = request;
+  if (outcome === undefined || !heeds(logger, outcome.is === "success" ? "info" : "error")) return;
+  const ms = clock.elapsed() - request.began;
+  const about = { ...request.about, runtime: ms / 1000 };
+  if (outcome.is === "success") {
+    logger.log("info", `Task ${request.label} succeeded in ${seconds(ms)}s: ${shown(outcome.value)}`, about);
+  } else {
+    const { error, exception, traceback } = outcome;
+    const line = `Task ${request.label} raised unexpected: ${exceptionRepr(exception)}`;
+    logger.log("error", line, { ...about, error, traceback });
+  }
+}
+
+/** A fault of ours, not of the task: told, and the message is not given out again to meet it twice. */
+function collapse(request: Request, error: unknown): void {
+  const { exception, traceback } = failed(error);
+  request.env.logger.log("critical", `Task ${request.label} INTERNAL ERROR: ${exceptionRepr(exception)}`, {
+    ...request.about,
+    error,
+    traceback,
+  });
+  request.release(ACK);
+}
+
+function failureOf({ outcome }: Request): { status: "FAILURE"; result: unknown; traceback: string | null } {
+  if (outcome?.is !== "failure") throw new TypeError("The task has not failed.");
+  return { status: "FAILURE", result: outcome.exception, traceback: outcome.traceback };
+}
+
+/** Under the name that Python knows, so that a Python caller meets its own exception. */
+function notImplemented(reason: string): CeleriacError {
+  const error = new CeleriacError("canvas-unsupported", `The task was not run: ${reason}, which celeriac cannot follow yet.`);
+  error.name = "NotImplementedError";
+  return error;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}

@@ -1,0 +1,74 @@
+/**
+ * What to do with a message: a pure function of what was read from it and of the time.
+ *
+ * @module
+ */
+import type { TaskDefinition } from "../app/inner.ts";
+import { ContentDisallowedError, DecodeError, InvalidTaskError } from "../errors.ts";
+import type { Embed, WireSignature } from "../protocol/signature.ts";
+import type { TaskRequest } from "../protocol/task.ts";
+
+/** What is done with a message, and why. */
+export type Decision =
+  /** Ran as soon as there is a slot. */
+  | { readonly do: "run"; readonly task: TaskDefinition }
+  /** Kept unsettled until its ETA, ms since the epoch. */
+  | { readonly do: "hold"; readonly task: TaskDefinition; readonly until: number }
+  /** Never ran: fails with this sentence, and what follows it learns so. */
+  | { readonly do: "refuse"; readonly task: TaskDefinition; readonly reason: string }
+  /** Acked and stored as REVOKED. */
+  | { readonly do: "discard"; readonly task: TaskDefinition; readonly why: "expired" }
+  /** Rejected; an unregistered task is stored as failed. */
+  | { readonly do: "reject"; readonly why: "unregistered" | "unknown" | "content" | "invalid" }
+  /** Acked: nobody can read it. */
+  | { readonly do: "drop"; readonly why: "undecodable" };
+
+/**
+ * Decides about a task that was read. The order is Celery's (`worker/strategy.py`): expiry before ETA.
+ *
+ * @param now wall time, ms since the epoch
+ */
+export function decide(request: TaskRequest, task: TaskDefinition | undefined, now: number): Decision {
+  if (task === undefined) return { do: "reject", why: "unregistered" };
+  if (expired(request, now)) return { do: "discard", task, why: "expired" };
+  const reason = unfollowable(request.embed);
+  if (reason !== undefined) return { do: "refuse", task, reason };
+  if (request.eta !== null && request.eta > now) return { do: "hold", task, until: request.eta };
+  return { do: "run", task };
+}
+
+/** Decides about a message that could not be read (`on_unknown_message`, `on_invalid_task`, `on_decode_error`). */
+export function decideUnread(error: unknown): Decision {
+  if (error instanceof ContentDisallowedError) return { do: "reject", why: "content" };
+  if (error instanceof InvalidTaskError) {
+    return { do: "reject", why: error.code === "task-unknown-message" ? "unknown" : "invalid" };
+  }
+  if (error instanceof DecodeError) return { do: "drop", why: "undecodable" };
+  return { do: "reject", why: "invalid" };
+}
+
+/** Whether the task's time is over at `now`: Celery asks `now > expires`, on receipt and again before it runs. */
+export function expired(request: TaskRequest, now: number): boolean {
+  return request.expires !== null && now > request.expires;
+}
+
+/**
+ * Why what follows the task cannot be followed here, or undefined. Told before the run: a lost flow is worse than a loud failure. Of the
+ * chain only its last element, the next task, is ours to send; the others travel on with it.
+ */
+function unfollowable({ callbacks, errbacks, chain, chord }: Embed): string | undefined {
+  if (chord !== null) return "it is part of a chord";
+  const plural = [...kinds("link", callbacks), ...kinds("link_error", errbacks), ...kinds("chain", chain?.slice(-1))];
+  if (plural[0] !== undefined) return plural[0];
+  return chain?.some(inChord) ? "its chain is part of a chord" : undefined;
+}
+
+function kinds(name: string, signatures: readonly WireSignature[] | null | undefined): string[] {
+  return (signatures ?? []).filter((signature) => signature.subtask_type !== null || inChord(signature))
+    .map((signature) => `its ${name} holds a ${signature.subtask_type ?? "part of a chord"}`);
+}
+
+/** Such a task must be counted, whether it runs or not. */
+function inChord(signature: WireSignature): boolean {
+  return (signature.options["chord"] ?? null) !== null;
+}

@@ -1,0 +1,36 @@
+/**
+ * How many unsettled messages a worker asks for.
+ *
+ * @module
+ */
+
+/** AMQP's field has 16 bits. */
+const MOST = 65_535;
+
+/**
+ * The prefetch of each queue: concurrency times multiplier, shared out evenly (contract: prefetch is per queue), but never below the
+ * concurrency, so that one busy queue among many idle ones can fill every slot. 0, which is unlimited, for the multiplier 0.
+ */
+export function prefetchWindow(concurrency: number, multiplier: number, queues: number): number {
+  if (multiplier === 0) return 0;
+  const share = Math.floor((concurrency * multiplier) / Math.max(1, queues));
+  return Math.min(MOST, Math.max(share, concurrency));
+}
+
+/**
+ * The prefetch while `held` messages of one queue wait for their ETA (Celery adds one for each held message). It moves in steps of
+ * doubling, because a new prefetch costs the broker a new consumer, and shrinks only when three quarters of the width lie idle.
+ *
+ * @param base the prefetch without held messages; 0 is unlimited and stays so
+ * @param width what was added to it so far
+ * @param limit how far it may be widened
+ * @returns the new width
+ */
+export function widen(base: number, width: number, held: number, limit: number): number {
+  if (base === 0) return 0;
+  const most = Math.min(limit, MOST - base);
+  let next = width;
+  while (next < held && next < most) next = Math.min(most, Math.max(base, next * 2));
+  while (next > base && held <= next / 4) next = Math.floor(next / 2);
+  return held === 0 ? 0 : next;
+}

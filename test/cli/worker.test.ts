@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { start } from "./run.ts";
+
+const WORKER = ["-A", "./memory.ts", "worker", "-Q", "sum-queue", "-c", "4", "--hostname", "w1@box"];
+
+describe("celeriac worker", () => {
+  test("shows Celery's banner and log lines, and ends by SIGTERM with 0", async () => {
+    await using child = start([...WORKER, "--loglevel=info"], { WORK: "sum,boom,nobody" });
+    await child.saw(/unregistered/);
+    await child.saw(/raised unexpected/);
+    await child.saw(/succeeded/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    const { log } = child;
+    expect(log).toMatch(/^ -------------- w1@box v\d+\.\d+\.\d+ \(celeriac\)$/m);
+    expect(log).toMatch(/^- \*\* ---------- \.> app: {9}fixture$/m);
+    expect(log).toMatch(/^- \*\*\* --- \* --- \.> concurrency: 4 \(loop\)$/m);
+    expect(log).toMatch(/^ {16}\.> sum-queue {8}exchange=sum-queue\(direct\) key=sum-queue$/m);
+    expect(log).toMatch(/^ {2}\. tasks\.sum\.consume_task$/m);
+    const at = "\\[\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d,\\d{3}: ";
+    const id = "\\[[0-9a-f-]{36}\\]";
+    for (
+      const line of [
+        `^${at}INFO/MainProcess\\] w1@box ready\\.$`,
+        `^${at}INFO/MainProcess\\] Connected to memory://`,
+        `^${at}INFO/MainProcess\\] Task tasks\\.sum\\.consume_task${id} received$`,
+        `^${at}INFO/MainProcess\\] Task tasks\\.sum\\.consume_task${id} succeeded in \\d+\\.\\d+s: 149$`,
+        `^${at}ERROR/MainProcess\\] Task tasks\\.boom${id} raised unexpected: RangeError\\('boom'\\)\\n.*boom\\n.*memory\\.ts`,
+        `^${at}ERROR/MainProcess\\] Received unregistered task of type 'tasks\\.nobody'\\.$`,
+      ]
+    ) expect(log).toMatch(new RegExp(line, "m"));
+    expect(log).toMatch(/\nworker: Warm shutdown \(MainProcess\)\n/);
+    expect(log).not.toContain("\u001b");
+  });
+
+  test("lets a running task finish after SIGTERM", async () => {
+    await using child = start([...WORKER, "-l", "INFO"], { WORK: "slow" });
+    await child.saw(/tasks\.slow\[[0-9a-f-]{36}\]: began/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    const said = child.log.match(/Warm shutdown|tasks\.slow\[.*\]: ended|tasks\.slow\[.*\] succeeded/g) ?? [];
+    expect(said.map((line) => line.replace(/\[.*\]/, ""))).toEqual([
+      "Warm shutdown",
+      "tasks.slow: ended",
+      "tasks.slow succeeded",
+    ]);
+  });
+
+  test("lets a running task finish after the first Ctrl-C, and gives up at the second", async () => {
+    await using child = start([...WORKER, "-l", "INFO"], { WORK: "slow" });
+    await child.saw(/: began/);
+    process.kill(child.pid, "SIGINT");
+    await child.saw(/worker: Hitting Ctrl\+C again will initiate cold shutdown, terminating all running tasks!/);
+    await child.saw(/worker: Warm shutdown \(MainProcess\)/);
+    process.kill(child.pid, "SIGINT");
+    await child.saw(/worker: Cold shutdown \(MainProcess\)/);
+    expect(await child.end).toBe("exit 1");
+    expect(child.log).not.toContain(": ended");
+  });
+
+  test("says little where nobody asks for more, and no banner with -q", async () => {
+    await using child = start(["-q", ...WORKER], { WORK: "sum,boom" });
+    await child.saw(/raised unexpected/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    expect(child.log).not.toMatch(/received|succeeded|ready|\[queues\]|\[tasks\]/);
+  });
+
+  test("tells of a promise that a task left behind, and goes on", async () => {
+    await using child = start([...WORKER, "-l", "INFO", "-c", "1"], { WORK: "stray,sum" });
+    await child.saw(/A promise was rejected and nobody heard: Error: nobody listens/);
+    await child.saw(/succeeded in .*: 149/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+  });
+
+  test("takes the flags of a Procfile that switch off what is not there", async () => {
+    const needless = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-O", "fair"];
+    await using child = start([...WORKER, "-l", "info", ...needless], { WORK: "sum" });
+    await child.saw(/succeeded/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+  });
+
+  test("loads more tasks with -I", async () => {
+    await using child = start(["-A", "./plain.mjs", "worker", "-I", "./memory.ts", "-l", "info"]);
+    await child.saw(/ready\./);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+  });
+});

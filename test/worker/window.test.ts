@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { prefetchWindow, widen } from "../../src/worker/window.ts";
+
+describe("the prefetch of a queue", () => {
+  test.each([
+    { concurrency: 10, multiplier: 4, queues: 1, prefetch: 40 },
+    { concurrency: 4, multiplier: 4, queues: 2, prefetch: 8 },
+    { concurrency: 4, multiplier: 1, queues: 1, prefetch: 4 },
+    { concurrency: 1, multiplier: 1, queues: 3, prefetch: 1 },
+    { concurrency: 10, multiplier: 4, queues: 8, prefetch: 10 },
+    { concurrency: 10, multiplier: 0, queues: 2, prefetch: 0 },
+    { concurrency: 50_000, multiplier: 4, queues: 1, prefetch: 65_535 },
+  ])("is $prefetch for concurrency $concurrency, multiplier $multiplier, $queues queues", (each) => {
+    expect(prefetchWindow(each.concurrency, each.multiplier, each.queues)).toBe(each.prefetch);
+  });
+});
+
+describe("the prefetch while messages are held", () => {
+  test("has room for each held message up to the limit, and is as before when none is held", () => {
+    const classes = { grown: 0, shrunk: 0, capped: 0 };
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.integer({ min: 1, max: 2000 }),
+        fc.array(fc.integer({ min: 0, max: 3000 }), { minLength: 1, maxLength: 30 }),
+        (base, limit, counts) => {
+          let width = 0;
+          for (const held of counts) {
+            const next = widen(base, width, held, limit);
+            expect(next).toBeGreaterThanOrEqual(Math.min(held, limit));
+            expect(next).toBeLessThanOrEqual(limit);
+            if (next > width) classes.grown++;
+            if (next < width) classes.shrunk++;
+            if (next === limit) classes.capped++;
+            width = next;
+          }
+          expect(widen(base, width, 0, limit)).toBe(0);
+        },
+      ),
+    );
+    console.log("held widths:", classes);
+    expect(Math.min(...Object.values(classes))).toBeGreaterThan(0);
+  });
+
+  test("changes seldom: growing to a thousand one by one takes a handful of steps", () => {
+    let width = 0;
+    let changes = 0;
+    for (let held = 1; held <= 1000; held++) {
+      const next = widen(10, width, held, 10_000);
+      if (next !== width) changes++;
+      width = next;
+    }
+    expect(changes).toBeLessThan(12);
+  });
+
+  test("stays unlimited", () => {
+    expect(widen(0, 0, 500, 10_000)).toBe(0);
+  });
+});
