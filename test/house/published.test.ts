@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ROOT } from "./copy.ts";
+
+const run = promisify(execFile);
+const BIN = `${ROOT}node_modules/.bin/`;
+const { exports } = JSON.parse(readFileSync(`${ROOT}deno.json`, "utf8")) as {
+  exports: Record<string, string>;
+};
+
+/** Gives what the tool wrote; fails with it when the tool is not content. */
+async function content(program: string, ...args: string[]): Promise<string> {
+  try {
+    const { stdout, stderr } = await run(program, args, {
+      cwd: ROOT,
+      env: { ...process.env, NO_COLOR: "1" },
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return stdout + stderr;
+  } catch (error) {
+    const { stdout, stderr, message } = error as { stdout: string; stderr: string; message: string };
+    throw new Error(`${message}\n${stdout}${stderr}`, { cause: error });
+  }
+}
+
+let folder: string;
+let tarball: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "celeriac-pack-"));
+  // npm test has built already; scripts would only build again.
+  await content("npm", "pack", "--ignore-scripts", "--pack-destination", folder);
+  tarball = join(folder, readdirSync(folder).find((file) => file.endsWith(".tgz")) ?? "");
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("publint has nothing to say of the npm package", async () => {
+  await content(`${BIN}publint`, "run", "--strict", tarball);
+}, 60_000);
+
+test("attw finds the types of every entry from an ES module", async () => {
+  await content(`${BIN}attw`, tarball, "--profile", "esm-only", "--no-emoji");
+}, 60_000);
+
+test("the npm package holds what its maps point at, and no build notes", async () => {
+  const { stdout } = await run("tar", ["-tzf", tarball]);
+  const files = stdout.split("\n");
+  expect(files).toEqual(
+    expect.arrayContaining(["package/dist/mod.js", "package/mod.ts", "package/README.md", "package/LICENSE"]),
+  );
+  expect(files.filter((file) => /tsbuildinfo|node_modules|\/test\//.test(file))).toEqual([]);
+});
+
+test("JSR would take the package", async () => {
+  expect(await content(`${BIN}deno`, "publish", "--dry-run", "--allow-dirty")).toMatch(
+    /Success|Dry run complete/,
+  );
+}, 120_000);
+
+test("every public name is documented, and every type in a signature is public", async () => {
+  await content(`${BIN}deno`, "doc", "--lint", ...Object.values(exports));
+}, 60_000);
+
+test("deno check agrees with tsc", async () => {
+  await content(`${BIN}deno`, "check", ...Object.values(exports));
+}, 120_000);

@@ -1,0 +1,59 @@
+/**
+ * One configuration for the three runtimes: the package's own names lead to the source, servers come in by URL.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+import { ONCE } from "./test/rooms.mjs";
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string>>;
+}
+
+const manifest = JSON.parse(readFileSync(new URL("deno.json", import.meta.url), "utf8")) as Manifest;
+
+// Without this a test and an example would hold two copies of the package: one from source, one from dist.
+const alias = Object.entries(manifest.exports).map(([name, file]) => ({
+  find: new RegExp(`^celeriac${name.slice(1).replaceAll("/", "\\/")}$`),
+  replacement: fileURLToPath(new URL(file, import.meta.url)),
+}));
+
+function runtimeHere(): "node" | "bun" | "deno" {
+  if ("Bun" in globalThis) return "bun";
+  return "Deno" in globalThis ? "deno" : "node";
+}
+
+function server(name: string, fallback: string): string {
+  const given = process.env[name];
+  if (given !== undefined && given !== "") return given;
+  // A vitest worker reads this file too; one line from the main process is enough.
+  if (process.env["VITEST_WORKER_ID"] === undefined) {
+    console.warn(`${name} is not set: using ${fallback} (npm test starts private servers)`);
+  }
+  return fallback;
+}
+
+const runtime = (process.env["RUNTIME"] ?? runtimeHere()) as "node" | "bun" | "deno";
+
+export default defineConfig({
+  resolve: { alias },
+  oxc: { target: "es2022" },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: runtime === "node" ? [] : ONCE.map((room) => `${room}/**`),
+    provide: {
+      runtime,
+      amqp: server("TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672//"),
+      redis: server("TEST_REDIS", "redis://127.0.0.1:6379/0"),
+    },
+    pool: "forks",
+    // Most files wait for servers: on two cores vitest's own choice, one worker, leaves both idle.
+    maxWorkers: Math.max(3, availableParallelism()),
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    allowOnly: false,
+  },
+});
