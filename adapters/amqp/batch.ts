@@ -13,8 +13,6 @@ export class Publication {
   readonly #index: number;
   /** The outbox's `flushes` when it was written there; undefined while it waits. */
   flushes: number | undefined;
-  /** Whether basic.return brought it back. */
-  returned = false;
 
   constructor(outgoing: Outgoing, batch: Batch, index: number) {
     this.outgoing = outgoing;

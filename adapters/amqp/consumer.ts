@@ -62,7 +62,7 @@ export class AmqpConsumer implements Consumer {
   get aliveAt(): number {
     let least = Infinity;
     for (const tap of this.#taps.values()) {
-      if (tap.intake?.consuming === true) tap.alive = Math.max(tap.alive, tap.intake.receivedAt);
+      tap.alive = Math.max(tap.alive, tap.intake?.aliveAt ?? 0);
       least = Math.min(least, tap.alive);
     }
     return least === Infinity ? 0 : least;
@@ -182,7 +182,7 @@ export class AmqpConsumer implements Consumer {
     this.#unyielded(intake);
     this.#endWhenDone();
     if (tap.intake !== intake) return;
-    if (tap.ever) tap.alive = Math.max(tap.alive, intake.receivedAt);
+    tap.alive = Math.max(tap.alive, intake.aliveAt);
     tap.intake = undefined;
   }
 

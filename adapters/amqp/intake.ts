@@ -39,6 +39,7 @@ export class Intake implements Origin {
   #tags = 0;
   #change: Promise<void> = Promise.resolve();
   #consuming = false;
+  #alive = 0;
   #stopping = false;
   /** Whether the broker knows that we consume no more: once the last delivery is settled the channel may be closed. */
   #idle = false;
@@ -80,9 +81,9 @@ export class Intake implements Origin {
     return this.#lost;
   }
 
-  /** When bytes last came on its connection, ms since the epoch. */
-  get receivedAt(): number {
-    return this.#epoch.receivedAt;
+  /** Up to when a message would have come by it, ms since the epoch; 0 where it never consumed. */
+  get aliveAt(): number {
+    return this.consuming ? this.#epoch.receivedAt : this.#alive;
   }
 
   /** Deliveries that are not settled. */
@@ -165,6 +166,7 @@ export class Intake implements Origin {
   }
 
   async #stop(unyielded: () => readonly AmqpDelivery[]): Promise<void> {
+    this.#alive = this.aliveAt;
     this.#stopping = true;
     if (this.#lost) return;
     this.#flush();
@@ -236,6 +238,7 @@ export class Intake implements Origin {
   /** The broker took the consumer away: its queue was deleted, or its node went. */
   #cancelled(): void {
     if (this.#stopping || this.#lost) return;
+    this.#alive = this.aliveAt;
     this.#stopping = true;
     this.#idle = true;
     this.#off.resolve(
@@ -246,6 +249,7 @@ export class Intake implements Origin {
 
   #lose(reason?: string): void {
     if (this.#lost) return;
+    this.#alive = this.aliveAt;
     this.#lost = true;
     this.#outstanding.clear();
     this.#acks = [];

@@ -32,6 +32,8 @@ export class Outlet {
   readonly #out: Outbox;
   /** By the broker's sequence number, ascending; also those whose verdict is given, as their confirm is still due. */
   #pending: Map<number, Publication> = new Map();
+  /** What came back and whose ack is still due. */
+  readonly #returned: Outgoing[] = [];
   #sequence = 0;
   #confirmed = false;
   #closed = false;
@@ -93,26 +95,24 @@ export class Outlet {
   }
 
   /**
-   * basic.return: it comes before the ack of the same publish, in the order of publishing, and names no number. It is laid to the first
-   * publish that waits with the very same bytes; such twins are interchangeable.
+   * basic.return: it comes before the ack of the same publish and names no number, so it is kept until the ack of a message with the very
+   * same bytes. Of several such twins the first one acked takes it; they are interchangeable.
    */
   onReturn(message: AMQPMessage): void {
     this.#events.unroutable();
-    const back = readMessage(message);
     const { exchange, routingKey } = message;
-    const twin = identity({ exchange, routingKey }, back);
-    let near: Publication | undefined;
-    for (const publication of this.#pending.values()) {
-      const { outgoing } = publication;
-      if (publication.returned || !outgoing.mustRoute || outgoing.to.routingKey !== routingKey) continue;
-      if (sameBytes(twin, identity(outgoing.to, outgoing.message))) {
-        publication.returned = true;
+    const back: Outgoing = { message: readMessage(message), to: { exchange, routingKey }, mustRoute: true };
+    let near: Outgoing | undefined;
+    for (const { outgoing } of this.#pending.values()) {
+      if (!outgoing.mustRoute || outgoing.to.routingKey !== routingKey) continue;
+      if (twins(outgoing, back)) {
+        this.#returned.push(back);
         return;
       }
-      near ??= publication;
+      near ??= outgoing;
     }
     // The broker may have taken a header out (BCC): then the key alone decides.
-    if (near !== undefined) near.returned = true;
+    if (near !== undefined) this.#returned.push(near);
   }
 
   /** The broker closed the channel. */
@@ -129,7 +129,7 @@ export class Outlet {
     );
     const again: Publication[] = [];
     for (const [at, publication] of waiting.entries()) {
-      const fate = fates[at] ?? "again";
+      const fate = this.#cameBack(publication.outgoing) ? UNROUTABLE : fates[at] ?? "again";
       if (fate !== "again") publication.settle(fate);
       else if (!publication.settled) again.push(publication);
       publication.flushes = undefined;
@@ -147,7 +147,7 @@ export class Outlet {
         publication.flushes = undefined;
         return !publication.settled;
       }
-      publication.settle(unknown(reason));
+      publication.settle(this.#cameBack(publication.outgoing) ? UNROUTABLE : unknown(reason));
       return false;
     });
   }
@@ -163,30 +163,32 @@ export class Outlet {
     if (publication === undefined) return;
     this.#pending.delete(number);
     if (nack) {
-      // A nacked one was not returned: the return belongs to a twin that is still waiting.
-      if (publication.returned) this.#handOn(publication);
       publication.settle(NACKED);
     } else {
       this.#confirmed = true;
-      publication.settle(publication.returned ? UNROUTABLE : CONFIRMED);
+      publication.settle(this.#cameBack(publication.outgoing) ? UNROUTABLE : CONFIRMED);
     }
   }
 
-  #handOn(nacked: Publication): void {
-    const { to, message } = nacked.outgoing;
-    const twin = identity(to, message);
-    for (const publication of this.#pending.values()) {
-      const { outgoing } = publication;
-      if (publication.returned || !outgoing.mustRoute) continue;
-      if (!sameBytes(twin, identity(outgoing.to, outgoing.message))) continue;
-      publication.returned = true;
-      return;
-    }
+  #cameBack(outgoing: Outgoing): boolean {
+    if (this.#returned.length === 0 || !outgoing.mustRoute) return false;
+    const at = this.#returned.findIndex((back) => twins(outgoing, back));
+    if (at < 0) return false;
+    this.#returned.splice(at, 1);
+    return true;
   }
 }
 
+/** Whether two messages are the same bytes on the wire: the cheap differences first. */
+function twins(a: Outgoing, b: Outgoing): boolean {
+  if (a === b) return true;
+  if (a.to.routingKey !== b.to.routingKey || a.message.body.length !== b.message.body.length) return false;
+  if (a.message.properties["correlation_id"] !== b.message.properties["correlation_id"]) return false;
+  return sameBytes(identity(a), identity(b));
+}
+
 /** A message as the bytes that we would write for it: equal for a message and for what comes back of it. */
-function identity(to: { readonly exchange: string; readonly routingKey: string }, message: Outgoing["message"]): Uint8Array {
+function identity({ to, message }: Outgoing): Uint8Array {
   const out = new Outbox(() => {}, () => {});
   writePublish(out, 0, Infinity, { exchange: to.exchange, routingKey: to.routingKey, mandatory: true }, message);
   return out.since(0);

@@ -38,6 +38,11 @@ export class Shelf<T> {
     return this.#items.size;
   }
 
+  /** Looks that are due some time. */
+  get marks(): number {
+    return this.#marks.size;
+  }
+
   get(key: string): T | undefined {
     const item = this.#items.get(key);
     if (item === undefined) return undefined;

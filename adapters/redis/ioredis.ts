@@ -43,6 +43,8 @@ const TAMED = {
   // RESP3 is ioredis 6's default and needs Redis 6; nothing here gains by it.
   protocol: 2,
   disconnectTimeout: 200,
+  // The link has a timer around the whole of it: TCP, TLS, credentials and the first answer.
+  connectTimeout: 0,
 };
 
 /** How long a closing socket is waited for, ms: ioredis destroys it after its `disconnectTimeout`. */
@@ -59,8 +61,6 @@ export interface ServerOptions {
   readonly db: number;
   readonly tls?: object;
   readonly connectionName?: string;
-  /** ms; the link has a timer of its own around the whole of it. */
-  readonly connectTimeout: number;
 }
 
 /** Opens connections to a server. `server` may read files (certificates), so it is asked each time. */
@@ -72,8 +72,8 @@ export function openServer(server: () => Promise<ServerOptions>, clock: Clock): 
 }
 
 /** Opens a connection with the settings of a client that the program gave. */
-export function openDuplicate(client: RedisClient, connectTimeout: number, clock: Clock): Open {
-  return (events, signal) => open(client.duplicate({ ...TAMED, connectTimeout }), events, signal, clock);
+export function openDuplicate(client: RedisClient, clock: Clock): Open {
+  return (events, signal) => open(client.duplicate(TAMED), events, signal, clock);
 }
 
 /** Uses the program's own client, which it opens, reconnects and closes. */

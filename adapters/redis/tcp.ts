@@ -87,7 +87,7 @@ export function redisBackend(urlOrClient: string | RedisClient, options: RedisBa
   };
   const { clock } = platform;
   const client = typeof urlOrClient === "string" ? undefined : checked(urlOrClient);
-  const server = (role: string) => () => serverOf(target ?? NOWHERE, tls, limits.connectTimeout, role);
+  const server = (role: string) => () => serverOf(target ?? NOWHERE, tls, role);
   const link: Omit<LinkOptions, "open"> = {
     ...limits,
     platform,
@@ -106,7 +106,7 @@ export function redisBackend(urlOrClient: string | RedisClient, options: RedisBa
         ...link,
         open: client === undefined
           ? openServer(server("watch"), clock)
-          : openDuplicate(client, limits.connectTimeout, clock),
+          : openDuplicate(client, clock),
       }, listener),
     subject: link.subject,
     keys: keysUnder(options.globalKeyprefix),
@@ -148,13 +148,11 @@ function checked(client: RedisClient): RedisClient {
 async function serverOf(
   target: RedisTarget,
   tls: RedisTls | undefined,
-  connectTimeout: number,
   role: string,
 ): Promise<ServerOptions> {
-  const { address: _address, clientName = `celeriac-${role}`, tls: fromUrl, ...rest } = target;
+  const { host, port, path, username, password, db, clientName = `celeriac-${role}`, tls: fromUrl } = target;
   return {
     ...rest,
-    connectTimeout,
     connectionName: clientName,
     ...(fromUrl === undefined ? {} : { tls: { ...await tlsFiles(fromUrl), ...tls } }),
   };

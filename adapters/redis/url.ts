@@ -7,15 +7,19 @@ import { ConfigurationError } from "../../src/errors.ts";
 import { redactUrl } from "../../src/lib/redact.ts";
 import { didYouMean } from "../../src/lib/suggest.ts";
 
-/** How a TLS connection is made; the names are `node:tls`'s. Certificates and keys are PEM text. */
+/** How a TLS connection is made; the names are `node:tls`'s. Certificates and keys are PEM texts or their bytes. */
 export interface RedisTls {
-  readonly ca?: string | readonly string[];
-  readonly cert?: string;
-  readonly key?: string;
+  /** Trusted certificate authorities instead of the runtime's own. */
+  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Our certificate chain. */
+  readonly cert?: string | Uint8Array;
+  /** Our private key. */
+  readonly key?: string | Uint8Array;
+  /** Opens `key`. */
   readonly passphrase?: string;
   /** The name that the certificate must bear. @default the URL's host */
   readonly servername?: string;
-  /** False takes any certificate. @default true */
+  /** False takes any certificate: never outside of a laboratory. @default true */
   readonly rejectUnauthorized?: boolean;
 }
 

@@ -115,7 +115,7 @@ export class Watcher {
     return taskId === undefined ? undefined : this.#entries.get(taskId);
   }
 
-  /** Reads what is stored and tells those who wait for it. Who never could read gets the error; the others go on waiting. */
+  /** Reads what is stored and tells those who wait for it. Who never got anything gets the error; the others go on waiting. */
   async #look(entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return;
     const before = entries.map(({ messages }) => messages);
@@ -124,10 +124,10 @@ export class Watcher {
     try {
       texts = await this.#options.read(entries.map(({ taskId }) => taskId));
     } catch (error) {
-      for (const waiter of new Set(waiting.flat())) if (!waiter.hasRead) waiter.fail(error);
+      for (const waiter of new Set(waiting.flat())) if (!waiter.served) waiter.fail(error);
       return;
     }
-    for (const waiter of new Set(waiting.flat())) waiter.hasRead = true;
+    for (const waiter of new Set(waiting.flat())) waiter.served = true;
     const passing: { entry: Entry; messages: number; record: ResultRecord }[] = [];
     entries.forEach((entry, index) => {
       const text = texts[index];
@@ -160,7 +160,7 @@ export class Watcher {
 }
 
 function isUnread({ waiters }: Entry): boolean {
-  for (const waiter of waiters) if (!waiter.hasRead) return true;
+  for (const waiter of waiters) if (!waiter.served) return true;
   return false;
 }
 
@@ -183,8 +183,8 @@ function deliver(entry: Entry, found: Found): void {
 /** One wait: the iterator of one loop. */
 class Waiter implements AsyncIterator<ResultRecord> {
   readonly taskIds: ReadonlySet<string>;
-  /** Whether a read came through since it waits. */
-  hasRead = false;
+  /** Whether a read or a message came through since it waits: later trouble is waited out. */
+  served = false;
   readonly #watcher: Watcher;
   readonly #call: Call;
   readonly #clock: Clock;
@@ -228,6 +228,7 @@ class Waiter implements AsyncIterator<ResultRecord> {
   /** One more record; the same one again is not yielded. */
   push(record: ResultRecord): void {
     if (this.#state !== "waiting" || this.has(record)) return;
+    this.served = true;
     this.#last.set(record.taskId, record.text);
     const pending = this.#pending.shift();
     if (pending === undefined) this.#queue.push(record);

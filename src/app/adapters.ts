@@ -63,11 +63,10 @@ export class Adapters {
 
   /** Closes what was used and is not shared. */
   async close(): Promise<void> {
-    const own = [
-      this.#broker === this.#under?.used.broker ? undefined : this.#broker,
-      this.#backend === this.#under?.used.backend ? undefined : this.#backend,
-    ];
-    const closed = await Promise.allSettled(own.map((adapter) => adapter?.close()));
+    const closing: Promise<void>[] = [];
+    if (this.#broker !== undefined && this.#broker !== this.#under?.used.broker) closing.push(this.#broker.close());
+    if (this.#backend !== undefined && this.#backend !== this.#under?.used.backend) closing.push(this.#backend.close());
+    const closed = await Promise.allSettled(closing);
     for (const each of closed) if (each.status === "rejected") throw each.reason;
   }
 

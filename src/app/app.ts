@@ -112,7 +112,7 @@ export class Celery {
   }
 
   /** Sends a task of the {@link TaskRegistry} by name. */
-  sendTask<N extends keyof TaskRegistry & string>(
+  sendTask<N extends Extract<keyof TaskRegistry, string>>(
     name: N,
     options: Omit<SendOptions, "args"> & { readonly args: TaskArgs<Registered<N>> },
   ): Promise<AsyncResult<TaskResult<Registered<N>>>>;
@@ -150,7 +150,7 @@ export class Celery {
   }
 
   /** A task of the {@link TaskRegistry}, to be sent by this app. */
-  ref<N extends keyof TaskRegistry & string>(name: N): Task<N, Registered<N>> {
+  ref<N extends Extract<keyof TaskRegistry, string>>(name: N): Task<N, Registered<N>> {
     return taskHandle(this.#core, name);
   }
 

@@ -127,7 +127,10 @@ export function checkOptions(options: object, names: ReadonlySet<string>): void 
 
 function checkText(value: unknown, name: string): void {
   if (value === undefined || (typeof value === "string" && value !== "")) return;
-  throw new ConfigurationError("option-invalid", `The option ${name} of a call must be a text that is not empty.`);
+  throw new ConfigurationError(
+    "option-invalid",
+    `The option ${name} of a call must be a text that is not empty.`,
+  );
 }
 
 /** The options of a call; `args` is one of `sendTask`'s. */

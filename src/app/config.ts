@@ -42,7 +42,7 @@ export class Config {
         },
       );
     }
-    this.#take(values, this.#loose, []);
+    this.#take(exported(values), this.#loose, []);
   }
 
   /** The settings, complete. */
@@ -80,6 +80,13 @@ export class Config {
       setting: name,
     });
   }
+}
+
+/** A module as settings: its exports, over those of its default export. */
+function exported(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { default: under, ...named } = values;
+  const isModule = Object.prototype.toString.call(values) === "[object Module]";
+  return isModule && typeof under === "object" && under !== null ? { ...under, ...named } : values;
 }
 
 function unknown(key: string, others: readonly string[]): ConfigurationError {

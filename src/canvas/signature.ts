@@ -111,8 +111,14 @@ export class Signature<in Need extends readonly unknown[], out R> implements Sig
 }
 
 /** Celery's rules of merging: leading arguments go first, an immutable signature takes none, options of the call win. */
-export function merged(parts: SignatureParts, leading: readonly unknown[], options: SendOptions): SendOptions {
+export function merged(
+  parts: SignatureParts,
+  leading: readonly unknown[],
+  options: SendOptions,
+): SendOptions {
   const args = parts.immutable || leading.length === 0 ? parts.args : [...leading, ...parts.args];
-  const kwargs = parts.immutable || options.kwargs === undefined ? parts.kwargs : { ...parts.kwargs, ...options.kwargs };
+  const kwargs = parts.immutable || options.kwargs === undefined
+    ? parts.kwargs
+    : { ...parts.kwargs, ...options.kwargs };
   return { ...parts.options, ...options, args, kwargs };
 }

@@ -72,5 +72,7 @@ export function renderBanner(banner: Banner, colour: boolean): string {
 }
 
 function queueLine(queue: BannerQueue): string {
-  return `.> ${queue.name.padEnd(16)} exchange=${queue.exchange}(${queue.exchangeType}) key=${queue.routingKey}`;
+  return `.> ${
+    queue.name.padEnd(16)
+  } exchange=${queue.exchange}(${queue.exchangeType}) key=${queue.routingKey}`;
 }

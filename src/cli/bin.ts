@@ -21,7 +21,11 @@ const host: Host = {
   cwd: () => process.cwd(),
   chdir: (folder) => process.chdir(folder),
   onSignal(signal: StopSignal, listener: () => void): Disposable {
-    process.on(signal, listener);
+    try {
+      process.on(signal, listener);
+    } catch {
+      // Windows has no SIGQUIT.
+    }
     return { [Symbol.dispose]: () => void process.off(signal, listener) };
   },
   onStray(listener) {

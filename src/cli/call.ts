@@ -16,7 +16,12 @@ type CallFlags = Pick<
 >;
 
 /** Makes `command` the call command; `done` takes the exit code. */
-export function callCommand(command: Command, host: Host, globals: () => Globals, done: (code: number) => void): void {
+export function callCommand(
+  command: Command,
+  host: Host,
+  globals: () => Globals,
+  done: (code: number) => void,
+): void {
   command.description("send a task by its name and print its id")
     .argument("<name>", "the task's name")
     .option("-a, --args <json>", "positional arguments, a JSON array", jsonArray)

@@ -28,10 +28,15 @@ export interface FoundApp extends AsyncDisposable {
 
 /**
  * The app of `-A`, with the broker and backend of the command line in place of its own; without `-A` an app that has nothing else.
+ * `include` names modules to load for their tasks.
  *
  * @throws ConfigurationError as `loadApp`, and "two-copies", "app-missing".
  */
-export async function findApp(globals: Globals, host: Host): Promise<FoundApp> {
+export async function findApp(
+  globals: Globals,
+  host: Host,
+  include: readonly string[] = [],
+): Promise<FoundApp> {
   const { broker, resultBackend } = globals;
   const given: CeleryOptions = {
     ...(broker === undefined ? {} : { broker }),
@@ -42,7 +47,7 @@ export async function findApp(globals: Globals, host: Host): Promise<FoundApp> {
     if (!changed) throw noApp();
     return found(new Celery("celeriac", { ...given, transports }));
   }
-  const app = await loadApp(globals.app, { folder: host.cwd(), stripsTypes: host.stripsTypes });
+  const app = await loadApp(globals.app, include, { folder: host.cwd(), stripsTypes: host.stripsTypes });
   // An app of another copy would be half understood.
   innerOf(app);
   return changed ? found(app.fork({ ...given, transports }), app) : found(app);

@@ -28,19 +28,21 @@ const TYPED = /\.(?:[mc]?ts|tsx)$/;
 const ATTRIBUTES = ["app", "celery", "default"];
 
 /**
- * Loads the module and takes its app.
+ * Loads the module that `spec` names and takes its app, then loads `include` for the tasks in it.
  *
  * @throws ConfigurationError "app-not-found" (no such module), "app-broken" (it throws while it loads), "app-missing" (no app in it)
  */
-export async function loadApp(spec: string, options: LoadOptions): Promise<Celery> {
+export async function loadApp(
+  spec: string,
+  include: readonly string[],
+  options: LoadOptions,
+): Promise<Celery> {
   const { module, attribute } = split(spec);
-  const exported = await importModule(await locate(module, options.folder), module, options);
-  return pick(exported, module, attribute);
-}
-
-/** Imports a module for its tasks (`-I`); errors as {@link loadApp}. */
-export async function loadModule(spec: string, options: LoadOptions): Promise<void> {
-  await importModule(await locate(spec, options.folder), spec, options);
+  const names = [module, ...include];
+  const urls = await Promise.all(names.map((name) => locate(name, options.folder)));
+  const load = !options.stripsTypes && urls.some((url) => TYPED.test(url)) ? await typedLoader() : native;
+  const [app] = await inOrder(names.map((name, at) => () => importModule(load, urls[at] ?? "", name)));
+  return pick(app ?? {}, module, attribute);
 }
 
 /** `module:attribute`; a drive letter or a URL's scheme is no module. */
@@ -57,9 +59,13 @@ async function locate(module: string, folder: string): Promise<string> {
   const bare = !module.startsWith(".") && !module.startsWith("/");
   const found = bare ? await packageOf(module, folder) : undefined;
   if (found !== undefined) return found;
-  throw new ConfigurationError("app-not-found", `Unable to load celery application: the module ${quote(module)} was not found.`, {
-    hint: `It is looked for from ${folder}; -A takes a path (./run.ts) or the name of a package.`,
-  });
+  throw new ConfigurationError(
+    "app-not-found",
+    `Unable to load celery application: the module ${quote(module)} was not found.`,
+    {
+      hint: `It is looked for from ${folder}; -A takes a path (./run.ts) or the name of a package.`,
+    },
+  );
 }
 
 function fileOf(path: string): string | undefined {
@@ -79,20 +85,37 @@ async function packageOf(name: string, folder: string): Promise<string | undefin
   return found === undefined || found === "" ? undefined : found;
 }
 
-async function importModule(url: string, module: string, options: LoadOptions): Promise<Record<string, unknown>> {
+type Loader = (url: string) => Promise<Record<string, unknown>>;
+
+const native: Loader = (url) => import(url);
+
+/** For all modules of a command, or for none: one that both loaders knew would be there twice, and its app too. */
+async function typedLoader(): Promise<Loader> {
+  const { createJiti } = await import("jiti");
+  // fsCache: jiti would write, and run, compiled files in a shared folder whose name can be guessed.
+  const jiti = createJiti(import.meta.url, { fsCache: false, tryNative: false });
+  return (url) => jiti.import(url);
+}
+
+async function importModule(load: Loader, url: string, module: string): Promise<Record<string, unknown>> {
   try {
-    if (options.stripsTypes || !TYPED.test(url)) return await import(url);
-    const { createJiti } = await import("jiti");
-    // fsCache: jiti would write, and run, compiled files in a shared folder whose name can be guessed.
-    return await createJiti(import.meta.url, { fsCache: false, tryNative: false }).import(url);
+    return await load(url);
   } catch (cause) {
     const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
     throw new ConfigurationError(
       "app-broken",
-      `Unable to load celery application: while loading the module ${quote(module)} this error occurred: ${reason}`,
+      `Unable to load celery application: while loading the module ${
+        quote(module)
+      } this error occurred: ${reason}`,
       { cause },
     );
   }
+}
+
+async function inOrder<T>(steps: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const done: T[] = [];
+  for (const step of steps) done.push(await step());
+  return done;
 }
 
 function pick(exported: Record<string, unknown>, module: string, attribute: string | undefined): Celery {
@@ -103,11 +126,17 @@ function pick(exported: Record<string, unknown>, module: string, attribute: stri
   }
   const found = Object.keys(exported).filter((name) => name !== "__esModule");
   const wanted = attribute === undefined ? "`app`, `celery` or the default export" : `\`${attribute}\``;
-  throw new ConfigurationError("app-missing", `Unable to load celery application: in ${quote(module)} ${wanted} is no Celery app.`, {
-    hint: found.length === 0
-      ? "The module exports nothing."
-      : `The module exports ${found.join(", ")}${found.some((name) => isApp(exported[name])) ? "; name the app with :NAME." : "."}`,
-  });
+  throw new ConfigurationError(
+    "app-missing",
+    `Unable to load celery application: in ${quote(module)} ${wanted} is no Celery app.`,
+    {
+      hint: found.length === 0
+        ? "The module exports nothing."
+        : `The module exports ${found.join(", ")}${
+          found.some((name) => isApp(exported[name])) ? "; name the app with :NAME." : "."
+        }`,
+    },
+  );
 }
 
 /** Known by the brand, so that an app of another copy is found too; the worker then tells the copies apart. */

@@ -18,6 +18,8 @@ export interface ConsoleLogOptions {
 
 /** A {@link Logger} that keeps lines for the rest of the tick. */
 export interface ConsoleLogger extends Logger {
+  /** Whether a line of this level would be shown: making one costs. */
+  enabled(level: LogLevel): boolean;
   /** Writes what is kept. */
   flush(): void;
 }
@@ -44,13 +46,16 @@ export function consoleLogger(options: ConsoleLogOptions): ConsoleLogger {
 
   return {
     flush,
+    enabled: (level) => LOG_LEVELS.indexOf(level) >= threshold,
     log(level, message, fields) {
       const rank = LOG_LEVELS.indexOf(level);
       if (rank < threshold) return;
       // A write is a system call; lines of one tick share it.
       if (kept === "") queueMicrotask(flush);
       const traceback = fields?.["traceback"];
-      const body = typeof traceback === "string" && traceback !== "" ? `${message}\n${traceback.trimEnd()}` : message;
+      const body = typeof traceback === "string" && traceback !== ""
+        ? `${message}\n${traceback.trimEnd()}`
+        : message;
       const line = `[${stamp(options.now())}: ${level.toUpperCase()}/MainProcess] ${body}`;
       const colour = options.colour ? COLOURS[level] : undefined;
       kept += colour === undefined ? `${line}\n` : `\u001b[1;${colour}m${line}\u001b[0m\n`;

@@ -42,7 +42,9 @@ export function list(text: string, before: readonly string[] = []): string[] {
 export function level(text: string): LogLevel {
   const found = LOG_LEVELS.find((name) => name === text.toLowerCase());
   if (found === undefined) {
-    throw new InvalidArgumentError(`It is one of ${LOG_LEVELS.map((name) => name.toUpperCase()).join(", ")}.`);
+    throw new InvalidArgumentError(
+      `It is one of ${LOG_LEVELS.map((name) => name.toUpperCase()).join(", ")}.`,
+    );
   }
   return found;
 }
@@ -61,7 +63,9 @@ export function whole(least: number): (text: string) => number {
 /** Seconds, with a fraction or not. */
 export function seconds(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is a number of seconds.");
+  if (text.trim() === "" || !Number.isFinite(value)) {
+    throw new InvalidArgumentError("It is a number of seconds.");
+  }
   return value;
 }
 

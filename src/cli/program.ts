@@ -66,7 +66,8 @@ function readGlobals(host: Host, options: GlobalOptions): Globals {
   return {
     app: options.app ?? named(env["CELERY_APP"]) ?? named(env["APP"]),
     broker: options.broker ?? named(env["CELERY_BROKER_URL"]) ?? named(env["BROKER_URL"]),
-    resultBackend: options.resultBackend ?? named(env["CELERY_RESULT_BACKEND"]) ?? named(env["RESULT_BACKEND"]),
+    resultBackend: options.resultBackend ?? named(env["CELERY_RESULT_BACKEND"]) ??
+      named(env["RESULT_BACKEND"]),
     colour: options.color,
     quiet: options.quiet === true,
   };

@@ -16,7 +16,12 @@ interface ResultFlags {
 }
 
 /** Makes `command` the result command; `done` takes the exit code. */
-export function resultCommand(command: Command, host: Host, globals: () => Globals, done: (code: number) => void): void {
+export function resultCommand(
+  command: Command,
+  host: Host,
+  globals: () => Globals,
+  done: (code: number) => void,
+): void {
   command.description("wait for a task's result and print it")
     .argument("<id>", "the task's id")
     .option("--traceback", "print the traceback instead")

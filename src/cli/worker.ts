@@ -14,8 +14,7 @@ import { renderBanner } from "./banner.ts";
 import { explain } from "./failure.ts";
 import { findApp, type Globals } from "./globals.ts";
 import { EXIT, type Host } from "./host.ts";
-import { loadModule } from "./load.ts";
-import { consoleLogger, type ConsoleLogger, localTime } from "./log.ts";
+import { type ConsoleLogger, consoleLogger, localTime } from "./log.ts";
 import { declareMissingWorkerFlags, missingFlag } from "./missing.ts";
 import { level, list, whole } from "./options.ts";
 import { VERSION } from "./version.ts";
@@ -31,7 +30,12 @@ interface WorkerFlags {
 }
 
 /** Makes `command` the worker command; `done` takes the exit code. */
-export function workerCommand(command: Command, host: Host, globals: () => Globals, done: (code: number) => void): void {
+export function workerCommand(
+  command: Command,
+  host: Host,
+  globals: () => Globals,
+  done: (code: number) => void,
+): void {
   command.description("run a worker")
     .option("-Q, --queues <list>", "queues to consume, with commas", list)
     .option("-c, --concurrency <count>", "tasks that run at a time", whole(1))
@@ -64,11 +68,8 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
     write: (text) => host.stderr.write(text),
     now: () => host.now(),
   });
-  await using found = await findApp(globals, host);
+  await using found = await findApp(globals, host, flags.include);
   const { app } = found;
-  for (const module of flags.include ?? []) {
-    await loadModule(module, { folder: host.cwd(), stripsTypes: host.stripsTypes });
-  }
   const worker = new Worker(app, optionsOf(flags, logger));
   await innerOf(app).ready();
   if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));

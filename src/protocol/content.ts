@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Message } from "../broker.ts";
 import { ConfigurationError, ContentDisallowedError, DecodeError, EncodeError } from "../errors.ts";
 import { compress, compressionType, decompress } from "./compression.ts";
 import { encodeJson } from "./json.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { Message } from "./message.ts";
 
 /** kombu's serializers by name. Peers compare the content type byte for byte. */
 const TYPES: ReadonlyMap<string, string> = new Map([

@@ -93,7 +93,7 @@ function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return textOf(error);
   const head = `${error.name}: ${error.message}`;
   const stack = typeof error.stack === "string" ? error.stack : "";
-  // JavaScriptCore writes the frames alone.
+  // Some engines write the frames alone.
   return stack.includes(error.message) ? stack : stack === "" ? head : `${head}\n${stack}`;
 }
 

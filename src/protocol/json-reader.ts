@@ -8,7 +8,8 @@ import { revive } from "./envelope.ts";
 import { MAX_INT_DIGITS, numberText } from "./json-writer.ts";
 import { PyFloat } from "./types.ts";
 
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+const INTEGER = /^-?(?:0|[1-9]\d*)$/;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** An escape, or a control character, which JSON.parse refuses. */
 // deno-lint-ignore no-control-regex
 const NEEDS_PARSE = /[\\\x00-\x1f]/;
@@ -116,20 +117,29 @@ export class JsonReader {
   }
 
   #number(): unknown {
-    NUMBER.lastIndex = this.#at;
-    const found = NUMBER.exec(this.#text);
-    if (found === null) this.#fail();
-    const literal = found[0];
-    this.#at += literal.length;
+    const literal = this.#numberLiteral();
     const value = Number(literal);
-    const whole = found[1] === undefined && found[2] === undefined;
-    if (whole && !Number.isSafeInteger(value)) {
+    if (INTEGER.test(literal)) {
+      if (Number.isSafeInteger(value)) return this.#exact && literal === "-0" ? new PyFloat(literal) : value;
       if (literal.length > MAX_INT_DIGITS) {
         throw new DecodeError("decode-json", `An integer of more than ${MAX_INT_DIGITS} digits.`);
       }
       return BigInt(literal);
     }
+    if (!NUMBER.test(literal)) this.#fail();
     return this.#exact && numberText(value) !== literal ? new PyFloat(literal) : value;
+  }
+
+  #numberLiteral(): string {
+    const start = this.#at;
+    let code = this.#text.charCodeAt(start);
+    while (
+      code >= 0x30 && code <= 0x39 || code === 0x2e || code === 0x2d || code === 0x2b || code === 0x65 ||
+      code === 0x45
+    ) {
+      code = this.#text.charCodeAt(++this.#at);
+    }
+    return this.#text.slice(start, this.#at);
   }
 
   #word(word: string, value: unknown): unknown {
@@ -165,7 +175,7 @@ export class JsonReader {
 }
 
 /** The index of the quote that ends the string opened at `open`; -1 where none does. */
-export function closingQuote(text: string, open: number): number {
+function closingQuote(text: string, open: number): number {
   for (let at = text.indexOf('"', open + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let before = at;
     while (text.charCodeAt(before - 1) === 0x5c) before--;

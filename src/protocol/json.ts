@@ -4,7 +4,7 @@
  * @module
  */
 import { DecodeError } from "../errors.ts";
-import { closingQuote, JsonReader } from "./json-reader.ts";
+import { JsonReader } from "./json-reader.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
 export { encodeJson } from "./json-writer.ts";
@@ -17,8 +17,8 @@ export interface DecodeOptions {
   readonly limits?: Limits;
 }
 
-/** What plain `JSON.parse` would get wrong: an envelope (also with escaped letters), or a number of 16 digits and more. */
-const SIGNS = /__type__|\\u00[567]|\d{16}/;
+/** What plain `JSON.parse` would get wrong: an envelope (also with escaped letters), or an integer of 16 digits and more. */
+const SIGNS = /__type__|\\u00[567]|(?:^|[^.\d])\d{16}/;
 
 /**
  * The value of a JSON text. Plain form: datetime is a `Date` (naive is UTC), date, time and decimal the small classes of `types.ts`, uuid a
@@ -59,32 +59,44 @@ function guarded(read: () => unknown): unknown {
   }
 }
 
-/** Depth and key count, told from the text alone. A text shorter than the limits cannot break them. */
-function checkShape(text: string, limits: Limits): void {
-  if (text.length <= limits.maxDepth && text.length <= limits.maxKeys) return;
+/** Depth and key count, told from the text alone; a text with fewer brackets and characters than the limits is not looked through. */
+function checkShape(text: string, { maxDepth, maxKeys }: Limits): void {
+  const { length } = text;
+  if (length / SHORTEST_FIELD <= maxKeys && (length <= maxDepth || openers(text, maxDepth) <= maxDepth)) {
+    return;
+  }
   let depth = 0;
   let keys = 0;
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = closingQuote(text, at);
-        // Broken: the decoding after this says so.
-        if (at < 0) return;
-        break;
-      case 0x3a: // :
-        if (++keys > limits.maxKeys) {
-          throw new DecodeError("decode-too-many-keys", `More than ${limits.maxKeys} keys.`);
-        }
-        break;
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > limits.maxDepth) {
-          throw new DecodeError("decode-too-deep", `Nested deeper than ${limits.maxDepth}.`);
-        }
-        break;
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--;
-    }
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      // To the quote that ends the string; a backslash takes the next character with it.
+      for (let inner = text.charCodeAt(++at); inner !== QUOTE && at < length; inner = text.charCodeAt(++at)) {
+        if (inner === BACKSLASH) at++;
+      }
+    } else if (code === COLON) {
+      if (++keys > maxKeys) throw new DecodeError("decode-too-many-keys", `More than ${maxKeys} keys.`);
+    } else if (code === BRACKET || code === BRACE) {
+      if (++depth > maxDepth) throw new DecodeError("decode-too-deep", `Nested deeper than ${maxDepth}.`);
+    } else if (code === BRACKET_END || code === BRACE_END) depth--;
   }
 }
+
+/** How many arrays and objects are opened at most; stops counting beyond `enough`. */
+function openers(text: string, enough: number): number {
+  let count = 0;
+  for (const mark of ["[", "{"]) {
+    for (let at = text.indexOf(mark); at >= 0 && count <= enough; at = text.indexOf(mark, at + 1)) count++;
+  }
+  return count;
+}
+
+/** `"":0` */
+const SHORTEST_FIELD = 4;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const BRACKET = 0x5b;
+const BRACKET_END = 0x5d;
+const BRACE = 0x7b;
+const BRACE_END = 0x7d;

@@ -5,6 +5,7 @@
  */
 import { DecodeError } from "../errors.ts";
 import { decodeJson, type DecodeOptions, encodeJson } from "./json.ts";
+import { isRecord, lenientText, own } from "./fields.ts";
 
 /** Celery's states. A task may also store any word of its own. */
 export const STATES = {
@@ -76,32 +77,24 @@ const OWN: ReadonlySet<string> = new Set([
  */
 export function decodeResult(text: string, options: DecodeOptions = {}): ResultMeta {
   const record = decodeJson(text, options);
-  if (typeof record !== "object" || record === null || Array.isArray(record)) {
-    throw new DecodeError("decode-result", "A stored result is no JSON object.");
-  }
-  const fields = new Map(Object.entries(record));
-  const status = fields.get("status");
+  if (!isRecord(record)) throw new DecodeError("decode-result", "A stored result is no JSON object.");
+  const status = own(record, "status");
   if (typeof status !== "string") throw new DecodeError("decode-result", "A stored result has no status.");
-  const groupId = textIn(fields, "group_id");
-  const parentId = textIn(fields, "parent_id");
-  const children: unknown = fields.get("children");
-  const extended = [...fields].filter(([key]) => !OWN.has(key));
+  const groupId = lenientText(record, "group_id");
+  const parentId = lenientText(record, "parent_id");
+  const children = own(record, "children");
+  const extended = Object.entries(record).filter(([key]) => !OWN.has(key));
   return {
     status,
-    result: fields.get("result") ?? null,
-    traceback: textIn(fields, "traceback") ?? null,
+    result: own(record, "result") ?? null,
+    traceback: lenientText(record, "traceback"),
     children: Array.isArray(children) ? children : null,
-    dateDone: textIn(fields, "date_done") ?? null,
-    taskId: textIn(fields, "task_id") ?? "",
-    ...(groupId === undefined ? {} : { groupId }),
-    ...(parentId === undefined ? {} : { parentId }),
+    dateDone: lenientText(record, "date_done"),
+    taskId: lenientText(record, "task_id") ?? "",
+    ...(groupId === null ? {} : { groupId }),
+    ...(parentId === null ? {} : { parentId }),
     ...(extended.length === 0 ? {} : { extended: Object.fromEntries(extended) }),
   };
-}
-
-function textIn(fields: ReadonlyMap<string, unknown>, key: string): string | undefined {
-  const value = fields.get(key);
-  return typeof value === "string" ? value : undefined;
 }
 
 /**

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Message } from "../broker.ts";
 import { InvalidTaskError } from "../errors.ts";
 import {
   type Fields,
@@ -20,8 +19,9 @@ import {
   textField,
   texts,
   wholeNumber,
-} from "./task-fields.ts";
+} from "./fields.ts";
 import { decodeBody, decodeJson, type DecodeOptions } from "./json.ts";
+import type { Message } from "./message.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "./signature.ts";
 import { isOwnHeader } from "./task-headers.ts";
 

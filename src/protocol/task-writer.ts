@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Message } from "../broker.ts";
 import { InvalidTaskError } from "../errors.ts";
 import { type Packed, type PackOptions, packText } from "./content.ts";
 import { formatInstant, isInstant, parseInstant } from "./instant.ts";
 import { encodeJson } from "./json.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import type { Message } from "./message.ts";
 import { reprArgs, saferepr } from "./repr.ts";
 import { type Embed, NO_EMBED } from "./signature.ts";
 import { isDeathHeader, isOwnHeader } from "./task-headers.ts";

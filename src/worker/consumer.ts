@@ -9,7 +9,15 @@ import { openContent } from "../protocol/content.ts";
 import { peekTask, readTask } from "../protocol/task.ts";
 import type { Env } from "./env.ts";
 import { Holds } from "./hold.ts";
-import { exceptionRepr, heeds, invalidTask, label, undecodable, unknownMessage, unknownTask } from "./lines.ts";
+import {
+  exceptionRepr,
+  heeds,
+  invalidTask,
+  label,
+  undecodable,
+  unknownMessage,
+  unknownTask,
+} from "./lines.ts";
 import { celeryException, failed } from "./outcome.ts";
 import { recordOf, recordOfUnread } from "./record.ts";
 import { perform, Request } from "./request.ts";
@@ -30,6 +38,8 @@ export class TaskConsumer {
   readonly #losses = new Map<Request, Disposable>();
   /** Messages whose content is being opened. */
   readonly #opening = new Set<Promise<void>>();
+  /** How many tasks may have run without being stored and settled: a slow backend must hold up the next ones. */
+  readonly #backlog: number;
   #asking = false;
   #stopping = false;
 
@@ -39,11 +49,27 @@ export class TaskConsumer {
     this.#pool = pool;
     this.#consumer = consumer;
     this.#holds = new Holds(env, consumer, prefetch);
+    this.#backlog = Math.max(prefetch, 4 * pool.size);
   }
 
-  /** Receives until `stop()`; throws the broker's fatal error. */
-  async run(): Promise<void> {
+  /** Receives until `stop()`, and calls `ready` once messages of all `queues` would come; throws the broker's fatal error. */
+  async run(queues: readonly string[], ready: () => void): Promise<void> {
+    await Promise.all([this.#receiveAll(), this.#consuming(queues, ready)]);
+  }
+
+  async #receiveAll(): Promise<void> {
     for await (const delivery of this.#consumer) this.#receive(delivery);
+  }
+
+  /** Adding a queue that is there already is the way to wait for its first consume-ok. */
+  async #consuming(queues: readonly string[], ready: () => void): Promise<void> {
+    try {
+      await Promise.all(queues.map((queue) => this.#consumer.add(queue)));
+    } catch (error) {
+      if (this.#stopping) return;
+      throw error;
+    }
+    if (!this.#stopping) ready();
   }
 
   /**
@@ -52,20 +78,26 @@ export class TaskConsumer {
    */
   async stop(): Promise<void> {
     this.#stopping = true;
+    // First: what goes back before the consumer is gone would come again.
+    await this.#quit();
+    await Promise.all(this.#opening);
+    for (const request of [...this.#ready, ...this.#holds.held]) {
+      this.#leave(request);
+      this.#env.state.drop(request);
+      request.release({ as: "requeue" });
+    }
+    await this.#env.state.idle();
+    await this.#env.quiet();
+    // Flushes what was settled since.
+    await this.#quit();
+  }
+
+  async #quit(): Promise<void> {
     try {
-      // First: what goes back before the consumer is gone would come again.
       await this.#consumer.stop();
-      await Promise.all(this.#opening);
-      for (const request of [...this.#ready, ...this.#holds.held]) {
-        this.#leave(request);
-        this.#env.state.drop(request);
-        request.release({ as: "requeue" });
-      }
-      await this.#env.state.idle();
-      await this.#env.quiet();
-    } finally {
-      // Flushes what was settled since.
-      await this.#consumer.stop();
+    } catch (error) {
+      const reason = exceptionRepr(failed(error).exception);
+      this.#env.logger.log("warning", `Couldn't stop consuming: ${reason}`, { error });
     }
   }
 
@@ -129,7 +161,8 @@ export class TaskConsumer {
 
   /** Gives slots to those who wait, first come, first served. */
   #dispatch(): void {
-    while (this.#ready.size > 0 && !this.#asking && !this.#stopping) {
+    const { state } = this.#env;
+    while (this.#ready.size > 0 && !this.#asking && !this.#stopping && state.concluding < this.#backlog) {
       const slot = this.#pool.acquire();
       if (slot instanceof Promise) this.#ask(slot);
       else this.#begin(slot);
@@ -144,7 +177,9 @@ export class TaskConsumer {
       this.#dispatch();
     }, (error: unknown) => {
       this.#asking = false;
-      this.#env.logger.log("critical", `The pool gives no slot: ${exceptionRepr(failed(error).exception)}`, { error });
+      this.#env.logger.log("critical", `The pool gives no slot: ${exceptionRepr(failed(error).exception)}`, {
+        error,
+      });
     });
   }
 
@@ -157,8 +192,12 @@ export class TaskConsumer {
       return this.#discard(request);
     }
     this.#env.state.activate(request);
-    void perform(request, slot);
+    void perform(request, slot).then(this.#finished);
   }
+
+  readonly #finished = (): void => {
+    if (this.#ready.size > 0) this.#dispatch();
+  };
 
   /** Celery revokes a task whose time is over (`maybe_expire`). */
   #discard(request: Request): void {

@@ -25,13 +25,13 @@ export interface Subject {
 export class Env {
   readonly app: AppInner;
   readonly settings: Settings;
-  readonly backend: Backend | undefined;
   readonly clock: Clock;
   readonly context: Context;
   readonly logger: Logger;
   /** The worker's node name. */
   readonly hostname: string;
   readonly state: WorkerState = new WorkerState();
+  #backend: Backend | undefined;
   /** Stores and settlements on their way. */
   #busy = 0;
   #quiet: (() => void) | undefined;
@@ -42,11 +42,15 @@ export class Env {
   constructor(app: AppInner, hostname: string, logger: Logger) {
     this.app = app;
     this.settings = app.settings;
-    this.backend = app.backend();
     this.clock = app.platform.clock;
     this.context = app.platform.context;
     this.hostname = hostname;
     this.logger = logger;
+  }
+
+  /** Undefined where the app has none. Found at first use: until then its settings may still change. */
+  get backend(): Backend | undefined {
+    return this.#backend ??= this.app.backend();
   }
 
   /** Wall time, ms since the epoch. */
@@ -64,11 +68,12 @@ export class Env {
 
   /** Stores a state. A backend in trouble is told and survived: the task has run. */
   async store(record: ResultRecord, replyTo: string | null, subject: Subject): Promise<void> {
-    if (this.backend === undefined) return;
+    const { backend } = this;
+    if (backend === undefined) return;
     this.#busy++;
     try {
       const ttl = this.settings.resultExpires;
-      await this.backend.store(record, replyTo === null ? { ttl } : { ttl, replyTo });
+      await backend.store(record, replyTo === null ? { ttl } : { ttl, replyTo });
     } catch (error) {
       const { exception, traceback } = failed(error);
       const line = `Couldn't store ${record.status} of task ${record.taskId}: ${exceptionRepr(exception)}`;

@@ -35,7 +35,11 @@ export async function sendErrbacks(request: Request): Promise<void> {
 }
 
 /** Celery applies one link directly, and several as a group. */
-async function sendLinks(request: Request, callbacks: readonly WireSignature[], value: unknown): Promise<void> {
+async function sendLinks(
+  request: Request,
+  callbacks: readonly WireSignature[],
+  value: unknown,
+): Promise<void> {
   const [only, ...others] = callbacks;
   if (only !== undefined && others.length === 0) await send(request, only, value, {});
   else request.children.push(await sendGroup(request, callbacks, value));
@@ -51,10 +55,16 @@ async function sendNext(
   await send(request, next, value, rest.length === 0 ? {} : { chain: rest });
 }
 
-async function sendGroup(request: Request, members: readonly WireSignature[], value: unknown): Promise<ResultTuple> {
+async function sendGroup(
+  request: Request,
+  members: readonly WireSignature[],
+  value: unknown,
+): Promise<ResultTuple> {
   const groupId = request.env.app.platform.ids.uuid();
   const sent = await all(
-    members.map((member, groupIndex) => send(request, member, value, { groupId, groupIndex, addToParent: false })),
+    members.map((member, groupIndex) =>
+      send(request, member, value, { groupId, groupIndex, addToParent: false })
+    ),
   );
   return [[groupId, null], sent.map((result) => result.asTuple())];
 }

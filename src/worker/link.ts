@@ -54,7 +54,8 @@ export class Link implements Disposable {
         return true;
       } catch (error) {
         if (signal.aborted) break;
-        const allowed = settings.brokerConnectionRetryOnStartup && attempt <= settings.brokerConnectionMaxRetries;
+        const allowed = settings.brokerConnectionRetryOnStartup &&
+          attempt <= settings.brokerConnectionMaxRetries;
         if (!allowed || !(error instanceof ConnectionError) || FINAL.has(error.code)) throw error;
         const wait = Math.min(LONGEST, STEP * attempt);
         this.#cannot(error, wait, attempt);
@@ -120,7 +121,11 @@ export class Link implements Disposable {
     const most = this.#env.settings.brokerConnectionMaxRetries;
     const next = `${again(wait)} (${attempt}/${most === Infinity ? "None" : most})`;
     const reason = printable(error.message.replace(/\.$/, ""));
-    this.#env.logger.log("error", `consumer: Cannot connect to ${this.#broker.address}: ${reason}.\n${next}\n`, { error });
+    this.#env.logger.log(
+      "error",
+      `consumer: Cannot connect to ${this.#broker.address}: ${reason}.\n${next}\n`,
+      { error },
+    );
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

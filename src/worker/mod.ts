@@ -4,4 +4,8 @@
  * @module
  */
 export { Worker } from "./worker.ts";
+
+export type { Logger, LogLevel } from "../lib/logger.ts";
+export type { Pool, Slot } from "../pool.ts";
+export type { TaskInHand, WorkerSnapshot } from "./state.ts";
 export type { WorkerOptions } from "./worker.ts";

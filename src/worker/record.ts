@@ -25,12 +25,18 @@ export function recordOf(request: Request, state: State): ResultRecord {
 }
 
 /** The same state for a task that will never run, because one before it in the chain failed; undefined where it has no id. */
-export function recordOfChained(request: Request, signature: WireSignature, state: State): ResultRecord | undefined {
+export function recordOfChained(
+  request: Request,
+  signature: WireSignature,
+  state: State,
+): ResultRecord | undefined {
   const { env } = request;
   const { options, task: name, args, kwargs } = signature;
   const id = text(options["task_id"]);
   if (id === null) return undefined;
-  const more = env.settings.resultExtended ? { name, args, kwargs, worker: null, retries: 0, queue: null } : undefined;
+  const more = env.settings.resultExtended
+    ? { name, args, kwargs, worker: null, retries: 0, queue: null }
+    : undefined;
   return write(env, id, state, [], text(options["group_id"]), text(options["parent_id"]), more);
 }
 

@@ -113,12 +113,16 @@ export class Request implements Subject {
   }
 }
 
-/** Runs the task to its end. Never throws: whatever happens is its outcome, or one log line. */
+/**
+ * Runs the task to its end. The slot is free as soon as the task has run, so that the next one need not wait for this one's result to be
+ * stored. Never throws: whatever happens is its outcome, or one log line.
+ */
 export async function perform(request: Request, slot: Slot): Promise<void> {
   try {
     accept(request, slot);
     start(request, slot);
     conclude(request, await execute(request));
+    free(request, slot);
     if (leads(request)) await follow(request);
     if (keeps(request)) await store(request);
     count(request);
@@ -127,8 +131,8 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     report(request);
   } catch (error) {
     collapse(request, error);
+    free(request, slot);
   } finally {
-    slot[Symbol.dispose]();
     request.env.state.finish(request);
   }
 }
@@ -167,6 +171,11 @@ function conclude(request: Request, outcome: Outcome): void {
   request.outcome = outcome.is === "success" && outcome.value instanceof AsyncResult
     ? succeeded(outcome.value.asTuple())
     : outcome;
+}
+
+function free(request: Request, slot: Slot): void {
+  request.env.state.conclude(request);
+  slot[Symbol.dispose]();
 }
 
 function leads(request: Request): boolean {
@@ -216,18 +225,25 @@ function spreads(request: Request): boolean {
 async function tell(request: Request): Promise<void> {
   const { env, keepsErrors, message } = request;
   const state = failureOf(request);
-  const records = keepsErrors ? (message.embed.chain ?? []).map((each) => recordOfChained(request, each, state)) : [];
-  await Promise.all(records.map((record) => record && env.store(record, message.replyTo, request)));
+  const chained = keepsErrors ? message.embed.chain ?? [] : [];
+  await Promise.all(chained.map(async (signature) => {
+    const record = recordOfChained(request, signature, state);
+    if (record !== undefined) await env.store(record, message.replyTo, request);
+  }));
   try {
     await sendErrbacks(request);
   } catch (error) {
     const { exception, traceback } = failed(error);
-    env.logger.log("error", `Task ${request.label} could not send its error callbacks: ${exceptionRepr(exception)}`, {
-      ...request.about,
-      code: "errback-failed",
-      error,
-      traceback,
-    });
+    env.logger.log(
+      "error",
+      `Task ${request.label} could not send its error callbacks: ${exceptionRepr(exception)}`,
+      {
+        ...request.about,
+        code: "errback-failed",
+        error,
+        traceback,
+      },
+    );
   }
 }
 
@@ -270,11 +286,15 @@ function failureOf({ outcome }: Request): { status: "FAILURE"; result: unknown; 
 
 /** Under the name that Python knows, so that a Python caller meets its own exception. */
 function notImplemented(reason: string): CeleriacError {
-  const error = new CeleriacError("canvas-unsupported", `The task was not run: ${reason}, which celeriac cannot follow yet.`);
+  const error = new CeleriacError(
+    "canvas-unsupported",
+    `The task was not run: ${reason}, which celeriac cannot follow yet.`,
+  );
   error.name = "NotImplementedError";
   return error;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
 }

@@ -92,5 +92,11 @@ function taskLog({ env, message, task }: Request): TaskLog {
   const about = { taskId: message.id, taskName: task.name };
   const at = (level: LogLevel): TaskLog[LogLevel] => (text, fields) =>
     env.logger.log(level, `${start}: ${text}`, { ...fields, ...about });
-  return { debug: at("debug"), info: at("info"), warning: at("warning"), error: at("error"), critical: at("critical") };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warning: at("warning"),
+    error: at("error"),
+    critical: at("critical"),
+  };
 }

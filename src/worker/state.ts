@@ -5,23 +5,44 @@
  */
 import type { Request } from "./request.ts";
 
+/** A task that a worker has in hand. */
+export interface TaskInHand {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What a worker is doing at one moment, and has done so far. */
+export interface WorkerSnapshot {
+  /** Received and not yet run: waiting for a slot or for their ETA. */
+  readonly reserved: readonly TaskInHand[];
+  /** Running. */
+  readonly active: readonly TaskInHand[];
+  /** Has run; its result is being stored, what follows it sent, its message settled. */
+  readonly concluding: readonly TaskInHand[];
+  /** How many runs ended, by the task's name. */
+  readonly totals: ReadonlyMap<string, number>;
+}
+
 /** The state of one worker (celery/worker/state.py). */
 export class WorkerState {
-  /** Received and not yet run: waiting for a slot or for their ETA. */
-  readonly reserved: ReadonlySet<Request>;
-  /** Running. */
-  readonly active: ReadonlySet<Request>;
-  /** How many runs ended so far, by the task's name. */
-  readonly totals: ReadonlyMap<string, number>;
   readonly #reserved = new Set<Request>();
   readonly #active = new Set<Request>();
+  readonly #concluding = new Set<Request>();
   readonly #totals = new Map<string, number>();
   #idle: (() => void) | undefined;
 
-  constructor() {
-    this.reserved = this.#reserved;
-    this.active = this.#active;
-    this.totals = this.#totals;
+  /** How many have run and are not settled. */
+  get concluding(): number {
+    return this.#concluding.size;
+  }
+
+  snapshot(): WorkerSnapshot {
+    return {
+      reserved: [...this.#reserved].map(inHand),
+      active: [...this.#active].map(inHand),
+      concluding: [...this.#concluding].map(inHand),
+      totals: new Map(this.#totals),
+    };
   }
 
   reserve(request: Request): void {
@@ -38,16 +59,30 @@ export class WorkerState {
     this.#reserved.delete(request);
   }
 
-  /** The run has ended, however it did. */
-  finish(request: Request): void {
+  /** The task has run. */
+  conclude(request: Request): void {
     this.#active.delete(request);
-    this.#totals.set(request.task.name, (this.#totals.get(request.task.name) ?? 0) + 1);
-    if (this.#active.size === 0) this.#idle?.();
+    this.#concluding.add(request);
   }
 
-  /** Resolves when nothing runs; nothing may be started any more. */
+  /** Nothing is left to do for it. */
+  finish(request: Request): void {
+    this.#concluding.delete(request);
+    this.#totals.set(request.task.name, (this.#totals.get(request.task.name) ?? 0) + 1);
+    if (this.#isIdle) this.#idle?.();
+  }
+
+  /** Resolves when nothing runs or concludes; nothing may be started any more. */
   idle(): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idle = resolve);
   }
+
+  get #isIdle(): boolean {
+    return this.#active.size === 0 && this.#concluding.size === 0;
+  }
+}
+
+function inHand({ message, task }: Request): TaskInHand {
+  return { id: message.id, name: task.name };
 }

@@ -58,7 +58,11 @@ export function expired(request: TaskRequest, now: number): boolean {
  */
 function unfollowable({ callbacks, errbacks, chain, chord }: Embed): string | undefined {
   if (chord !== null) return "it is part of a chord";
-  const plural = [...kinds("link", callbacks), ...kinds("link_error", errbacks), ...kinds("chain", chain?.slice(-1))];
+  const plural = [
+    ...kinds("link", callbacks),
+    ...kinds("link_error", errbacks),
+    ...kinds("chain", chain?.slice(-1)),
+  ];
   if (plural[0] !== undefined) return plural[0];
   return chain?.some(inChord) ? "its chain is part of a chord" : undefined;
 }

@@ -14,7 +14,7 @@ import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
 import { Link } from "./link.ts";
 import { LoopPool } from "./pool.ts";
-import type { WorkerState } from "./state.ts";
+import type { WorkerSnapshot } from "./state.ts";
 import { prefetchWindow } from "./window.ts";
 
 /** How a worker works. */
@@ -42,7 +42,7 @@ const CONCURRENCY = 10;
  * Runs an app's tasks (Celery: `celery worker`).
  *
  * The constructor does no I/O. Throws `ConfigurationError`: "app-invalid" (no Celery app), "two-copies" (an app of another copy of this
- * package), "option-unknown", "option-invalid", "broker-missing".
+ * package), "option-unknown", "option-invalid".
  *
  * @example
  * await using worker = new Worker(app, { queues: ["sum-queue"], concurrency: 4 });
@@ -84,21 +84,25 @@ export class Worker implements AsyncDisposable {
     return this.#pool;
   }
 
-  /** What it is doing now and has done so far. */
-  get state(): WorkerState {
-    return this.#env.state;
+  /** What it is doing now, and has done so far. */
+  snapshot(): WorkerSnapshot {
+    return this.#env.state.snapshot();
   }
 
   /**
    * Connects, consumes, and runs tasks; resolves when it was stopped and everything is settled. Rejects with the coded error of a broker
-   * that cannot be reached or refuses (see the settings `brokerConnectionRetryOnStartup` and `brokerConnectionMaxRetries`), of a queue that
-   * cannot be declared, or of a task module that cannot be loaded; running tasks have ended then. A worker runs once: "worker-used".
+   * that cannot be reached or refuses (see the settings `brokerConnectionRetryOnStartup` and `brokerConnectionMaxRetries`), "broker-missing"
+   * where the app has none, the error of a queue that cannot be declared, or of a task module that cannot be loaded; running tasks have
+   * ended then. A worker runs once: "worker-used".
    */
   async run(): Promise<void> {
-    if (this.#state !== "new") throw new CeleriacError("worker-used", "A worker runs once.", { hint: "Make a new one." });
+    if (this.#state !== "new") {
+      throw new CeleriacError("worker-used", "A worker runs once.", { hint: "Make a new one." });
+    }
     this.#state = "running";
-    using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
     try {
+      await this.#app.ready();
+      using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
       await this.#consume(link);
     } finally {
       this.#state = "ended";
@@ -124,16 +128,19 @@ export class Worker implements AsyncDisposable {
 
   async #consume(link: Link): Promise<void> {
     const { signal } = this.#stopping;
-    await this.#app.ready();
     if (!await link.open(signal)) return;
     const broker = this.#app.broker();
     const plans = this.queues.map((name) => this.#app.queue(name));
     await broker.declare(plans.flatMap((plan) => plan.entities), { signal });
     if (signal.aborted) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
-    const consumer = new TaskConsumer(this.#env, this.#pool, broker.consume(this.queues, { prefetch }), prefetch);
-    this.#env.logger.log("info", `${this.hostname} ready.`);
-    await serve(consumer, signal);
+    const consumer = new TaskConsumer(
+      this.#env,
+      this.#pool,
+      broker.consume(this.queues, { prefetch }),
+      prefetch,
+    );
+    await serve(consumer, signal, this.queues, () => this.#env.logger.log("info", `${this.hostname} ready.`));
   }
 
   /** The link is given up: what runs may finish, nothing more comes. */
@@ -144,7 +151,12 @@ export class Worker implements AsyncDisposable {
 }
 
 /** Receives until the signal or a fatal error, and drains in either case. */
-async function serve(consumer: TaskConsumer, signal: AbortSignal): Promise<void> {
+async function serve(
+  consumer: TaskConsumer,
+  signal: AbortSignal,
+  queues: readonly string[],
+  ready: () => void,
+): Promise<void> {
   let draining: Promise<void> | undefined;
   const drain = (): Promise<void> => draining ??= consumer.stop();
   // Its fault is thrown below; here it must only not go unheeded.
@@ -152,7 +164,7 @@ async function serve(consumer: TaskConsumer, signal: AbortSignal): Promise<void>
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
-    await consumer.run();
+    await consumer.run(queues, ready);
   } finally {
     await drain();
   }
@@ -162,10 +174,14 @@ function checkOptions(options: WorkerOptions): void {
   for (const name of Object.keys(options)) {
     if ((OPTIONS as readonly string[]).includes(name)) continue;
     const hint = didYouMean(name, OPTIONS) ?? `It has ${OPTIONS.join(", ")}.`;
-    throw new ConfigurationError("option-unknown", `A worker has no option ${JSON.stringify(name)}.`, { hint });
+    throw new ConfigurationError("option-unknown", `A worker has no option ${JSON.stringify(name)}.`, {
+      hint,
+    });
   }
   const { concurrency, prefetchMultiplier, queues } = options;
-  if (concurrency !== undefined && !isWhole(concurrency, 1)) throw invalid("concurrency", "a whole number from 1 up");
+  if (concurrency !== undefined && !isWhole(concurrency, 1)) {
+    throw invalid("concurrency", "a whole number from 1 up");
+  }
   if (prefetchMultiplier !== undefined && !isWhole(prefetchMultiplier, 0)) {
     throw invalid("prefetchMultiplier", "a whole number from 0 up");
   }

@@ -42,7 +42,9 @@ describe("the console's log", () => {
 
   test("prints a traceback below its line", () => {
     const { logger, written } = setup();
-    logger.log("error", "Task a[1] raised unexpected: Error('x')", { traceback: "Error: x\n    at f (a.ts:1)\n" });
+    logger.log("error", "Task a[1] raised unexpected: Error('x')", {
+      traceback: "Error: x\n    at f (a.ts:1)\n",
+    });
     expect(written.join("")).toMatch(/raised unexpected: Error\('x'\)\nError: x\n {4}at f \(a\.ts:1\)\n$/);
   });
 
@@ -50,7 +52,9 @@ describe("the console's log", () => {
     const { logger, written } = setup({ colour: true, level: "debug" });
     for (const level of ["debug", "info", "warning", "error", "critical"] as const) logger.log(level, level);
     logger.flush();
-    const colours = written.join("").split("\n").filter(Boolean).map((line) => /^\u001b\[1;(\d+)m/.exec(line)?.[1]);
+    const colours = written.join("").split("\n").filter(Boolean).map((line) =>
+      /^\u001b\[1;(\d+)m/.exec(line)?.[1]
+    );
     expect(colours).toEqual(["34", undefined, "33", "31", "35"]);
   });
 });

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { instant, jsonArray, jsonObject, level, list, seconds, secondsOrInstant, whole } from "../../src/cli/options.ts";
+import {
+  instant,
+  jsonArray,
+  jsonObject,
+  level,
+  list,
+  seconds,
+  secondsOrInstant,
+  whole,
+} from "../../src/cli/options.ts";
 
 describe("option values", () => {
   test("are read", () => {

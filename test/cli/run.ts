@@ -3,10 +3,11 @@
  *
  * @module
  */
-import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { inject } from "vitest";
-import { type Child, startChild } from "../support/child.ts";
+import type { Host, Output } from "../../src/cli/host.ts";
+import { main } from "../../src/cli/main.ts";
+import { startCeleriac } from "../support/celeriac.ts";
+import type { Child } from "../support/child.ts";
 
 /** What a finished command left. */
 export interface Ended {
@@ -16,26 +17,64 @@ export interface Ended {
   readonly stderr: string;
 }
 
-const BIN = fileURLToPath(new URL("../../dist/src/cli/bin.js", import.meta.url));
-
 /** The fixtures' folder, which is where commands run. */
 export const FIXTURES: string = fileURLToPath(new URL("./fixtures/", import.meta.url));
 
 /** Environment names that would reach the command from outside. */
-const FOREIGN = ["APP", "BROKER_URL", "RESULT_BACKEND", "CELERY_APP", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"];
+const FOREIGN = [
+  "APP",
+  "BROKER_URL",
+  "RESULT_BACKEND",
+  "CELERY_APP",
+  "CELERY_BROKER_URL",
+  "CELERY_RESULT_BACKEND",
+];
 
 /** Starts `celeriac` with these arguments. */
 export function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
-  const before = inject("runtime") === "deno" ? ["run", "-A", "--no-config"] : [];
   const clean = Object.fromEntries(FOREIGN.map((name) => [name, ""]));
-  return startChild(process.execPath, [...before, BIN, ...args], { cwd: FIXTURES, env: { ...clean, ...env } });
+  return startCeleriac(args, { cwd: FIXTURES, env: { ...clean, ...env } });
 }
 
 /** Runs `celeriac` to its end. */
-export async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+export async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   await using child = start(args, env);
   let stdout = "";
   child.onLine((line) => stdout += `${line}\n`);
   const end = await child.end;
   return { end, stdout, stderr: child.stderr };
+}
+
+/** Runs the command line in this process, from source: for what needs no module of the user's. */
+export async function attempt(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const written = { stdout: "", stderr: "" };
+  const output = (name: keyof typeof written): Output => ({
+    write: (text) => void (written[name] += text),
+    colour: false,
+  });
+  const nothing: Disposable = { [Symbol.dispose]() {} };
+  const host: Host = {
+    args,
+    env,
+    system: "test",
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    stripsTypes: true,
+    now: () => Date.now(),
+    cwd: () => FIXTURES,
+    chdir() {},
+    onSignal: () => nothing,
+    onStray: () => nothing,
+    exit(code) {
+      throw new Error(`exit ${code}`);
+    },
+  };
+  const code = await main(host);
+  return { end: `exit ${code}`, ...written };
 }

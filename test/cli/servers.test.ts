@@ -1,14 +1,32 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, inject, test } from "vitest";
+import { AMQPClient } from "@cloudamqp/amqp-client";
+import { afterAll, describe, expect, inject, test } from "vitest";
 import { run, start } from "./run.ts";
 
 const queue = `cli-${randomUUID()}`;
 const env = { CELERY_BROKER_URL: inject("amqp"), CELERY_RESULT_BACKEND: inject("redis") };
 const SECRET = "s3cr3t-canary";
 
+afterAll(async () => {
+  const connection = await new AMQPClient(inject("amqp")).connect();
+  const channel = await connection.channel();
+  await channel.queueDelete(queue);
+  await channel.exchangeDelete(queue);
+  await connection.close();
+});
+
 describe("call, worker and result together, on RabbitMQ and Redis", () => {
   test("a task is sent, run, and its result read", async () => {
-    const sent = await run(["-A", "./servers.ts", "call", "tasks.sum.consume_task", "-k", '{"a": 86, "b": 63}', "--queue", queue], env);
+    const sent = await run([
+      "-A",
+      "./servers.ts",
+      "call",
+      "tasks.sum.consume_task",
+      "-k",
+      '{"a": 86, "b": 63}',
+      "--queue",
+      queue,
+    ], env);
     expect(sent.stderr).toBe("");
     const id = sent.stdout.trim();
     const failing = await run(["call", "tasks.boom", "--queue", queue], env);
@@ -19,9 +37,16 @@ describe("call, worker and result together, on RabbitMQ and Redis", () => {
     const result = await run(["-A", "./servers.ts", "result", id], env);
     expect(result).toEqual({ end: "exit 0", stdout: "149\n", stderr: "" });
     const failed = await run(["result", failing.stdout.trim()], env);
-    expect(failed).toMatchObject({ end: "exit 1", stdout: "", stderr: expect.stringMatching(/RangeError: boom[\s\S]*servers\.ts/) });
+    expect(failed).toMatchObject({
+      end: "exit 1",
+      stdout: "",
+      stderr: expect.stringMatching(/RangeError: boom[\s\S]*servers\.ts/),
+    });
     const traceback = await run(["result", failing.stdout.trim(), "--traceback"], env);
-    expect(traceback).toMatchObject({ end: "exit 0", stdout: expect.stringMatching(/RangeError: boom[\s\S]*servers\.ts/) });
+    expect(traceback).toMatchObject({
+      end: "exit 0",
+      stdout: expect.stringMatching(/RangeError: boom[\s\S]*servers\.ts/),
+    });
     const none = await run(["result", randomUUID(), "--timeout", "0.2"], env);
     expect(none).toMatchObject({ end: "exit 1", stderr: expect.stringContaining("[result-timeout]") });
     expect(await worker.stop("SIGTERM")).toBe("exit 0");
@@ -41,7 +66,16 @@ describe("a server that is not there", () => {
   });
 
   test("ends `result` with 69", async () => {
-    const { end, stderr } = await run(["-b", amqp, "--result-backend", redis, "result", randomUUID(), "--timeout", "20"]);
+    const { end, stderr } = await run([
+      "-b",
+      amqp,
+      "--result-backend",
+      redis,
+      "result",
+      randomUUID(),
+      "--timeout",
+      "20",
+    ]);
     expect(stderr).toMatch(/\[backend-/);
     expect(stderr).not.toContain(SECRET);
     expect(end).toBe("exit 69");

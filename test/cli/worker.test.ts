@@ -48,7 +48,9 @@ describe("celeriac worker", () => {
     await using child = start([...WORKER, "-l", "INFO"], { WORK: "slow" });
     await child.saw(/: began/);
     process.kill(child.pid, "SIGINT");
-    await child.saw(/worker: Hitting Ctrl\+C again will initiate cold shutdown, terminating all running tasks!/);
+    await child.saw(
+      /worker: Hitting Ctrl\+C again will initiate cold shutdown, terminating all running tasks!/,
+    );
     await child.saw(/worker: Warm shutdown \(MainProcess\)/);
     process.kill(child.pid, "SIGINT");
     await child.saw(/worker: Cold shutdown \(MainProcess\)/);
@@ -77,9 +79,10 @@ describe("celeriac worker", () => {
     expect(await child.stop("SIGTERM")).toBe("exit 0");
   });
 
-  test("loads more tasks with -I", async () => {
-    await using child = start(["-A", "./plain.mjs", "worker", "-I", "./memory.ts", "-l", "info"]);
-    await child.saw(/ready\./);
+  test("loads more tasks with -I, for the same app", async () => {
+    await using child = start(["-A", "./plain.mjs", "worker", "-I", "./more.ts", "-l", "info"]);
+    await child.saw(/Task tasks\.more\[.*\] succeeded in .*: 'more'/);
     expect(await child.stop("SIGTERM")).toBe("exit 0");
+    expect(child.log).toMatch(/^\[tasks\]\n {2}\. tasks\.more$/m);
   });
 });

@@ -1,7 +1,7 @@
 /** What the protocol room writes, read by real Python, and the reverse. One long-lived Python process serves the file. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 import { openContent } from "../../src/protocol/content.ts";
 import { encodeException, PYTHON_EXCEPTIONS } from "../../src/protocol/exception.ts";
 import { formatInstant, parseInstant } from "../../src/protocol/instant.ts";

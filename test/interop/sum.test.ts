@@ -123,9 +123,10 @@ describe("the sum application with celeriac's worker", () => {
   });
 
   test("SIGTERM ends it warmly with exit 0", async () => {
-    const other = startCeleriac(["-A", `${ROOT}examples/sum/run.ts`, "worker", "-Q", "sum-queue-2", "-n", "other@%h"], {
-      env,
-    });
+    const other = startCeleriac([
+      ...["-A", `${ROOT}examples/sum/run.ts`, "worker", "-Q", "sum-queue-2"],
+      ...["-n", "other@%h", "-l", "info"],
+    ], { env });
     try {
       await other.saw(/other@\S+ ready\./);
     } finally {

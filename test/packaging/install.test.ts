@@ -16,7 +16,7 @@ const FILES = {
   "run.ts": `import { Celery } from "celeriac";
 import { transports } from "celeriac/url";
 
-export const app = new Celery("installed", { transports, include: [() => import("./tasks.ts")] });
+export const app: Celery = new Celery("installed", { transports, include: [() => import("./tasks.ts")] });
 app.configFromObject({ broker_url: process.env["BROKER_URL"], result_backend: process.env["RESULT_BACKEND"] });
 `,
   "tasks.ts": `import { app } from "./run.ts";
@@ -120,12 +120,13 @@ test("the installed types serve a strict project that checks its libraries", asy
 describe("the checkout", () => {
   const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
 
-  test.each([
-    ["npx", "celeriac"],
-    ["npx", "bunx", "--bun", "celeriac"],
-    ["npx", "deno", "run", "-A", "npm:celeriac"],
-  ])("%s %s %s %s answers --version", async (program, ...args) => {
-    expect(await output(program, [...args.filter((arg) => arg !== undefined), "--version"], { cwd: ROOT }))
-      .toContain(version);
-  }, 30_000);
+  test.each(["npx celeriac", "npx bunx --bun celeriac", "npx deno run -A npm:celeriac"])(
+    "answers to %s --version",
+    async (line) => {
+      const [program = "", ...args] = line.split(" ");
+      // The first npx in a checkout links it into npm's cache and builds it on the way.
+      expect(await output(program, [...args, "--version"], { cwd: ROOT })).toContain(version);
+    },
+    60_000,
+  );
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 import { compress } from "../../src/protocol/compression.ts";
 import { openContent, packContent } from "../../src/protocol/content.ts";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.ts";

@@ -64,7 +64,7 @@ describe("tracebackOf", () => {
   test("ends where causes run in a circle, and at a length", () => {
     const error = new Error("round");
     error.cause = error;
-    expect(tracebackOf(error).match(/round/g)?.length).toBe(1);
+    expect(tracebackOf(error)).not.toContain("Caused by");
     const long = new Error("x".repeat(100_000));
     expect(tracebackOf(long).length).toBeLessThanOrEqual(32_768);
   });

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 import { ContentDisallowedError, DecodeError, EncodeError, InvalidTaskError } from "../../src/errors.ts";
 import { openContent } from "../../src/protocol/content.ts";
 import { decodeException } from "../../src/protocol/exception.ts";

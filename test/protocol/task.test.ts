@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 import { openContent } from "../../src/protocol/content.ts";
 import { encodeJson } from "../../src/protocol/json.ts";
 import { NO_EMBED, type WireSignature } from "../../src/protocol/signature.ts";

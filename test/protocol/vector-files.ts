@@ -1,6 +1,6 @@
 /** The captured vectors as messages. */
 import { readFileSync } from "node:fs";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 
 /** One captured message, as the JSON files hold it. */
 export interface Captured {

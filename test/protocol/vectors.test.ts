@@ -3,7 +3,7 @@
  * write otherwise stands in DEVIATIONS with its reason; a deviation that is none any more fails too.
  */
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../src/broker.ts";
+import type { Message } from "../../src/protocol/message.ts";
 import { openContent, packContent } from "../../src/protocol/content.ts";
 import { decodeJson, encodeJson } from "../../src/protocol/json.ts";
 import { decodeResult, encodeResult, resultStatus } from "../../src/protocol/result.ts";

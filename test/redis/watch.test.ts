@@ -113,7 +113,7 @@ describe("watch", () => {
     await until(async () => await listeners(redis, ids[9] ?? "") === 1, { what: "the subscriptions" });
     const times: number[] = [];
     for (const [index, id] of ids.entries()) {
-      await redis.client("KILL", "TYPE", "pubsub");
+      await redis.call("CLIENT", ["KILL", "TYPE", "pubsub"]);
       const begun = performance.now();
       await backend.store(record(id, "SUCCESS", index), { ttl: DAY });
       await watching[index];
@@ -129,7 +129,7 @@ describe("watch", () => {
     const [missed, later] = [crypto.randomUUID(), crypto.randomUUID()];
     const watching = [missed, later].map((id) => seen(backend.watch([id])));
     await until(async () => await listeners(redis, later) === 1, { what: "the subscriptions" });
-    await redis.multi().client("KILL", "TYPE", "pubsub")
+    await redis.multi().call("CLIENT", ["KILL", "TYPE", "pubsub"])
       .set(`celery-task-meta-${missed}`, record(missed, "SUCCESS").text, "EX", 60)
       .publish(`celery-task-meta-${missed}`, record(missed, "SUCCESS").text).exec();
     expect(await watching[0]).toHaveLength(1);

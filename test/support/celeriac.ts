@@ -14,12 +14,8 @@ const BIN = `${ROOT}dist/src/cli/bin.js`;
 
 /** Starts a script of ours on the runtime under test. */
 export function startScript(args: readonly string[], options: ChildOptions = {}): Child {
-  const runtime = inject("runtime");
-  if (runtime === "bun") return startChild(`${ROOT}node_modules/.bin/bun`, args, { cwd: ROOT, ...options });
-  if (runtime === "deno") {
-    return startChild(`${ROOT}node_modules/.bin/deno`, ["run", "-A", ...args], { cwd: ROOT, ...options });
-  }
-  return startChild("node", args, { cwd: ROOT, ...options });
+  const flags = inject("runtime") === "deno" ? ["run", "-A"] : [];
+  return startChild(process.execPath, [...flags, ...args], { cwd: ROOT, ...options });
 }
 
 /** Starts `celeriac …` on the runtime under test. */

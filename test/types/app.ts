@@ -4,7 +4,7 @@
  * @module
  */
 import * as v from "valibot";
-import { z } from "zod";
+import * as z from "zod";
 import {
   type AnySignature,
   type AsyncResult,
@@ -23,7 +23,11 @@ function same<A, B>(_yes: Same<A, B>): void {}
 
 const app = new Celery("demo");
 const add = app.task("t.add", { params: ["x", "y"] }, (x: number, y: number) => x + y);
-const fmt = app.task("t.fmt", { queue: "q", rateLimit: "10/m" }, async (n: number) => await Promise.resolve(`#${n}`));
+const fmt = app.task(
+  "t.fmt",
+  { queue: "q", rateLimit: "10/m" },
+  async (n: number) => await Promise.resolve(`#${n}`),
+);
 const sum = app.task("t.sum", (xs: number[]) => xs.reduce((a, b) => a + b, 0));
 const bound = app.task(
   "t.bound",
@@ -45,7 +49,11 @@ const mail = app.task(
 );
 const vt = app.task("t.v", { input: v.object({ id: v.number() }) }, ({ id }) => id * 2);
 const nothing = app.task("t.nothing", () => {});
-const all = app.task("t.all", { params: ["first", "*rest"] }, (first: string, ...rest: number[]) => [first, rest.length] as const);
+const all = app.task(
+  "t.all",
+  { params: ["first", "*rest"] },
+  (first: string, ...rest: number[]) => [first, rest.length] as const,
+);
 const tasks = { add, mail, vt, bound, fmt, sum };
 
 export async function good(signal: AbortSignal): Promise<void> {

@@ -30,7 +30,7 @@ describe("concurrency", () => {
     });
     for (let i = 0; i < 50; i++) await bench.pushTask({ id: `id-${i}` });
     const { worker } = bench.work({ concurrency: 3 });
-    await until(() => worker.state.totals.get("t.add") === 50, { what: "all fifty" });
+    await until(() => worker.snapshot().totals.get("t.add") === 50, { what: "all fifty" });
     expect(most).toBe(3);
   });
 
@@ -53,6 +53,33 @@ describe("concurrency", () => {
   });
 });
 
+describe("a backend that is slow to store", () => {
+  test("does not hold the slot of a task that has run, and holds up the next ones only beyond a backlog", async () => {
+    const slow = deferred<void>();
+    await using bench = setup({
+      wrapBackend: (backend) =>
+        intercept(backend, {
+          async store(record, options) {
+            await slow.promise;
+            return await backend.store(record, options);
+          },
+        }),
+    });
+    let ran = 0;
+    bench.app.task("t.add", () => ++ran);
+    for (let i = 0; i < 60; i++) await bench.pushTask({ id: `id-${i}` });
+    const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 5 });
+    await until(() => worker.snapshot().concluding.length >= 10 && worker.snapshot().reserved.length === 10, {
+      what: "a full backlog",
+    });
+    expect(ran).toBeLessThanOrEqual(12);
+    expect(worker.snapshot().active.length).toBe(0);
+    slow.resolve();
+    await until(() => worker.snapshot().totals.get("t.add") === 60, { what: "all sixty" });
+    expect([worker.snapshot().concluding.length, bench.unsettled.size]).toEqual([0, 0]);
+  });
+});
+
 describe("prefetch", () => {
   test("no more is held than concurrency times the multiplier, however much waits", async () => {
     await using bench = setup();
@@ -60,11 +87,13 @@ describe("prefetch", () => {
     bench.app.task("t.add", { acksLate: true }, () => gate.promise);
     for (let i = 0; i < 30; i++) await bench.pushTask({ id: `id-${i}` });
     const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 3 });
-    await until(() => worker.state.active.size === 2 && worker.state.reserved.size === 4, { what: "a full window" });
+    await until(() => worker.snapshot().active.length === 2 && worker.snapshot().reserved.length === 4, {
+      what: "a full window",
+    });
     await bench.pushTask({ id: "one more" });
     expect(bench.unsettled.size).toBe(6);
     gate.resolve();
-    await until(() => worker.state.totals.get("t.add") === 31, { what: "all of them" });
+    await until(() => worker.snapshot().totals.get("t.add") === 31, { what: "all of them" });
     expect(bench.unsettled.size).toBe(0);
   });
 
@@ -72,7 +101,8 @@ describe("prefetch", () => {
     const lost: (() => void)[] = [];
     const settled: string[] = [];
     await using bench = setup({
-      wrapBroker: (broker) => intercept(broker, { consume: (...args) => losing(broker.consume(...args), lost, settled) }),
+      wrapBroker: (broker) =>
+        intercept(broker, { consume: (...args) => losing(broker.consume(...args), lost, settled) }),
     });
     const gate = deferred<void>();
     const ran: number[] = [];
@@ -82,9 +112,9 @@ describe("prefetch", () => {
     });
     for (let i = 0; i < 3; i++) await bench.pushTask({ id: `id-${i}` }, [[i], {}, {}]);
     const { worker } = bench.work({ concurrency: 1 });
-    await until(() => worker.state.reserved.size === 2, { what: "two in line" });
+    await until(() => worker.snapshot().reserved.length === 2, { what: "two in line" });
     lost[0]?.();
-    await until(() => worker.state.reserved.size === 1, { what: "one in line" });
+    await until(() => worker.snapshot().reserved.length === 1, { what: "one in line" });
     gate.resolve();
     await bench.sees("id-2", "SUCCESS");
     expect(ran).toEqual([0, 2]);

@@ -41,7 +41,10 @@ describe("links", () => {
   test("of which there are several go out as a group, as Celery sends them", async () => {
     await using bench = setup();
     bench.app.task("t.add", (x: number, y: number) => x + y);
-    const links = [signature("t.add", [10], { task_id: "one" }), signature("t.add", [20], { task_id: "two" })];
+    const links = [
+      signature("t.add", [10], { task_id: "one" }),
+      signature("t.add", [20], { task_id: "two" }),
+    ];
     await bench.pushTask({}, [[2, 3], {}, { ...NONE, callbacks: links }]);
     bench.work();
     const one = await bench.sees("one", "SUCCESS");
@@ -100,14 +103,20 @@ describe("a chain", () => {
       children: [],
     });
     expect(await bench.sees("third", "FAILURE")).toMatchObject({ result: failure["result"], group_id: "g" });
-    expect(bench.trace).toEqual(["settle ack id-1", "store FAILURE id-1", "store FAILURE third", "store FAILURE second"]);
+    expect(bench.trace).toEqual([
+      "settle ack id-1",
+      "store FAILURE id-1",
+      "store FAILURE third",
+      "store FAILURE second",
+    ]);
   });
 
   test("passes a peer's signature on value for value", async () => {
     await using bench = setup();
     bench.app.task("t.add", () => 1);
     // 1.0, microseconds and a big integer, as Python writes them.
-    const text = '[[], {}, {"callbacks": null, "errbacks": null, "chain": [{"task": "t.last", "args": [1.0, 12345678901234567890, ' +
+    const text =
+      '[[], {}, {"callbacks": null, "errbacks": null, "chain": [{"task": "t.last", "args": [1.0, 12345678901234567890, ' +
       '{"__type__": "datetime", "__value__": "2024-05-28T01:02:03.456789"}], "kwargs": {"f": 1e22}, "options": {"task_id": "last"}, ' +
       '"subtask_type": null, "immutable": false}, {"task": "t.add", "args": [], "kwargs": {}, "options": {"task_id": "mid"}, ' +
       '"subtask_type": null, "immutable": true}], "chord": null}]';

@@ -14,7 +14,7 @@ describe("a task with an ETA", () => {
     await bench.pushTask({ id: "now" }, [["now"], {}, {}]);
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 1 });
     await bench.sees("now", "SUCCESS");
-    expect([...worker.state.reserved].map((request) => request.message.id)).toEqual(["later"]);
+    expect(worker.snapshot().reserved.map((task) => task.id)).toEqual(["later"]);
     await bench.sees("later", "SUCCESS");
     expect(ran.get("later")).toBeGreaterThanOrEqual(eta);
   });
@@ -24,7 +24,7 @@ describe("a task with an ETA", () => {
     bench.app.task("t.add", () => 1);
     await bench.pushTask({ eta: "9999-12-31T23:59:59+00:00" });
     const { worker, done } = bench.work();
-    await until(() => worker.state.reserved.size === 1, { what: "it is held" });
+    await until(() => worker.snapshot().reserved.length === 1, { what: "it is held" });
     expect(bench.trace).toEqual([]);
     await worker.stop();
     await done;
@@ -54,9 +54,9 @@ describe("a task with an ETA", () => {
     await bench.pushTask({ id: "ready" });
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 2 });
     await bench.sees("ready", "SUCCESS");
-    expect(worker.state.reserved.size).toBe(25);
+    expect(worker.snapshot().reserved.length).toBe(25);
     expect(Math.max(...asked)).toBeGreaterThanOrEqual(27);
-    await until(() => worker.state.totals.get("t.add") === 26, { what: "all of them" });
+    await until(() => worker.snapshot().totals.get("t.add") === 26, { what: "all of them" });
     await until(() => asked.at(-1) === 2, { what: "the first prefetch again" });
     expect(asked.length).toBeLessThan(15);
   });

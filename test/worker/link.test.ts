@@ -3,9 +3,12 @@ import type { Broker, BrokerEvent } from "../../src/broker.ts";
 import { ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
-import { intercept, type SetupOptions, setup } from "./setup.ts";
+import { intercept, setup, type SetupOptions } from "./setup.ts";
 
-const refused = new ConnectionError("broker-unreachable", "The broker at h:1 cannot be reached: connect ECONNREFUSED.");
+const refused = new ConnectionError(
+  "broker-unreachable",
+  "The broker at h:1 cannot be reached: connect ECONNREFUSED.",
+);
 
 /** A broker that refuses the first connects, and whose news the test makes. */
 function shaky(refusals: readonly Error[]) {
@@ -23,7 +26,11 @@ function shaky(refusals: readonly Error[]) {
         return { [Symbol.dispose]: () => void listeners.delete(listener) };
       },
     });
-  return { wrapBroker, listeners, emit: (event: BrokerEvent) => listeners.forEach((listener) => listener(event)) };
+  return {
+    wrapBroker,
+    listeners,
+    emit: (event: BrokerEvent) => listeners.forEach((listener) => listener(event)),
+  };
 }
 
 /** Long waits pass at once, and are noted. */
@@ -49,7 +56,8 @@ describe("a broker that is away at the start", () => {
     await bench.says(/^w1@box ready\.$/);
     expect(waits.slice(0, 2)).toEqual([2000, 4000]);
     const told = bench.lines.filter((line) => line.level === "error").map((line) => line.message);
-    const cannot = "consumer: Cannot connect to amqp://guest:***@h:1//: The broker at h:1 cannot be reached: connect ECONNREFUSED.";
+    const cannot =
+      "consumer: Cannot connect to amqp://guest:***@h:1//: The broker at h:1 cannot be reached: connect ECONNREFUSED.";
     expect(told).toEqual([
       `${cannot}\nTrying again in 2.00 seconds... (1/100)\n`,
       `${cannot}\nTrying again in 4.00 seconds... (2/100)\n`,
@@ -127,7 +135,9 @@ describe("a link that is lost", () => {
     await using other = setup({ wrapBroker: twice.wrapBroker, brokerConnectionMaxRetries: 1 });
     const second = other.work();
     await other.says(/ready\.$/);
-    for (const error of [lost, refused, refused]) twice.emit({ is: "down", link: "consume", error, retryIn: 1 });
+    for (const error of [lost, refused, refused]) {
+      twice.emit({ is: "down", link: "consume", error, retryIn: 1 });
+    }
     await expect(second.done).rejects.toBe(refused);
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Celery } from "../../src/app/app.ts";
 import { APP, innerOf } from "../../src/app/inner.ts";
 import { Worker, type WorkerOptions } from "../../src/worker/worker.ts";
 import { setup } from "./setup.ts";
@@ -31,9 +32,18 @@ describe("a worker's options", () => {
   test("name the queues that are consumed, and leave others alone", async () => {
     await using bench = setup();
     bench.app.task("t.add", () => 1);
-    await bench.push({ headers: { task: "t.add", id: "a" }, body: new TextEncoder().encode("[[], {}, {}]") }, "other");
-    await bench.push({ headers: { task: "t.add", id: "b" }, body: new TextEncoder().encode("[[], {}, {}]") }, "one");
-    await bench.push({ headers: { task: "t.add", id: "c" }, body: new TextEncoder().encode("[[], {}, {}]") }, "two");
+    await bench.push(
+      { headers: { task: "t.add", id: "a" }, body: new TextEncoder().encode("[[], {}, {}]") },
+      "other",
+    );
+    await bench.push(
+      { headers: { task: "t.add", id: "b" }, body: new TextEncoder().encode("[[], {}, {}]") },
+      "one",
+    );
+    await bench.push(
+      { headers: { task: "t.add", id: "c" }, body: new TextEncoder().encode("[[], {}, {}]") },
+      "two",
+    );
     bench.work({ queues: ["one", "two"] });
     await bench.sees("b", "SUCCESS");
     await bench.sees("c", "SUCCESS");
@@ -55,4 +65,27 @@ test("making a worker connects to nothing", async () => {
   });
   new Worker(bench.app, { queues: ["q"] });
   expect(asked).toEqual([]);
+});
+
+test("a worker of an app without a broker says so, and can be stopped", async () => {
+  const worker = new Worker(new Celery("none"));
+  await expect(worker.run()).rejects.toMatchObject({ code: "broker-missing" });
+  await worker.stop();
+});
+
+test("a task module that does not load ends the worker with its error", async () => {
+  await using bench = setup({ include: [() => Promise.reject(new Error("broken module"))] });
+  await expect(bench.work().done).rejects.toThrow("broken module");
+});
+
+test("task modules are loaded before the first message", async () => {
+  await using bench = setup({
+    include: [() => {
+      bench.app.task("t.add", () => "loaded");
+      return Promise.resolve();
+    }],
+  });
+  await bench.pushTask({});
+  bench.work();
+  expect((await bench.sees("id-1", "SUCCESS"))["result"]).toBe("loaded");
 });

@@ -36,7 +36,11 @@ export interface Bench extends AsyncDisposable {
   /** Puts a message into the queue as it is. */
   push(message: Partial<Message>, queue?: string): Promise<void>;
   /** Puts a task of protocol 2 into the queue, with these headers and body over the usual ones. */
-  pushTask(headers: Readonly<Record<string, unknown>>, body?: unknown, more?: Partial<Message>): Promise<void>;
+  pushTask(
+    headers: Readonly<Record<string, unknown>>,
+    body?: unknown,
+    more?: Partial<Message>,
+  ): Promise<void>;
   /** The stored result, as text. */
   stored(id: string): Promise<string | undefined>;
   /** Resolves with the stored document once it has this status. */

@@ -14,13 +14,15 @@ describe("stopping a worker", () => {
     });
     for (let i = 0; i < 5; i++) await bench.pushTask({ id: `id-${i}` });
     const { worker, done } = bench.work({ concurrency: 2 });
-    await until(() => worker.state.active.size === 2 && worker.state.reserved.size === 3, { what: "two run, three wait" });
+    await until(() => worker.snapshot().active.length === 2 && worker.snapshot().reserved.length === 3, {
+      what: "two run, three wait",
+    });
     const stopped = worker.stop();
-    await until(() => worker.state.reserved.size === 0, { what: "the three given back" });
+    await until(() => worker.snapshot().reserved.length === 0, { what: "the three given back" });
     await bench.pushTask({ id: "late" });
     let ended = false;
     void done.then(() => ended = true);
-    expect(worker.state.active.size).toBe(2);
+    expect(worker.snapshot().active.length).toBe(2);
     expect(ended).toBe(false);
     gate.resolve();
     await stopped;
@@ -29,7 +31,7 @@ describe("stopping a worker", () => {
     expect(JSON.parse(String(await bench.stored("id-0")))).toMatchObject({ result: "finished" });
     expect(JSON.parse(String(await bench.stored("id-1")))).toMatchObject({ result: "finished" });
     expect(bench.unsettled.size).toBe(0);
-    expect([worker.state.active.size, worker.state.reserved.size]).toEqual([0, 0]);
+    expect([worker.snapshot().active.length, worker.snapshot().reserved.length]).toEqual([0, 0]);
   });
 
   test("waits for late acks and slow results", async () => {
@@ -93,10 +95,10 @@ describe("stopping a worker", () => {
     bench.app.task("t.add", () => gate.promise);
     for (let i = 0; i < 3; i++) await bench.pushTask({ id: `id-${i}` });
     const first = bench.work({ concurrency: 1 });
-    await until(() => first.worker.state.reserved.size === 2, { what: "two in line" });
+    await until(() => first.worker.snapshot().reserved.length === 2, { what: "two in line" });
     const stopped = first.worker.stop();
     const second = bench.work({ concurrency: 2 });
-    await until(() => second.worker.state.active.size === 2, { what: "both run elsewhere" });
+    await until(() => second.worker.snapshot().active.length === 2, { what: "both run elsewhere" });
     gate.resolve();
     await stopped;
     for (let i = 0; i < 3; i++) await bench.sees(`id-${i}`, "SUCCESS");

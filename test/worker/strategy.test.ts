@@ -14,7 +14,15 @@ function request(changes: Partial<TaskRequest> = {}): TaskRequest {
 }
 
 function signature(changes: Partial<WireSignature> = {}): WireSignature {
-  return { task: "t.next", args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false, ...changes };
+  return {
+    task: "t.next",
+    args: [],
+    kwargs: {},
+    options: {},
+    subtask_type: null,
+    immutable: false,
+    ...changes,
+  };
 }
 
 function embed(changes: Partial<Embed>): Partial<TaskRequest> {
@@ -43,7 +51,10 @@ describe("a task that was read", () => {
       embed({ callbacks: [signature()], errbacks: [signature()], chain: [signature()] }),
       { do: "run" },
     ],
-    ["in a chord is refused", embed({ chord: signature() }), { do: "refuse", reason: "it is part of a chord" }],
+    ["in a chord is refused", embed({ chord: signature() }), {
+      do: "refuse",
+      reason: "it is part of a chord",
+    }],
     ["with a group as link is refused", embed({ callbacks: [signature(), group] }), {
       do: "refuse",
       reason: "its link holds a group",
@@ -66,7 +77,9 @@ describe("a task that was read", () => {
       reason: "its chain is part of a chord",
     }],
     ["with a link that is counted by a chord is refused", embed({ callbacks: [counted] }), { do: "refuse" }],
-    ["that is refused is not held first", { ...embed({ chord: signature() }), eta: NOW + 9 }, { do: "refuse" }],
+    ["that is refused is not held first", { ...embed({ chord: signature() }), eta: NOW + 9 }, {
+      do: "refuse",
+    }],
     [
       "that is refused but has expired is discarded",
       { ...embed({ chord: signature() }), expires: NOW - 9 },
@@ -83,8 +96,14 @@ describe("a task that was read", () => {
 
 test.each([
   ["no task message", new InvalidTaskError("task-unknown-message", "x"), { do: "reject", why: "unknown" }],
-  ["a field that makes no sense", new InvalidTaskError("task-invalid", "x"), { do: "reject", why: "invalid" }],
-  ["refused content", new ContentDisallowedError("content-disallowed", "x"), { do: "reject", why: "content" }],
+  ["a field that makes no sense", new InvalidTaskError("task-invalid", "x"), {
+    do: "reject",
+    why: "invalid",
+  }],
+  ["refused content", new ContentDisallowedError("content-disallowed", "x"), {
+    do: "reject",
+    why: "content",
+  }],
   ["broken JSON", new DecodeError("decode-json", "x"), { do: "drop", why: "undecodable" }],
   ["a fault of ours", new TypeError("x"), { do: "reject", why: "invalid" }],
 ])("a message with %s is settled as Celery does", (_what, error, decision) => {

@@ -45,18 +45,20 @@ export function exerciseWatch(subject: BackendSubject): void {
     await writer.close();
   });
 
-  test("each state that is seen comes in the order stored, the final one always", async () => {
+  test("states come in the order stored, the final one always, and all of them where the watch is told", async () => {
     const backend = await subject.make();
     const id = crypto.randomUUID();
-    const inbox = new Inbox(backend.watch([id]), patience);
-    expect(await inbox.quiet()).toBe(true);
     const words = ["STARTED", "PROGRESS", "RETRY", "SUCCESS"];
-    for (const word of words) await backend.store(record(id, word), { ttl: HOUR });
-    const seen: string[] = [];
+    const inbox = new Inbox(backend.watch([id]), patience);
+    await backend.store(record(id, "STARTED"), { ttl: HOUR });
+    // The first one shows that the watch listens.
+    const seen = [(await inbox.next()).status];
+    for (const word of words.slice(1)) await backend.store(record(id, word), { ttl: HOUR });
     while (seen.at(-1) !== "SUCCESS") seen.push((await inbox.next()).status);
     const places = seen.map((word) => words.indexOf(word));
     expect(places).toEqual([...places].sort((a, b) => a - b));
-    if (subject.features.push) expect(seen).toEqual(words);
+    // The first one may have been both read and announced.
+    if (subject.features.push) expect([...new Set(seen)]).toEqual(words);
     await backend.forget([id]);
     await backend.close();
   });

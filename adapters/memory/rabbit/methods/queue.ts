@@ -122,8 +122,9 @@ function bindingId(queue: Queue, command: QueueBind): string {
 export function queueBind(rabbit: Rabbit, channel: Channel, command: QueueBind): void {
   if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   const name = nameOf(channel, command.queue);
-  const queue = demandQueue(rabbit, channel, name);
+  // What is missing is told before whose it is, the exchange first.
   const exchange = demandExchange(rabbit, command.exchange);
+  const queue = demandQueue(rabbit, channel, name);
   exchange.add({ exchange, queue, routingKey: command.routingKey, id: bindingId(queue, command) });
   rabbit.emit({ is: "queue.bind-ok", connection: channel.connection.id, channel: channel.id });
 }

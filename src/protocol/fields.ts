@@ -1,5 +1,5 @@
 /**
- * The fields of a task message, each read as what it must be. Only an object's own fields count.
+ * The fields of a record from the wire, each read as what it must be. Only a record's own fields count.
  *
  * @module
  */

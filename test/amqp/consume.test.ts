@@ -1,0 +1,480 @@
+/**
+ * Consuming on a real RabbitMQ: what goes over the wire, and how it comes back after cuts.
+ *
+ * @module
+ */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Delivery } from "../../src/broker.ts";
+import { textOf } from "../contract/bench.ts";
+import { until } from "../support/wait.ts";
+import { consuming, events, kinds, Rig, task } from "./rig.ts";
+
+const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const ACK = "60.80";
+const NACK = "60.120";
+
+async function take(source: AsyncIterable<Delivery>, count: number): Promise<Delivery[]> {
+  const taken: Delivery[] = [];
+  for await (const delivery of source) {
+    taken.push(delivery);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+describe("settlements of one turn", () => {
+  test("are one frame where every older delivery is acked", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.fill(queue, times(100, String));
+    const broker = rig.broker();
+    const consumer = broker.consume([queue], { prefetch: 100 });
+    const deliveries = await take(consumer, 100);
+    const frames = rig.record();
+    for (const delivery of deliveries) void delivery.settle({ as: "ack" });
+    await consumer.stop();
+    expect(frames.filter(({ method }) => method === ACK)).toHaveLength(1);
+    expect(await rig.count(queue)).toBe(0);
+  });
+
+  test("leave an older delivery alone that is not settled", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.fill(queue, times(10, String));
+    const broker = rig.broker();
+    const consumer = broker.consume([queue], { prefetch: 10 });
+    const deliveries = await take(consumer, 10);
+    const frames = rig.record();
+    for (const at of [9, 5, 1, 0, 2]) void deliveries[at]?.settle({ as: "ack" });
+    await consumer.stop();
+    // 0, 1 and 2 in one, 5 and 9 each for itself.
+    expect(frames.filter(({ method }) => method === ACK)).toHaveLength(3);
+    await broker.close();
+    await rig.counts(queue, 5);
+    const left = await take(rig.direct.consume([queue], { prefetch: 5 }), 5);
+    expect(left.map(({ message }) => textOf(message))).toEqual(["3", "4", "6", "7", "8"]);
+  });
+
+  test("in any order, kind and grouping do to each message what was asked, and never close the channel", async () => {
+    await using rig = await Rig.start();
+    const shapes = new Map<string, number>();
+    const plan = fc.array(
+      fc.record({ how: fc.constantFrom("ack", "reject", "requeue", "hold"), rank: fc.nat(1000), turn: fc.boolean() }),
+      { minLength: 1, maxLength: 40 },
+    );
+    await fc.assert(
+      fc.asyncProperty(plan, async (steps) => {
+        const queue = await rig.queue();
+        await rig.fill(queue, steps.map((_, at) => String(at)));
+        const broker = rig.broker();
+        const seen = events(broker);
+        const consumer = broker.consume([queue], { prefetch: 0 });
+        const deliveries = await take(consumer, steps.length);
+        const order = steps.map((step, at) => ({ ...step, at })).sort((a, b) => a.rank - b.rank);
+        const stopping: Promise<void>[] = [];
+        // Before anything is requeued: what comes again is not what this test counts.
+        stopping.push(consumer.stop());
+        await stopping[0];
+        for (const { how, at, turn } of order) {
+          shapes.set(how, (shapes.get(how) ?? 0) + 1);
+          if (how !== "hold") expect(await deliveries[at]?.settle({ as: how })).toBe("settled");
+          if (turn) await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+        await broker.close();
+        expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
+        const back = steps.flatMap(({ how }, at) => (how === "requeue" || how === "hold" ? [String(at)] : []));
+        await rig.counts(queue, back.length);
+        if (back.length === 0) return;
+        const left = rig.direct.consume([queue], { prefetch: 0 });
+        const got = await take(left, back.length);
+        expect(got.map(({ message }) => textOf(message)).sort()).toEqual(back.sort());
+        expect(got.every(({ redelivered }) => redelivered)).toBe(true);
+        for (const delivery of got) void delivery.settle({ as: "ack" });
+        await left.stop();
+      }),
+      { numRuns: 30 },
+    );
+    console.log(`settled: ${[...shapes].map(([how, count]) => `${how} ${count}`).join(", ")}`);
+  });
+
+  test("a rejected message goes where the queue dead-letters", async () => {
+    await using rig = await Rig.start();
+    const grave = await rig.queue();
+    const entity = rig.entity({
+      arguments: { "x-expires": 120_000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": grave },
+    });
+    await rig.direct.declare([entity]);
+    await rig.fill(entity.name, ["bad"]);
+    const consumer = rig.broker().consume([entity.name], { prefetch: 1 });
+    const [delivery] = await take(consumer, 1);
+    await delivery?.settle({ as: "reject" });
+    await rig.counts(grave, 1);
+  });
+
+  test("park is refused with a code and leaves the delivery open", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.fill(queue, ["1"]);
+    const [delivery] = await take(rig.broker().consume([queue], { prefetch: 1 }), 1);
+    expect(() => delivery?.settle({ as: "park", until: Date.now() + 1000 })).toThrow(
+      expect.objectContaining({ code: "park-unsupported" }),
+    );
+    expect(await delivery?.settle({ as: "requeue", notBefore: Date.now() + 1000 })).toBe("settled");
+  });
+});
+
+describe("the window", () => {
+  test("may be changed at any moment, many times at once, and nothing is lost or doubled", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    const seen = events(broker);
+    const consumer = broker.consume([queue], { prefetch: 1 });
+    await rig.fill(queue, times(500, String));
+    const got: string[] = [];
+    const changing = (async () => {
+      for (let at = 0; at < 60; at++) {
+        const change = consumer.setPrefetch(1 + ((at * 7) % 13));
+        if (at % 3 === 0) await change;
+        if (at % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    })();
+    for await (const delivery of consumer) {
+      expect(delivery.redelivered).toBe(false);
+      got.push(textOf(delivery.message));
+      await delivery.settle({ as: "ack" });
+      if (got.length === 500) break;
+    }
+    await changing;
+    await consumer.stop();
+    expect(got.map(Number).sort((a, b) => a - b)).toEqual(times(500, (at) => at));
+    expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
+  });
+
+  test("over 65535 is no window, as AMQP counts in 16 bits", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.fill(queue, times(50, String));
+    expect(await take(rig.broker().consume([queue], { prefetch: 65_537 }), 50)).toHaveLength(50);
+  });
+
+  test("is the same after 20 reconnects", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    const consumer = broker.consume([queue], { prefetch: 9 });
+    await consuming(consumer);
+    await consumer.setPrefetch(3);
+    await rig.fill(queue, times(10, String));
+    for (let round = 0; round < 20; round++) {
+      const deliveries = await take(consumer, 3);
+      await rig.counts(queue, 7);
+      rig.proxy.cut();
+      await until(() => deliveries.every((delivery) => lost(delivery)), { what: "all lost" });
+    }
+    await rig.counts(queue, 7);
+  });
+});
+
+function lost(delivery: Delivery): boolean {
+  let told = false;
+  delivery.onLost(() => told = true)[Symbol.dispose]();
+  return told;
+}
+
+describe("a cut", () => {
+  test("while a delivery is held makes it stale, sends nothing for it, and brings it again once", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.fill(queue, ["held"]);
+    const consumer = rig.broker().consume([queue], { prefetch: 5 });
+    const [held] = await take(consumer, 1);
+    rig.proxy.cut();
+    const [again] = await take(consumer, 1);
+    const frames = rig.record();
+    expect(await held?.settle({ as: "ack" })).toBe("stale");
+    expect(again?.redelivered).toBe(true);
+    expect(await again?.settle({ as: "ack" })).toBe("settled");
+    await consumer.stop();
+    expect(frames.filter(({ method }) => method === ACK || method === NACK)).toHaveLength(1);
+    expect(await rig.count(queue)).toBe(0);
+  });
+
+  test("while settlements wait runs each message once or twice, never less, and only those cut off twice", async () => {
+    await using rig = await Rig.start();
+    for (let round = 0; round < 20; round++) {
+      const queue = await rig.queue();
+      await rig.fill(queue, times(20, String));
+      const consumer = rig.broker().consume([queue], { prefetch: 20 });
+      const deliveries = await take(consumer, 20);
+      for (const delivery of deliveries.slice(0, 10)) void delivery.settle({ as: "ack" });
+      if (round % 2 === 0) {
+        // Cut in the very chunk that carries the acks.
+        rig.proxy.onChunk = (direction) => {
+          if (direction === "up") rig.proxy.cut();
+        };
+      } else rig.proxy.cut();
+      await until(() => lost(deliveries[15] as Delivery), { what: "the loss" });
+      rig.proxy.onChunk = undefined;
+      // Not one ack arrived: all twenty come again.
+      const again = await take(consumer, 20);
+      expect(again.map(({ message }) => textOf(message))).toEqual(times(20, String));
+      expect(again.every(({ redelivered }) => redelivered)).toBe(true);
+      for (const delivery of deliveries.slice(10)) expect(await delivery.settle({ as: "ack" })).toBe("stale");
+      for (const delivery of again) void delivery.settle({ as: "ack" });
+      await consumer.stop();
+      expect(await rig.count(queue)).toBe(0);
+    }
+  });
+
+  test("at any chunk of reconnecting is overcome", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    const entity = rig.entity({ exclusive: true, durable: false, arguments: {} });
+    await broker.declare([entity]);
+    const consumer = broker.consume([queue, entity.name], { prefetch: 5 });
+    await consuming(consumer);
+    const attempts: number[] = [];
+    for (let cutAt = 1; cutAt <= 20; cutAt++) {
+      const before = rig.proxy.connections;
+      let chunks = 0;
+      let cuts = 0;
+      rig.proxy.onChunk = () => {
+        // Three times at the same step, then it may pass.
+        if (++chunks !== cutAt || cuts === 3) return;
+        cuts++;
+        chunks = 0;
+        rig.proxy.cut();
+      };
+      rig.proxy.cut();
+      await until(() => cuts === 3 || chunks > cutAt || (cutAt > 12 && consumer.aliveAt > Date.now() - 5), {
+        what: `three cuts at chunk ${cutAt}`,
+      });
+      await rig.fill(queue, [`${cutAt}`]);
+      const [delivery] = await take(consumer, 1);
+      // An ack that was cut off lets the message of before come again.
+      if (textOf((delivery as Delivery).message) === `${cutAt}`) rig.proxy.onChunk = undefined;
+      await delivery?.settle({ as: "ack" });
+      rig.proxy.onChunk = undefined;
+      attempts.push(rig.proxy.connections - before);
+      await until(async () => (await rig.count(queue)) === 0 || (await drain(consumer)), { what: "an empty queue" });
+    }
+    console.log(`connections per step: ${attempts.join(" ")}`);
+    await until(async () => kinds(await rig.direct.publish([task(entity.name)]))[0] === "confirmed", { what: "the private queue" });
+  });
+
+  test("followed by silence while reconnecting is overcome", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker({ connectTimeout: "100ms" });
+    const seen = events(broker);
+    const consumer = broker.consume([queue], { prefetch: 5 });
+    await consuming(consumer);
+    rig.proxy.blackhole("both");
+    rig.proxy.cut();
+    await until(() => seen.filter((event) => event.is === "down").length >= 4, { what: "some failed attempts" });
+    const alive = consumer.aliveAt;
+    rig.proxy.heal();
+    rig.proxy.cut();
+    await rig.fill(queue, ["after"]);
+    await take(consumer, 1);
+    expect(consumer.aliveAt).toBeGreaterThan(alive);
+    const codes = seen.flatMap((event) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
+    expect(codes).toContain("broker-timeout");
+  });
+});
+
+async function drain(consumer: AsyncIterable<Delivery>): Promise<boolean> {
+  const [delivery] = await take(consumer, 1);
+  await delivery?.settle({ as: "ack" });
+  return true;
+}
+
+describe("silence", () => {
+  test("is noticed within 2.5 heartbeats, and health says so meanwhile", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
+    const seen = events(broker);
+    const consumer = broker.consume([queue], { prefetch: 5 });
+    await consuming(consumer);
+    const started = Date.now();
+    rig.proxy.blackhole("both");
+    const down = await until(() => seen.find((event) => event.is === "down"), { what: "news of the silence" });
+    const took = Date.now() - started;
+    console.log(`silence noticed after ${took} ms at a heartbeat of 1000 ms`);
+    expect(took).toBeLessThan(2500 + 200);
+    expect(down).toMatchObject({ link: "consume", error: { code: "broker-silent" } });
+    expect(consumer.aliveAt).toBeLessThanOrEqual(started + 100);
+    rig.proxy.heal();
+    rig.proxy.cut();
+    await rig.fill(queue, ["after"]);
+    await take(consumer, 1);
+    expect(consumer.aliveAt).toBeGreaterThan(started + 1000);
+  });
+
+  test("is noticed while we write into it", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
+    const seen = events(broker);
+    await broker.publish([task(queue)]);
+    rig.proxy.blackhole("both");
+    const started = Date.now();
+    const publishes: Promise<unknown>[] = [];
+    await until(() => {
+      publishes.push(broker.publish([task(queue)]));
+      return seen.find((event) => event.is === "down");
+    }, { what: "news of the silence", every: 100 });
+    expect(Date.now() - started).toBeLessThan(2500 + 300);
+    rig.proxy.cut();
+    await Promise.all(publishes);
+  });
+
+  test("of ours alone never lets the broker take us for dead", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker({ heartbeat: "1s" });
+    const seen = events(broker);
+    const inbox = `inbox.${crypto.randomUUID()}`;
+    // Receives all the time and acks nothing: the broker sends no heartbeats then, and the library would have none to echo.
+    const subscription = broker.subscribe({ queue: inbox });
+    await subscription.ready;
+    const end = Date.now() + 5000;
+    let count = 0;
+    const listening = (async () => {
+      for await (const _ of subscription) count++;
+    })();
+    while (Date.now() < end) {
+      await rig.direct.publish([{ ...task(inbox), mustRoute: true }]);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await subscription.close();
+    await listening;
+    expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
+    expect(count).toBeGreaterThan(15);
+  });
+});
+
+describe("a queue that is deleted under a consumer", () => {
+  test("is declared and consumed again", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker();
+    const seen = events(broker);
+    const entity = rig.entity();
+    await broker.declare([entity]);
+    const consumer = broker.consume([entity.name], { prefetch: 5 });
+    await consuming(consumer);
+    for (let round = 0; round < 3; round++) {
+      await remove(rig, entity.name);
+      const started = Date.now();
+      await until(async () => kinds(await rig.direct.publish([task(entity.name, `${round}`)]))[0] === "confirmed", {
+        what: "the queue again",
+      });
+      const [delivery] = await take(consumer, 1);
+      expect(textOf((delivery as Delivery).message)).toBe(`${round}`);
+      expect(Date.now() - started).toBeLessThan(5000);
+      await delivery?.settle({ as: "ack" });
+    }
+    const codes = seen.flatMap((event) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
+    expect(codes).toContain("consumer-cancelled");
+  });
+
+  test("shows in its health while it is gone, and is consumed when somebody makes it again", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker({ topology: "leave" });
+    const seen = events(broker);
+    const entity = rig.entity();
+    await rig.direct.declare([entity]);
+    const consumer = broker.consume([entity.name], { prefetch: 5 });
+    await consuming(consumer);
+    await remove(rig, entity.name);
+    await until(() => seen.filter((event) => event.is === "down").length >= 3, { what: "some failed attempts" });
+    const alive = consumer.aliveAt;
+    await until(() => Date.now() > alive + 50, { what: "time to pass" });
+    expect(consumer.aliveAt).toBe(alive);
+    // The message that finds no queue makes that broker forget that it had declared it.
+    expect(kinds(await rig.direct.publish([task(entity.name)]))).toEqual(["unroutable"]);
+    await rig.direct.declare([entity]);
+    await rig.fill(entity.name, ["back"]);
+    const [delivery] = await take(consumer, 1);
+    expect(textOf((delivery as Delivery).message)).toBe("back");
+  });
+});
+
+/** Deletes a queue behind the adapter's back. */
+async function remove(rig: Rig, queue: string): Promise<void> {
+  const { AMQPClient } = await import("@cloudamqp/amqp-client");
+  const client = new AMQPClient(rig.url);
+  await client.connect();
+  const channel = await client.channel();
+  await channel.queueDelete(queue);
+  await client.close();
+}
+
+describe("a subscription", () => {
+  test("to a queue of another connection says so, tries again, and disturbs nobody", async () => {
+    await using rig = await Rig.start();
+    const [first, second] = [rig.broker(), rig.broker()];
+    const queue = `node.celery.pidbox.${crypto.randomUUID()}`;
+    const one = first.subscribe({ queue });
+    await one.ready;
+    const tasks = await rig.queue();
+    const consumer = second.consume([tasks], { prefetch: 1 });
+    await consuming(consumer);
+    const seen = events(second);
+    const two = second.subscribe({ queue });
+    const locked = (): number =>
+      seen.filter((event) => event.is === "down" && (event.error as { code?: string }).code === "queue-locked").length;
+    await until(() => locked() >= 3, { what: "news of the locked queue" });
+    await rig.fill(tasks, ["still here"]);
+    const [delivery] = await take(consumer, 1);
+    await delivery?.settle({ as: "ack" });
+    await one.close();
+    await two.ready;
+    expect(seen.some((event) => event.is === "down" && (event.error as { code?: string }).code !== "queue-locked")).toBe(false);
+    expect(seen.find((event) => event.is === "down")).toMatchObject({ retryIn: expect.any(Number) });
+    await two.close();
+  });
+
+  test("closed before it was ready rejects `ready` with a code", async () => {
+    await using rig = await Rig.start();
+    await rig.proxy.refuse(true);
+    const subscription = rig.broker().subscribe({ queue: "never" });
+    const ready = expect(subscription.ready).rejects.toMatchObject({ code: "subscription-closed" });
+    await subscription.close();
+    await ready;
+  });
+});
+
+describe("the first consume", () => {
+  test("of a missing queue ends the iteration, of a queue that is added rejects `add` alone", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker();
+    const seen = events(broker);
+    const queue = await rig.queue();
+    const consumer = broker.consume([queue], { prefetch: 1 });
+    await consuming(consumer);
+    await expect(consumer.add("no.such.queue")).rejects.toMatchObject({ code: "queue-missing" });
+    await rig.fill(queue, ["1"]);
+    await take(consumer, 1);
+    expect(seen.some(({ is }) => is === "fatal")).toBe(false);
+    await expect(take(broker.consume(["no.such.queue"], { prefetch: 1 }), 1)).rejects.toMatchObject({ code: "queue-missing" });
+    expect(seen.some(({ is }) => is === "fatal")).toBe(true);
+  });
+
+  test("waits for a broker that is not there yet", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    await rig.proxy.refuse(true);
+    const broker = rig.broker();
+    const seen = events(broker);
+    const consumer = broker.consume([queue], { prefetch: 1 });
+    await until(() => seen.filter((event) => event.is === "down").length >= 3, { what: "some failed attempts" });
+    expect(seen[0]).toMatchObject({ is: "down", error: { code: "broker-unreachable" }, retryIn: expect.any(Number) });
+    await rig.proxy.refuse(false);
+    await rig.fill(queue, ["1"]);
+    await take(consumer, 1);
+  });
+});

@@ -1,0 +1,184 @@
+/**
+ * What can only be done to a RabbitMQ of one's own: alarms, limits, kills, pauses.
+ *
+ * @module
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Delivery } from "../../src/broker.ts";
+import { type RabbitServer, startRabbit } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
+import { consuming, events, kinds, Rig, task } from "./rig.ts";
+
+let server: RabbitServer;
+beforeAll(async () => {
+  server = await startRabbit({ config: ["max_message_size = 100000"] });
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+
+async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
+  for await (const delivery of source) return delivery;
+  throw new Error("the iteration ended");
+}
+
+describe("a body that the broker takes for too large", () => {
+  test("is refused for good with its words, and those behind it are published", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    const batch = [task(queue), task(queue, "x".repeat(150_000)), ...times(20, () => task(queue))];
+    const verdicts = await broker.publish(batch);
+    expect(verdicts[1]).toMatchObject({ is: "refused", retry: false, reason: expect.stringMatching(/150000.*100000/) });
+    // The first one was taken, but its confirm may have been lost with the channel.
+    expect(["confirmed", "unknown"]).toContain(verdicts[0]?.is);
+    expect(new Set(kinds(verdicts.slice(2)))).toEqual(new Set(["confirmed"]));
+    expect(await rig.count(queue)).toBe(21);
+  });
+});
+
+describe("a memory alarm", () => {
+  test("settles publishes by their deadline, leaves consuming alone, and ends", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    await rig.fill(queue, times(20, String));
+    const broker = rig.broker();
+    const seen = events(broker);
+    await broker.publish([task("nowhere.at.all")]);
+    const consumer = broker.consume([queue], { prefetch: 2 });
+    await consuming(consumer);
+    try {
+      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      const started = Date.now();
+      // The broker notices the publish, stops to read, and says so.
+      const one = broker.publish([task(queue)], { deadline: started + 700 });
+      await until(() => seen.find(({ is }) => is === "blocked"), { what: "news of the alarm" });
+      expect(seen.find(({ is }) => is === "blocked")).toMatchObject({ reason: expect.stringMatching(/memory/) });
+      const two = await broker.publish([task(queue)], { deadline: Date.now() + 200 });
+      expect(two).toMatchObject([{ is: "refused", retry: true, reason: expect.stringMatching(/takes no messages.*memory/) }]);
+      expect(kinds(await one)).toEqual(["unknown"]);
+      expect(Date.now() - started).toBeLessThan(3000);
+      // The other connection works on: deliveries, acks, questions, declarations.
+      let got = 0;
+      for await (const delivery of consumer) {
+        await delivery.settle({ as: "ack" });
+        if (++got === 20) break;
+      }
+      expect(await broker.count(queue)).toBe(0);
+      await broker.declare([rig.entity()]);
+      // What waits when the alarm ends is sent then.
+      const waiting = broker.publish([task(queue, "waited")]);
+      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await until(() => seen.find(({ is }) => is === "unblocked"), { what: "the end of the alarm" });
+      expect(kinds(await waiting)).toEqual(["confirmed"]);
+    } finally {
+      await server.ctl("set_vm_memory_high_watermark", "0.4");
+    }
+    expect(kinds(await broker.publish([task(queue)]))).toEqual(["confirmed"]);
+  });
+});
+
+describe("a delivery that is held longer than the broker's consumer_timeout", () => {
+  test("is lost and comes again, and the consumer goes on", async () => {
+    await server.ctl(
+      "eval",
+      "application:set_env(rabbit,consumer_timeout,1000), application:set_env(rabbit,channel_tick_interval,300).",
+    );
+    try {
+      await using rig = await Rig.start(server.url);
+      const queue = await rig.queue();
+      await rig.fill(queue, ["slow"]);
+      const broker = rig.broker();
+      const seen = events(broker);
+      const consumer = broker.consume([queue], { prefetch: 1 });
+      const held = await first(consumer);
+      let lost = false;
+      held.onLost(() => lost = true);
+      await until(() => lost, { what: "the loss of the delivery" });
+      expect(seen.find(({ is }) => is === "down")).toMatchObject({ error: { code: "consumer-timeout" } });
+      const again = await first(consumer);
+      expect(await held.settle({ as: "ack" })).toBe("stale");
+      expect(again.redelivered).toBe(true);
+      expect(await again.settle({ as: "ack" })).toBe("settled");
+      await consumer.stop();
+      expect(await rig.count(queue)).toBe(0);
+    } finally {
+      await server.ctl(
+        "eval",
+        "application:set_env(rabbit,consumer_timeout,1800000), application:set_env(rabbit,channel_tick_interval,60000).",
+      );
+    }
+  });
+});
+
+describe("a broker that", () => {
+  test("closes all connections is reconnected to, and its words are told", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    const seen = events(broker);
+    const consumer = broker.consume([queue], { prefetch: 1 });
+    await consuming(consumer);
+    await broker.publish([task("nowhere.at.all")]);
+    await server.ctl("close_all_connections", "chaos");
+    await until(() => seen.filter(({ is }) => is === "down").length >= 2, { what: "news of both links" });
+    const down = seen.find(({ is }) => is === "down");
+    expect(down).toMatchObject({ error: { code: "broker-closed", message: expect.stringContaining("chaos") } });
+    await until(async () => kinds(await broker.publish([task(queue, "after")]))[0] === "confirmed", { what: "a confirm" });
+    await first(consumer);
+  });
+
+  test("is killed in the middle of publishing keeps all that it confirmed, and is consumed again", async () => {
+    await using rig = await Rig.start(server.url);
+    const entity = rig.entity({ arguments: {} });
+    const broker = rig.broker();
+    await broker.declare([entity]);
+    const sentinel = rig.entity({ arguments: {} });
+    await broker.declare([sentinel]);
+    const consumer = broker.consume([sentinel.name], { prefetch: 1 });
+    await consuming(consumer);
+    let sent = 0;
+    const tally = new Map<string, number>();
+    const publishing = (async () => {
+      for (; sent < 100_000;) {
+        const batch = times(50, () => task(entity.name, `${sent++}`));
+        const verdicts = await broker.publish(batch);
+        for (const { is } of verdicts) tally.set(is, (tally.get(is) ?? 0) + 1);
+        if (verdicts.some(({ is }) => is !== "confirmed")) return;
+      }
+    })();
+    await until(() => (tally.get("confirmed") ?? 0) > 500, { what: "some confirms" });
+    await server.kill9();
+    await publishing;
+    await server.start();
+    const confirmed = tally.get("confirmed") ?? 0;
+    const doubtful = tally.get("unknown") ?? 0;
+    console.log(`killed after ${confirmed} confirmed, ${doubtful} unknown, ${tally.get("refused") ?? 0} refused`);
+    await until(async () => kinds(await broker.publish([task(sentinel.name)]))[0] === "confirmed", {
+      what: "a confirm after the restart",
+      deadline: 20_000,
+    });
+    const stored = await broker.count(entity.name);
+    expect(stored).toBeGreaterThanOrEqual(confirmed);
+    expect(stored).toBeLessThanOrEqual(confirmed + doubtful);
+    await first(consumer);
+    await broker.purge(entity.name);
+  }, 60_000);
+
+  test("stands still settles publishes and connects by their deadlines, and is as before when it wakes", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    await broker.publish([task(queue)]);
+    server.pause();
+    try {
+      expect(kinds(await broker.publish([task(queue)], { deadline: Date.now() + 200 }))).toEqual(["unknown"]);
+      const other = rig.broker({ connectTimeout: "200ms" });
+      await expect(other.connect()).rejects.toMatchObject({ code: "broker-timeout" });
+    } finally {
+      server.resume();
+    }
+    expect(kinds(await broker.publish([task(queue)]))).toEqual(["confirmed"]);
+    await rig.counts(queue, 3);
+  });
+});
