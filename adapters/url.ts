@@ -18,40 +18,110 @@ export type { Transports };
 type MakeBroker = (urls: readonly string[], options: TransportOptions) => Broker;
 type MakeBackend = (url: string, options: TransportOptions) => Backend;
 
-const amqp: MakeBroker = (urls, { platform, settings }) =>
-  amqpBroker(urls, {
-    platform,
+/** Celery's default; unsaid is unsaid, and the adapter's own default stands. */
+const CELERY_HEARTBEAT = 120_000;
+
+const amqp: MakeBroker = (urls, { logger, platform, settings }) =>
+  amqpBroker(urls.map((url) => url.replace(/^librabbitmq:/i, "amqp:")), {
     connectTimeout: `${settings.brokerConnectionTimeout}ms`,
     publishTimeout: `${settings.publishTimeout}ms`,
+    ...(settings.brokerHeartbeat === CELERY_HEARTBEAT ? {} : { heartbeat: `${settings.brokerHeartbeat}ms` }),
+    ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger),
+    platform,
+  });
+
+const memory: MakeBroker = (_urls, { logger, platform, settings }) =>
+  memoryBroker({
+    ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger, []),
+    platform,
   });
 
 const BROKERS: ReadonlyMap<string, MakeBroker> = new Map([
   ["amqp", amqp],
   ["amqps", amqp],
   ["pyamqp", amqp],
-  ["memory", (_urls, { platform }) => memoryBroker({ platform })],
+  ["librabbitmq", amqp],
+  ["memory", memory],
 ]);
 
-const redis: MakeBackend = (url, { platform }) => redisBackend(url, { platform });
+const redis: MakeBackend = (url, { logger, platform, settings }) =>
+  redisBackend(url, {
+    ...adapterOptions("result_backend_transport_options", settings.resultBackendTransportOptions, logger),
+    platform,
+  });
 
 const BACKENDS: ReadonlyMap<string, MakeBackend> = new Map([
   ["redis", redis],
   ["rediss", redis],
+  ["redis+socket", redis],
+  ["socket", redis],
   ["memory", (_url, { platform }) => memoryBackend({ platform })],
 ]);
 
-/** Knows AMQP, Redis and the memory pair. Throws `ConfigurationError` "transport-unsupported" for any other scheme. */
+/** What Celery and kombu have besides, and what to do instead. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["broker redis", "The Redis broker is not there yet: Redis keeps results; give the broker as amqp://."],
+  ["broker rediss", "The Redis broker is not there yet: Redis keeps results; give the broker as amqp://."],
+  ["result backend rpc", "The rpc backend is not there yet: keep results in redis://."],
+  ["result backend amqp", "Celery has dropped this backend too: keep results in redis://."],
+  ["result backend cache+memory", "The backend in memory is memory://."],
+  ["result backend cache", "The backend in memory is memory://."],
+  ["result backend disabled", "For no results, leave result_backend out."],
+  ["result backend sentinel", "Make an ioredis client for the sentinels and pass it: redisBackend(client)."],
+]);
+
+/**
+ * Knows AMQP (`amqp://`, `amqps://`, `pyamqp://`, `librabbitmq://`), Redis for results (`redis://`, `rediss://`, `redis+socket://`) and
+ * `memory://`. What `broker_transport_options` and `result_backend_transport_options` say goes to the adapter, in Celery's names or in
+ * ours; an option that Celery has and the adapter has not is one warning.
+ *
+ * Throws `ConfigurationError` "transport-unsupported" for any other scheme, and what the adapters throw for a URL or an option that they
+ * cannot read.
+ */
 export const transports: Transports = {
   broker: (urls, options) => find(BROKERS, "broker", urls[0] ?? "")(urls, options),
-  backend: (url, options) => find(BACKENDS, "result backend", url)(url, options),
+  // Celery takes the bare name of a backend, too.
+  backend: (url, options) =>
+    find(BACKENDS, "result backend", url)(/^[a-z+]+$/i.test(url) ? `${url}://` : url, options),
 };
 
 function find<T>(known: ReadonlyMap<string, T>, what: string, url: string): T {
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? "";
+  const scheme = /^([a-z][a-z0-9+.-]*)(?::|$)/i.exec(url)?.[1]?.toLowerCase() ?? "";
   const found = known.get(scheme);
   if (found !== undefined) return found;
   const names = [...known.keys()];
-  throw new ConfigurationError("transport-unsupported", `There is no ${what} for the URL ${redactUrl(url)}.`, {
-    hint: didYouMean(scheme, names) ?? `The schemes are ${names.join(", ")}.`,
-  });
+  throw new ConfigurationError(
+    "transport-unsupported",
+    `There is no ${what} for the URL ${redactUrl(url)}.`,
+    {
+      hint: ELSEWHERE.get(`${what} ${scheme}`) ?? didYouMean(scheme, names) ??
+        `The schemes are ${names.join(", ")}.`,
+    },
+  );
+}
+
+/** Options that Celery's transports take and ours have no use for. */
+const IDLE: ReadonlySet<string> = new Set((
+  "additional_connection_errors client_properties confirm_publish errback failover_strategy fanout_patterns " +
+  "fanout_prefix health_check_interval interval_max interval_start interval_step login_method master_name " +
+  "max_retries polling_interval priority_steps queue_order_strategy read_timeout result_chord_ordered retry_policy " +
+  "sentinel_kwargs sep socket_keepalive socket_settings visibility_timeout write_timeout"
+).split(" "));
+
+/** The adapter's options among Celery's; `none` of them for an adapter without any. */
+function adapterOptions(
+  setting: string,
+  given: Readonly<Record<string, unknown>>,
+  logger: TransportOptions["logger"],
+  known?: readonly string[],
+): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const camel = name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+    if (IDLE.has(snake) || known?.includes(camel) === false) {
+      logger.log("warning", `${setting}: celeriac makes no use of ${snake}.`, { setting, option: snake });
+    } else options[camel] = value;
+  }
+  return options;
 }

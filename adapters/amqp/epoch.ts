@@ -15,6 +15,9 @@ import type { Outbox } from "./outbox.ts";
 import type { Target } from "./url.ts";
 import type { Dial, Wire } from "./wire.ts";
 
+/** Where the broker has no limit: RabbitMQ's default. */
+const LARGEST_FRAME = 131_072;
+
 /** What becomes known about a connection while it stands. */
 export interface EpochEvents {
   blocked(reason: string): void;
@@ -79,16 +82,19 @@ export class Epoch {
     return this.#live().out;
   }
 
-  /** The largest frame, as negotiated. */
+  /** The largest frame, as negotiated; a broker without a limit says 0. */
   get frameMax(): number {
-    return this.#live().client.frameMax;
+    return this.#live().client.frameMax || LARGEST_FRAME;
   }
 
-  /** Opens a channel. `closed` hears, in the library's words, when the broker closes it or the connection goes. */
+  /** Opens a channel. `closed` hears, in the library's words, when the broker closes it; the end of the connection comes by `onLost`. */
   async channel(closed: (reason: string) => void): Promise<AMQPChannel> {
     const channel = await this.rpc(this.#live().client.channel());
     if (channel.closed) throw new ConnectionError("channel-closed", "The broker closed a channel at once.");
-    channel.onerror = closed;
+    // The library tells each channel of the connection's end as well, and before it tells us.
+    channel.onerror = (reason) => {
+      if (/^channel \d+ closed: /.test(reason)) closed(reason);
+    };
     return channel;
   }
 

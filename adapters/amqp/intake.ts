@@ -109,7 +109,8 @@ export class Intake implements Origin {
     const channel = this.#channel;
     const watcher = {
       setClosed: (error?: Error) => {
-        if (error !== undefined && this.#tag === tag) this.#cancelled();
+        // The end of the channel is told by the channel.
+        if (error !== undefined && !channel.closed && this.#tag === tag) this.#cancelled();
       },
     } as unknown as AMQPConsumer;
     // Registered before the question: a cancel may come in one piece with the answer, before the library registers its own.

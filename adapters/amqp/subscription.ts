@@ -80,7 +80,10 @@ export class AmqpSubscription implements Subscription {
     };
     const watcher = {
       setClosed: (error?: Error) => {
-        if (error !== undefined) off.resolve(closedError(queue, "its consumer was cancelled"));
+        // The end of the channel is told by the channel.
+        if (error === undefined || channel.closed) return;
+        off.resolve(closedError(queue, "its consumer was cancelled"));
+        void epoch.rpc(channel.close()).catch(() => {});
       },
     } as unknown as AMQPConsumer;
     channel.consumers.set(TAG, watcher);
@@ -89,7 +92,11 @@ export class AmqpSubscription implements Subscription {
     ];
     if (exchange !== undefined) {
       const { name, type, durable } = exchange;
-      answers.push(channel.exchangeDeclare(name, type, { durable, autoDelete: false }));
+      const { topology } = this.#parts.settings;
+      const passive = topology === "passive";
+      if (topology !== "leave") {
+        answers.push(channel.exchangeDeclare(name, type, { passive, durable, autoDelete: false }));
+      }
       for (const key of routingKeys) answers.push(channel.queueBind(queue, name, key));
     }
     answers.push(
@@ -100,7 +107,8 @@ export class AmqpSubscription implements Subscription {
     try {
       await epoch.rpc(Promise.all(answers));
     } catch (error) {
-      throw channelError({ kind: "queue", name: queue }, error);
+      const about = exchange !== undefined && String(error).includes(`exchange '${exchange.name}'`);
+      throw channelError(about ? { kind: "exchange", name: exchange.name } : { kind: "queue", name: queue }, error);
     }
     this.#leave = () => epoch.rpc(channel.close());
     if (this.#abort.signal.aborted) await this.#leave();

@@ -19,6 +19,9 @@ import type { Wire, WireEvents, WireSettings } from "./wire.ts";
 /** RabbitMQ's own default: what a peer put into one header frame must fit into ours. (Our outbox has no buffer per publish.) */
 const FRAME_MAX = 131_072;
 
+/** What is taken for a frame where the broker announced no limit. */
+const LONGEST = 1 << 28;
+
 const SENT: Promise<void> = Promise.resolve();
 
 class Client extends AMQPClient {
@@ -28,7 +31,7 @@ class Client extends AMQPClient {
   constructor(url: string, options: AMQPTlsOptions, out: Outbox) {
     super(url, options);
     this.#out = out;
-    this.#frames = new FrameSplitter(() => this.frameMax, (bytes) => this.parseFrames(new CarefulView(bytes)));
+    this.#frames = new FrameSplitter(() => this.frameMax || LONGEST, (bytes) => this.parseFrames(new CarefulView(bytes)));
   }
 
   /** Never rejects: a failed write is followed by the socket's close, and the library leaves some of these promises unhandled. */
@@ -81,8 +84,11 @@ export function connectTcp(target: Target, tls: TlsOptions, settings: WireSettin
     const sentence = connectionSentence(error);
     if (sentence !== undefined) failure = { text: sentence.text, sentence };
   };
+  // The broker's goodbye: the socket's own end comes a turn later, and nothing may be sent in between.
+  client.ondisconnect = () => lose();
   socket.setNoDelay(true);
   socket.setTimeout(0);
+  socket.setKeepAlive(true, 60_000);
   // Ours cuts frames itself and catches what the parser throws.
   socket.removeAllListeners("data");
   socket.on("data", (chunk: Uint8Array) => {

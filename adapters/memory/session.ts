@@ -12,11 +12,10 @@ import type {
   Confirm,
   ConsumerWord,
   Deliver,
-  RabbitEvent,
   Return,
 } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
-import type { Link, MemoryWorld } from "./world.ts";
+import type { Link, MemoryWorld, WorldEvent } from "./world.ts";
 
 /** A command of a channel, not yet told which one. */
 type Bare<C> = C extends unknown ? Omit<C, "connection" | "channel"> : never;
@@ -155,9 +154,6 @@ export class Session {
     this.opened = this.#opened.promise;
     this.#link = world.link({
       onEvent: (event) => this.#hear(event),
-      onUnsupported: (command, error) => {
-        if ("channel" in command) this.#channels.get(command.channel)?.refuse(error);
-      },
       onLost: () => this.#lose(),
     });
   }
@@ -198,8 +194,11 @@ export class Session {
     this.#world.drop(this.#link);
   }
 
-  #hear(event: RabbitEvent): void {
-    if ("channel" in event) this.#channels.get(event.channel)?.hear(event);
+  #hear(event: WorldEvent): void {
+    if (event.is === "unsupported") {
+      const { command, error } = event;
+      if ("channel" in command) this.#channels.get(command.channel)?.refuse(error);
+    } else if ("channel" in event) this.#channels.get(event.channel)?.hear(event);
     else if (event.is === "connection.open-ok") this.#opened.resolve();
     else if (event.is === "connection.blocked") this.onBlocked?.(true);
     else if (event.is === "connection.unblocked") this.onBlocked?.(false);

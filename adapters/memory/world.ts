@@ -27,11 +27,20 @@ export interface MemoryWorldOptions {
   readonly limits?: Partial<Limits>;
 }
 
+/** Stands in the line of answers where a command was that the fake does not know: it did nothing. */
+export interface Unsupported {
+  readonly is: "unsupported";
+  readonly connection: number;
+  readonly command: Command;
+  readonly error: FakeUnsupported;
+}
+
+/** One word to a client. */
+export type WorldEvent = RabbitEvent | Unsupported;
+
 /** Who listens at the client's end of a connection. */
 export interface LinkListener {
-  onEvent(event: RabbitEvent): void;
-  /** A command that the fake does not know: it did nothing. */
-  onUnsupported(command: Command, error: FakeUnsupported): void;
+  onEvent(event: WorldEvent): void;
   /** The connection is gone; nothing comes any more. */
   onLost(): void;
 }
@@ -58,7 +67,7 @@ export class MemoryWorld {
   readonly #listeners: Map<number, LinkListener> = new Map<number, LinkListener>();
   #sent: (Command & { readonly connection: number })[] = [];
   /** What the server said since the network was frozen. */
-  #held: RabbitEvent[] = [];
+  #held: WorldEvent[] = [];
   #links = 0;
   #pumping = false;
   #frozenAt: number | undefined;
@@ -121,7 +130,7 @@ export class MemoryWorld {
 
   /** Turns a resource alarm on or off: while one is on, a connection that publishes is not read any more. */
   alarm(resource: "memory" | "disk", on: boolean): void {
-    const out: RabbitEvent[] = [];
+    const out: WorldEvent[] = [];
     this.#step({ do: "server.alarm", resource, on }, out);
     this.#tell(out);
     this.#arm();
@@ -170,23 +179,24 @@ export class MemoryWorld {
     if (this.#frozenAt !== undefined) return;
     const sent = this.#sent;
     this.#sent = [];
-    const out: RabbitEvent[] = [];
+    const out: WorldEvent[] = [];
     for (const command of sent) this.#step(command, out);
-    advance(this.#rabbit, this.platform.clock.now(), out);
+    advance(this.#rabbit, this.platform.clock.now(), out as RabbitEvent[]);
     this.#tell(out);
     this.#arm();
   }
 
-  #step(command: Command, out: RabbitEvent[]): void {
+  #step(command: Command, out: WorldEvent[]): void {
     try {
-      apply(this.#rabbit, command, this.platform.clock.now(), out);
+      // What the reducer appends are events of its own kind only.
+      apply(this.#rabbit, command, this.platform.clock.now(), out as RabbitEvent[]);
     } catch (error) {
       if (!(error instanceof FakeUnsupported) || !("connection" in command)) throw error;
-      this.#listeners.get(command.connection)?.onUnsupported(command, error);
+      out.push({ is: "unsupported", connection: command.connection, command, error });
     }
   }
 
-  #tell(events: readonly RabbitEvent[]): void {
+  #tell(events: readonly WorldEvent[]): void {
     if (this.#frozenAt !== undefined) {
       this.#held.push(...events);
       return;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CeleriacError, ConnectionError } from "../../src/errors.ts";
+import { type CeleriacError, ConnectionError } from "../../src/errors.ts";
 import type { Command, CommandOptions, Commands } from "./client.ts";
 import { closed, fault, isPassing, isRefusal, late, NotSent } from "./fault.ts";
 import { type Connection, Link, type LinkOptions } from "./link.ts";

@@ -52,15 +52,15 @@ const FAREWELL = 500;
 
 /** What ioredis is told of the server. */
 export interface ServerOptions {
-  readonly host?: string;
-  readonly port?: number;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** A unix socket. */
-  readonly path?: string;
-  readonly username?: string;
-  readonly password?: string;
+  readonly path?: string | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
   readonly db: number;
   readonly tls?: object;
-  readonly connectionName?: string;
+  readonly connectionName?: string | undefined;
 }
 
 /** Opens connections to a server. `server` may read files (certificates), so it is asked each time. */

@@ -104,9 +104,7 @@ export function redisBackend(urlOrClient: string | RedisClient, options: RedisBa
     feed: (listener) =>
       new LinkFeed({
         ...link,
-        open: client === undefined
-          ? openServer(server("watch"), clock)
-          : openDuplicate(client, clock),
+        open: client === undefined ? openServer(server("watch"), clock) : openDuplicate(client, clock),
       }, listener),
     subject: link.subject,
     keys: keysUnder(options.globalKeyprefix),
@@ -152,7 +150,7 @@ async function serverOf(
 ): Promise<ServerOptions> {
   const { host, port, path, username, password, db, clientName = `celeriac-${role}`, tls: fromUrl } = target;
   return {
-    ...rest,
+    ...{ host, port, path, username, password, db },
     connectionName: clientName,
     ...(fromUrl === undefined ? {} : { tls: { ...await tlsFiles(fromUrl), ...tls } }),
   };

@@ -5,7 +5,7 @@
  */
 import type { ResultRecord } from "../../src/backend.ts";
 import type { Call } from "../../src/broker.ts";
-import { CeleriacError, TimeoutError } from "../../src/errors.ts";
+import { type CeleriacError, TimeoutError } from "../../src/errors.ts";
 import type { Clock, Timer } from "../../src/lib/port.ts";
 import { READY_STATES } from "../../src/protocol/result.ts";
 import type { Feed, FeedListener } from "./client.ts";

@@ -64,8 +64,12 @@ export class Adapters {
   /** Closes what was used and is not shared. */
   async close(): Promise<void> {
     const closing: Promise<void>[] = [];
-    if (this.#broker !== undefined && this.#broker !== this.#under?.used.broker) closing.push(this.#broker.close());
-    if (this.#backend !== undefined && this.#backend !== this.#under?.used.backend) closing.push(this.#backend.close());
+    if (this.#broker !== undefined && this.#broker !== this.#under?.used.broker) {
+      closing.push(this.#broker.close());
+    }
+    if (this.#backend !== undefined && this.#backend !== this.#under?.used.backend) {
+      closing.push(this.#backend.close());
+    }
     const closed = await Promise.allSettled(closing);
     for (const each of closed) if (each.status === "rejected") throw each.reason;
   }

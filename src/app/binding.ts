@@ -72,12 +72,13 @@ export function bind(
     if (at < args.length) throw fault(task, `got multiple values for argument '${key}'`);
     given.add(at);
   }
-  if (!rest && args.length > names.length) throw fault(task, surplus(names.length, required, args.length));
+  // A rest's surplus went the short way above: beside it every keyword is unknown or doubled.
+  if (args.length > names.length) throw fault(task, surplus(names.length, required, args.length));
   const missing = names.slice(0, required).filter((_name, at) => at >= args.length && !given.has(at));
   if (missing.length > 0) throw fault(task, lacking(missing));
   for (const at of [...given].sort((a, b) => a - b)) bound[at] = kwargs[names[at] as string];
   for (let at = 0; at < bound.length; at++) if (!(at in bound)) bound[at] = undefined;
-  return rest ? [...bound, ...args.slice(names.length)] : bound;
+  return bound;
 }
 
 /** The bound arguments by name, for tasks that take one object; the rest has no name and is refused by `parseParams`' caller. */

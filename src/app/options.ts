@@ -52,7 +52,7 @@ export function coreOf(name: string, options: CeleryOptions): AppCore {
     backend,
     transports,
     json,
-    logger = origin?.logger ?? consoleLogger,
+    logger = origin?.logger ?? consoleLogger(),
     platform,
     ...settings
   } = options;

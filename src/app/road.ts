@@ -16,7 +16,7 @@ import type { SendScope } from "./inner.ts";
 import { type Job, Publisher } from "./publisher.ts";
 import type { Route } from "./route.ts";
 import { parentOf, type SenderScope } from "./scope.ts";
-import { readRetryPolicy } from "./settings-table.ts";
+import { readRetryPolicy } from "./settings-kinds.ts";
 import type { PublishRetryPolicy, Settings } from "./settings.ts";
 
 type Scope = SendScope | SenderScope | undefined;

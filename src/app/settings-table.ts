@@ -3,19 +3,28 @@
  *
  * @module
  */
-import type { ExchangeType } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
-import { type Duration, toMs } from "../lib/duration.ts";
-import { instantFormat } from "./timezone.ts";
+import {
+  deliveryMode,
+  exchangeType,
+  flag,
+  type Kind,
+  loaders,
+  names,
+  oneOf,
+  policy,
+  queues,
+  record,
+  RETRY_POLICY,
+  routes,
+  text,
+  time,
+  urls,
+  whole,
+  zone,
+} from "./settings-kinds.ts";
 import { snakeCase } from "./settings-names.ts";
-import type { IncludeLoader, PublishRetryPolicy, QueueOptions, RouteOptions, Settings } from "./settings.ts";
-
-/** Reads a value as a program wrote it; undefined: not of its kind. */
-interface Kind<T> {
-  /** Ends the sentence "task_default_queue must be …". */
-  readonly is: string;
-  read(value: unknown, name: string): T | undefined;
-}
+import type { Settings } from "./settings.ts";
 
 /** A setting: its kind, its default, and what Celery's None means (nothing: None is refused). */
 interface Entry<T> {
@@ -26,191 +35,6 @@ interface Entry<T> {
 }
 
 type Table = { readonly [K in keyof Settings]: Entry<Settings[K]> };
-
-const flag: Kind<boolean> = {
-  is: "true or false",
-  read: (value) => typeof value === "boolean" ? value : undefined,
-};
-
-const text: Kind<string> = {
-  is: "a text that is not empty",
-  read: (value) => typeof value === "string" && value !== "" ? value : undefined,
-};
-
-const names: Kind<readonly string[]> = {
-  is: "an array of texts",
-  read: (value) => {
-    const list = typeof value === "string" ? value.split(",").map((each) => each.trim()) : value;
-    return Array.isArray(list) && list.every((each) => typeof each === "string")
-      ? list as string[]
-      : undefined;
-  },
-};
-
-const urls: Kind<readonly string[]> = {
-  is: "a URL, or an array of URLs",
-  read: (value) => {
-    const list = typeof value === "string" ? value.split(";") : value;
-    const given = Array.isArray(list) && list.every((each) => typeof each === "string")
-      ? list as string[]
-      : undefined;
-    const trimmed = given?.map((each) => each.trim()).filter((each) => each !== "");
-    return trimmed === undefined || trimmed.length === 0 ? undefined : trimmed;
-  },
-};
-
-const loaders: Kind<readonly IncludeLoader[]> = {
-  is: 'an array of functions that import a module: [() => import("./tasks.ts")]',
-  read: (value) =>
-    Array.isArray(value) && value.every((each) => typeof each === "function")
-      ? value as IncludeLoader[]
-      : undefined,
-};
-
-const record: Kind<Readonly<Record<string, unknown>>> = {
-  is: "an object",
-  read: (value) => isRecord(value) ? value : undefined,
-};
-
-/** ms. */
-const time: Kind<number> = {
-  is: 'seconds as a number, or a text with its unit ("10s", "5m", "1h")',
-  read: (value, name) =>
-    typeof value === "number" || typeof value === "string" ? toMs(value as Duration, name) : undefined,
-};
-
-const whole = (least: number, most = Number.MAX_SAFE_INTEGER): Kind<number> => ({
-  is: most === Number.MAX_SAFE_INTEGER
-    ? `a whole number from ${least}`
-    : `a whole number from ${least} to ${most}`,
-  read: (value) =>
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-      ? value as number
-      : undefined,
-});
-
-const oneOf = <const V extends readonly unknown[]>(...values: V): Kind<V[number]> => ({
-  is: `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`,
-  read: (value) => values.includes(value) ? value as V[number] : undefined,
-});
-
-const deliveryMode: Kind<1 | 2> = {
-  is: 'one of 2 ("persistent"), 1 ("transient")',
-  read: (value) =>
-    value === 2 || value === "persistent" ? 2 : value === 1 || value === "transient" ? 1 : undefined,
-};
-
-const zone: Kind<string> = {
-  is: 'the IANA name of a time zone that this runtime knows, such as "Europe/Oslo"',
-  read: (value) => {
-    if (typeof value !== "string" || value === "") return undefined;
-    try {
-      instantFormat(value);
-      return value;
-    } catch {
-      return undefined;
-    }
-  },
-};
-
-const policy: Kind<PublishRetryPolicy> = {
-  is: "an object with maxRetries, intervalStart, intervalStep, intervalMax",
-  read: (value, name) => {
-    if (!isRecord(value)) return undefined;
-    const read = { ...RETRY_POLICY } as { -readonly [K in keyof PublishRetryPolicy]: number };
-    for (const [key, part] of Object.entries(value)) {
-      const field = POLICY_FIELDS.get(key);
-      if (field === undefined) return undefined;
-      if (field === "maxRetries") read.maxRetries = part === null ? Infinity : Number(part);
-      else if (part !== undefined) read[field] = toMs(part as Duration, `${name}.${key}`);
-    }
-    return read.maxRetries >= 0 ? read : undefined;
-  },
-};
-
-const POLICY_FIELDS: ReadonlyMap<string, keyof PublishRetryPolicy> = new Map([
-  ["maxRetries", "maxRetries"],
-  ["max_retries", "maxRetries"],
-  ["intervalStart", "intervalStart"],
-  ["interval_start", "intervalStart"],
-  ["intervalStep", "intervalStep"],
-  ["interval_step", "intervalStep"],
-  ["intervalMax", "intervalMax"],
-  ["interval_max", "intervalMax"],
-]);
-
-/** Celery's default of `task_publish_retry_policy`, in ms. */
-export const RETRY_POLICY: PublishRetryPolicy = {
-  maxRetries: 3,
-  intervalStart: 0,
-  intervalStep: 200,
-  intervalMax: 1000,
-};
-
-/** Reads the `retryPolicy` of a call. */
-export function readRetryPolicy(value: unknown): PublishRetryPolicy {
-  const read = policy.read(value, "retryPolicy");
-  if (read !== undefined) return read;
-  throw new ConfigurationError("setting-invalid", `retryPolicy must be ${policy.is}.`);
-}
-
-const EXCHANGE_TYPES: Kind<ExchangeType> = oneOf("direct", "topic", "fanout");
-
-const QUEUE_FIELDS: ReadonlyMap<string, keyof QueueOptions> = new Map([
-  ["exchange", "exchange"],
-  ["exchangeType", "exchangeType"],
-  ["exchange_type", "exchangeType"],
-  ["routingKey", "routingKey"],
-  ["routing_key", "routingKey"],
-  ["queueArguments", "queueArguments"],
-  ["queue_arguments", "queueArguments"],
-]);
-
-const ROUTE_FIELDS: ReadonlyMap<string, keyof RouteOptions> = new Map([
-  ["queue", "queue"],
-  ["exchange", "exchange"],
-  ["routingKey", "routingKey"],
-  ["routing_key", "routingKey"],
-  ["priority", "priority"],
-]);
-
-/** An object of objects whose fields are known by either spelling. */
-function entries<T>(
-  is: string,
-  fields: ReadonlyMap<string, keyof T>,
-  short?: keyof T,
-): Kind<ReadonlyMap<string, T>> {
-  return {
-    is,
-    read: (value) => {
-      if (!isRecord(value)) return undefined;
-      const read = new Map<string, T>();
-      for (const [name, options] of Object.entries(value)) {
-        const given = typeof options === "string" && short !== undefined ? { [short]: options } : options;
-        if (!isRecord(given)) return undefined;
-        const known: Record<PropertyKey, unknown> = {};
-        for (const [key, part] of Object.entries(given)) {
-          const field = fields.get(key);
-          if (field === undefined) return undefined;
-          if (part !== null && part !== undefined) known[field] = part;
-        }
-        read.set(name, known as T);
-      }
-      return read;
-    },
-  };
-}
-
-const queues: Kind<ReadonlyMap<string, QueueOptions>> = entries<QueueOptions>(
-  "an object: name of a queue to { exchange, exchangeType, routingKey, queueArguments }",
-  QUEUE_FIELDS,
-);
-
-const routes: Kind<ReadonlyMap<string, RouteOptions>> = entries<RouteOptions>(
-  "an object: name of a task or glob to the name of a queue, or to { queue, exchange, routingKey, priority }",
-  ROUTE_FIELDS,
-  "queue",
-);
 
 const is = <T>(kind: Kind<T>, initial: T): Entry<T> => ({ kind, initial, nullable: false });
 const orNone = <T>(kind: Kind<T>, initial: T, none: T): Entry<T> => ({ kind, initial, none, nullable: true });
@@ -245,7 +69,7 @@ const TABLE: Table = {
   taskDefaultQueue: is(text, "celery"),
   taskDefaultQueueType: is(oneOf("classic", "quorum"), "classic"),
   taskDefaultExchange: orNone(text, FILLED_IN, FILLED_IN),
-  taskDefaultExchangeType: is(EXCHANGE_TYPES, "direct"),
+  taskDefaultExchangeType: is(exchangeType, "direct"),
   taskDefaultRoutingKey: orNone(text, FILLED_IN, FILLED_IN),
   taskDefaultDeliveryMode: is(deliveryMode, 2),
   taskDefaultPriority: maybe(whole(0, 255)),
@@ -253,7 +77,7 @@ const TABLE: Table = {
   taskQueues: maybe(queues),
   taskCreateMissingQueues: is(flag, true),
   taskCreateMissingQueueType: is(oneOf("classic", "quorum"), "classic"),
-  taskCreateMissingQueueExchangeType: orNone(EXCHANGE_TYPES, "direct", "direct"),
+  taskCreateMissingQueueExchangeType: orNone(exchangeType, "direct", "direct"),
   taskRoutes: maybe(routes),
   taskInheritParentPriority: is(flag, false),
   taskSerializer: is(text, "json"),
@@ -303,10 +127,6 @@ export function readSettings(values: ReadonlyMap<string, unknown>): Settings {
   if (read.brokerConnectionMaxRetries === 0) read.brokerConnectionMaxRetries = Infinity;
   if (read.resultExpires === 0) read.resultExpires = undefined;
   return Object.freeze(read);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
 }
 
 /** Enough to find the mistake, and never a text: it may be a URL with a password. */

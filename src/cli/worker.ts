@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import type { Celery } from "../app/app.ts";
 import { innerOf } from "../app/inner.ts";
+import { type ConsoleLogger, consoleLogger, localTime } from "../lib/console-logger.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import { LOG_LEVELS } from "../lib/logger.ts";
 import { Worker } from "../worker/worker.ts";
@@ -14,7 +15,6 @@ import { renderBanner } from "./banner.ts";
 import { explain } from "./failure.ts";
 import { findApp, type Globals } from "./globals.ts";
 import { EXIT, type Host } from "./host.ts";
-import { type ConsoleLogger, consoleLogger, localTime } from "./log.ts";
 import { declareMissingWorkerFlags, missingFlag } from "./missing.ts";
 import { level, list, whole } from "./options.ts";
 import { VERSION } from "./version.ts";
@@ -66,7 +66,6 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
     level: flags.loglevel,
     colour,
     write: (text) => host.stderr.write(text),
-    now: () => host.now(),
   });
   await using found = await findApp(globals, host, flags.include);
   const { app } = found;

@@ -21,7 +21,7 @@ export abstract class PyText {
   readonly text: string;
 
   constructor(text: string, right: boolean, what: string) {
-    if (!right) throw notA(what, text);
+    if (typeof text !== "string" || !right) throw notA(what, text);
     this.text = text;
   }
 

@@ -7,7 +7,9 @@ import type { Request } from "./request.ts";
 
 /** A task that a worker has in hand. */
 export interface TaskInHand {
+  /** The task's id. */
   readonly id: string;
+  /** The name that it is registered by. */
   readonly name: string;
 }
 

@@ -62,6 +62,7 @@ export class Worker implements AsyncDisposable {
   #state: "new" | "running" | "ended" = "new";
   #failure: Error | undefined;
 
+  /** A worker for `app`, a `Celery`; it does nothing before `run()`. */
   constructor(app: object, options: WorkerOptions = {}) {
     this.#app = innerOf(app);
     checkOptions(options);

@@ -78,6 +78,26 @@ describe("a memory alarm", () => {
   });
 });
 
+describe("a publish that waits for its confirm while the broker closes the connection", () => {
+  test("is unknown, also when it is the only one: the broker named no culprit", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker();
+    await broker.publish([task(queue)]);
+    const seen = events(broker);
+    try {
+      // The alarm only keeps the confirm from coming.
+      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      const verdicts = broker.publish([task(queue)]);
+      await until(() => seen.find(({ is }) => is === "blocked"), { what: "news of the alarm" });
+      await server.ctl("close_all_connections", "chaos");
+      expect(await verdicts).toMatchObject([{ is: "unknown", reason: expect.stringContaining("chaos") }]);
+    } finally {
+      await server.ctl("set_vm_memory_high_watermark", "0.4");
+    }
+  });
+});
+
 describe("a delivery that is held longer than the broker's consumer_timeout", () => {
   test("is lost and comes again, and the consumer goes on", async () => {
     await server.ctl(

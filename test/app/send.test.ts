@@ -74,6 +74,21 @@ describe("sending", () => {
     expect(asked.batches.map(({ call }) => (call?.deadline ?? 0) - clock.now())).toEqual([5000, 250]);
   });
 
+  test("a call with its own deadline or signal does not share a batch, whose verdicts come together", async () => {
+    const { app, asked } = setup();
+    const { signal } = new AbortController();
+    await Promise.all([
+      app.sendTask("a"),
+      app.sendTask("b", { timeout: 5 }),
+      app.sendTask("c", { signal }),
+      app.sendTask("d"),
+    ]);
+    expect(asked.batches.map(({ messages, call }) => [messages.length, call?.signal])).toEqual(
+      expect.arrayContaining([[2, undefined], [1, undefined], [1, signal]]),
+    );
+    expect(asked.batches).toHaveLength(3);
+  });
+
   test("an aborted call rejects with the reason of its signal", async () => {
     const { app, asked } = setup({
       answers: {

@@ -104,6 +104,8 @@ describe("settings", () => {
     ["timezone", "Mars/Phobos"],
     ["task_default_exchange_type", "headers"],
     ["task_routes", { a: { que: "b" } }],
+    ["task_routes", { a: { priority: "high" } }],
+    ["task_queues", { a: { exchange_type: "headers" } }],
     ["task_routes", [["a", "b"]]],
     ["include", ["tasks.sum"]],
     ["broker_url", 5],

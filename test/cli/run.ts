@@ -3,10 +3,12 @@
  *
  * @module
  */
+import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
 import type { Host, Output } from "../../src/cli/host.ts";
 import { main } from "../../src/cli/main.ts";
-import { startCeleriac } from "../support/celeriac.ts";
+import { ROOT, startCeleriac } from "../support/celeriac.ts";
 import type { Child } from "../support/child.ts";
 
 /** What a finished command left. */
@@ -34,6 +36,12 @@ const FOREIGN = [
 export function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
   const clean = Object.fromEntries(FOREIGN.map((name) => [name, ""]));
   return startCeleriac(args, { cwd: FIXTURES, env: { ...clean, ...env } });
+}
+
+/** The words of a shell that start `celeriac` under the runtime that runs the tests. */
+export function commandLine(args: readonly string[]): string[] {
+  const flags = inject("runtime") === "deno" ? ["run", "-A"] : [];
+  return [process.execPath, ...flags, `${ROOT}dist/src/cli/bin.js`, ...args];
 }
 
 /** Runs `celeriac` to its end. */

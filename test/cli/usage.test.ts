@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { VERSION } from "../../src/cli/version.ts";
-import { attempt, run } from "./run.ts";
+import { startChild } from "../support/child.ts";
+import { attempt, commandLine, run } from "./run.ts";
 
 describe("the command line", () => {
   test("says its version, which is the package's", async () => {
@@ -59,6 +60,14 @@ describe("the command line", () => {
     expect(stderr).toContain("unknown command 'wroker'");
     expect(end).toBe("exit 2");
   });
+});
+
+test("a reader that goes away (`| head`) is no error", async () => {
+  const [command = "", ...args] = commandLine(["worker", "--help"]);
+  const script = '{ "$0" "$@"; echo "code $?" >&2; } | head -n 1';
+  await using child = startChild("sh", ["-c", script, command, ...args]);
+  expect(await child.end).toBe("exit 0");
+  expect(child.stderr).toBe("code 0\n");
 });
 
 describe("-A", () => {

@@ -341,7 +341,12 @@ describe("task messages against Celery", () => {
     fc.double({ noNaN: true }).filter((value) => !Number.isInteger(value)),
   );
   const json = valueOf(
-    fc.oneof(fc.constant(null), fc.boolean(), text.filter((found) => !/[\ud800-\udfff]/u.test(found)), number),
+    fc.oneof(
+      fc.constant(null),
+      fc.boolean(),
+      text.filter((found) => !/[\ud800-\udfff]/u.test(found)),
+      number,
+    ),
   );
 
   test("for any arguments the message is the one that Celery builds", async () => {

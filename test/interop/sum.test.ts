@@ -81,7 +81,11 @@ describe("the sum application with celeriac's worker", () => {
   });
 
   test("it runs what Python published with positional args", async () => {
-    const id = await python.call<string>("send_task", { name: SUM, args: [86, 63], options: { queue: QUEUE } });
+    const id = await python.call<string>("send_task", {
+      name: SUM,
+      args: [86, 63],
+      options: { queue: QUEUE },
+    });
     expect((await python.call<{ value: number }>("get", { id, timeout: 20 })).value).toBe(149);
   });
 
@@ -106,7 +110,11 @@ describe("the sum application with celeriac's worker", () => {
       type: "TypeError",
       module: "builtins",
     });
-    const next = await python.call<string>("send_task", { name: SUM, args: [1, 1], options: { queue: QUEUE } });
+    const next = await python.call<string>("send_task", {
+      name: SUM,
+      args: [1, 1],
+      options: { queue: QUEUE },
+    });
     expect((await python.call<{ value: number }>("get", { id: next, timeout: 20 })).value).toBe(2);
   });
 

@@ -266,7 +266,9 @@ describe("what befalls a consumer", () => {
     await memoryBroker({ world }).declare([queue("q")]);
     const broker = memoryBroker({ world });
     await broker.publish([outgoing("q")]);
-    const delivery = await take(broker.consume(["q"], { prefetch: 1 }));
+    const consumer = broker.consume(["q"], { prefetch: 1 });
+    const delivery = await take(consumer);
+    await consumer.remove("q");
     await stranger(world, { do: "queue.delete", queue: "q" });
     await expect(delivery.settle({ as: "park", until: Date.now() + 1000 })).rejects.toMatchObject({
       code: "park-failed",

@@ -73,6 +73,12 @@ describe("openContent", () => {
       "content-disallowed",
       accept,
     ],
+    [
+      "the same where the MIME type is accepted",
+      { contentType: "application/json; charset=utf-8" },
+      "content-disallowed",
+      ["application/json"],
+    ],
     ["another case", { contentType: "Application/JSON" }, "content-disallowed", accept],
     ["text", { contentType: "text/plain" }, "content-disallowed", accept],
     ["pickle", { contentType: "application/x-python-serialize" }, "content-disallowed", accept],

@@ -122,6 +122,16 @@ describe("get", () => {
     expect([clock.waiting, watching()]).toEqual([0, 0]);
   });
 
+  test("leaves no timer behind when the result comes in time", async () => {
+    const clock = new HandClock();
+    const { app, store } = setup({ ...systemPlatform, clock });
+    const getting = app.result("id").get({ timeout: 5 });
+    await settled();
+    await store("id", "SUCCESS", 1);
+    expect(await getting).toBe(1);
+    expect(clock.waiting).toBe(0);
+  });
+
   test("with a timeout of 0 looks once", async () => {
     const { app, asked, store } = setup();
     expect(await failureOf(app.result("id").get({ timeout: 0 }))).toMatchObject({ code: "result-timeout" });

@@ -180,6 +180,8 @@ export class RealRun {
     try {
       const reply = await this.#step(channel, step, trace);
       if (reply !== undefined) trace.replies.push(reply);
+      // What has no answer of its own may still be on its way when another connection's next step arrives.
+      else if (!channel.closed) await channel.exchangeDeclare("amq.direct", "direct", { passive: true });
     } catch {
       // The close itself is in the trace.
     }

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { consoleLogger, type ConsoleLogOptions } from "../../src/cli/log.ts";
+import { consoleLogger, type ConsoleLoggerOptions } from "../../src/lib/console-logger.ts";
 
-function setup(options: Partial<ConsoleLogOptions> = {}) {
+function setup(options: ConsoleLoggerOptions = {}) {
   const written: string[] = [];
   const now = new Date(2026, 10, 22, 6, 1, 29, 45).getTime();
   const logger = consoleLogger({
     level: "info",
     colour: false,
     write: (text) => void written.push(text),
-    now: () => now,
+    clock: { now: () => now, soon: (callback) => queueMicrotask(callback) },
     ...options,
   });
   return { logger, written };

@@ -1,0 +1,237 @@
+/**
+ * The kinds of value that settings have, and how each is read.
+ *
+ * @module
+ */
+import type { ExchangeType } from "../broker.ts";
+import { ConfigurationError } from "../errors.ts";
+import { type Duration, toMs } from "../lib/duration.ts";
+import type { IncludeLoader, PublishRetryPolicy, QueueOptions, RouteOptions } from "./settings.ts";
+import { instantFormat } from "./timezone.ts";
+
+/** Reads a value as a program wrote it; undefined: not of its kind. */
+export interface Kind<T> {
+  /** Ends the sentence "task_default_queue must be …". */
+  readonly is: string;
+  read(value: unknown, name: string): T | undefined;
+}
+
+/** True or false. */
+export const flag: Kind<boolean> = {
+  is: "true or false",
+  read: (value) => typeof value === "boolean" ? value : undefined,
+};
+
+/** A text. */
+export const text: Kind<string> = {
+  is: "a text that is not empty",
+  read: (value) => typeof value === "string" && value !== "" ? value : undefined,
+};
+
+/** Names; one text with commas is taken too. */
+export const names: Kind<readonly string[]> = {
+  is: "an array of texts",
+  read: (value) => {
+    const list = typeof value === "string" ? value.split(",").map((each) => each.trim()) : value;
+    return Array.isArray(list) && list.every((each) => typeof each === "string")
+      ? list as string[]
+      : undefined;
+  },
+};
+
+/** URLs, first choice first; one text with `;` is taken too. */
+export const urls: Kind<readonly string[]> = {
+  is: "a URL, or an array of URLs",
+  read: (value) => {
+    const list = typeof value === "string" ? value.split(";") : value;
+    const given = Array.isArray(list) && list.every((each) => typeof each === "string")
+      ? list as string[]
+      : undefined;
+    const trimmed = given?.map((each) => each.trim()).filter((each) => each !== "");
+    return trimmed === undefined || trimmed.length === 0 ? undefined : trimmed;
+  },
+};
+
+/** Functions that import a module. */
+export const loaders: Kind<readonly IncludeLoader[]> = {
+  is: 'an array of functions that import a module: [() => import("./tasks.ts")]',
+  read: (value) =>
+    Array.isArray(value) && value.every((each) => typeof each === "function")
+      ? value as IncludeLoader[]
+      : undefined,
+};
+
+/** Any object. */
+export const record: Kind<Readonly<Record<string, unknown>>> = {
+  is: "an object",
+  read: (value) => isRecord(value) ? value : undefined,
+};
+
+/** A duration: ms inside. */
+export const time: Kind<number> = {
+  is: 'seconds as a number, or a text with its unit ("10s", "5m", "1h")',
+  read: (value, name) =>
+    typeof value === "number" || typeof value === "string" ? toMs(value as Duration, name) : undefined,
+};
+
+/** A whole number. */
+export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): Kind<number> {
+  return {
+    is: most === Number.MAX_SAFE_INTEGER
+      ? `a whole number from ${least}`
+      : `a whole number from ${least} to ${most}`,
+    read: (value) =>
+      typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
+        ? value
+        : undefined,
+  };
+}
+
+/** One of a few. */
+export function oneOf<const V extends readonly unknown[]>(...values: V): Kind<V[number]> {
+  return {
+    is: `one of ${values.map((value) => JSON.stringify(value)).join(", ")}`,
+    read: (value) => values.includes(value) ? value as V[number] : undefined,
+  };
+}
+
+/** AMQP's delivery mode. */
+export const deliveryMode: Kind<1 | 2> = {
+  is: 'one of 2 ("persistent"), 1 ("transient")',
+  read: (value) =>
+    value === 2 || value === "persistent" ? 2 : value === 1 || value === "transient" ? 1 : undefined,
+};
+
+/** A time zone. */
+export const zone: Kind<string> = {
+  is: 'the IANA name of a time zone that this runtime knows, such as "Europe/Oslo"',
+  read: (value) => {
+    if (typeof value !== "string" || value === "") return undefined;
+    try {
+      instantFormat(value);
+      return value;
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/** A retry policy, in ms. */
+export const policy: Kind<PublishRetryPolicy> = {
+  is: "an object with maxRetries, intervalStart, intervalStep, intervalMax",
+  read: (value, name) => {
+    if (!isRecord(value)) return undefined;
+    const read = { ...RETRY_POLICY } as { -readonly [K in keyof PublishRetryPolicy]: number };
+    for (const [key, part] of Object.entries(value)) {
+      const field = POLICY_FIELDS.get(key);
+      if (field === undefined) return undefined;
+      if (field === "maxRetries") read.maxRetries = part === null ? Infinity : Number(part);
+      else if (part !== undefined) read[field] = toMs(part as Duration, `${name}.${key}`);
+    }
+    return read.maxRetries >= 0 ? read : undefined;
+  },
+};
+
+const POLICY_FIELDS: ReadonlyMap<string, keyof PublishRetryPolicy> = new Map([
+  ["maxRetries", "maxRetries"],
+  ["max_retries", "maxRetries"],
+  ["intervalStart", "intervalStart"],
+  ["interval_start", "intervalStart"],
+  ["intervalStep", "intervalStep"],
+  ["interval_step", "intervalStep"],
+  ["intervalMax", "intervalMax"],
+  ["interval_max", "intervalMax"],
+]);
+
+/** Celery's default of `task_publish_retry_policy`, in ms. */
+export const RETRY_POLICY: PublishRetryPolicy = {
+  maxRetries: 3,
+  intervalStart: 0,
+  intervalStep: 200,
+  intervalMax: 1000,
+};
+
+/** Reads the `retryPolicy` of a call. */
+export function readRetryPolicy(value: unknown): PublishRetryPolicy {
+  const read = policy.read(value, "retryPolicy");
+  if (read !== undefined) return read;
+  throw new ConfigurationError("setting-invalid", `retryPolicy must be ${policy.is}.`);
+}
+
+/** A kind of exchange. */
+export const exchangeType: Kind<ExchangeType> = oneOf("direct", "topic", "fanout");
+
+/** A field by either spelling: its name in ours, and its kind. */
+type Fields<T> = ReadonlyMap<string, readonly [field: keyof T, kind: Kind<unknown>]>;
+
+/** AMQP's default exchange is "", and so may a key be. */
+const anyText: Kind<string> = {
+  is: "a text",
+  read: (value) => typeof value === "string" ? value : undefined,
+};
+
+const QUEUE_FIELDS: Fields<QueueOptions> = new Map([
+  ["exchange", ["exchange", anyText]],
+  ["exchangeType", ["exchangeType", exchangeType]],
+  ["exchange_type", ["exchangeType", exchangeType]],
+  ["routingKey", ["routingKey", anyText]],
+  ["routing_key", ["routingKey", anyText]],
+  ["queueArguments", ["queueArguments", record]],
+  ["queue_arguments", ["queueArguments", record]],
+]);
+
+const ROUTE_FIELDS: Fields<RouteOptions> = new Map([
+  ["queue", ["queue", text]],
+  ["exchange", ["exchange", anyText]],
+  ["routingKey", ["routingKey", anyText]],
+  ["routing_key", ["routingKey", anyText]],
+  ["priority", ["priority", whole(0, 255)]],
+]);
+
+/** An object of objects; where `short` names a field, a text in an object's place is that field. */
+function objects<T>(is: string, fields: Fields<T>, short?: keyof T): Kind<ReadonlyMap<string, T>> {
+  const readOne = (value: unknown, name: string): T | undefined => {
+    const given = typeof value === "string" && short !== undefined ? { [short]: value } : value;
+    if (!isRecord(given)) return undefined;
+    const known: Partial<Record<keyof T, unknown>> = {};
+    for (const [key, part] of Object.entries(given)) {
+      const [field, kind] = fields.get(key) ?? [];
+      if (field === undefined || kind === undefined) return undefined;
+      if (part === null || part === undefined) continue;
+      const read = kind.read(part, name);
+      if (read === undefined) return undefined;
+      known[field] = read;
+    }
+    return known as T;
+  };
+  return {
+    is,
+    read: (value, name) => {
+      if (!isRecord(value)) return undefined;
+      const read = new Map<string, T>();
+      for (const [key, each] of Object.entries(value)) {
+        const one = readOne(each, name);
+        if (one === undefined) return undefined;
+        read.set(key, one);
+      }
+      return read;
+    },
+  };
+}
+
+/** `task_queues`. */
+export const queues: Kind<ReadonlyMap<string, QueueOptions>> = objects<QueueOptions>(
+  "an object: name of a queue to { exchange, exchangeType, routingKey, queueArguments }",
+  QUEUE_FIELDS,
+);
+
+/** `task_routes`. */
+export const routes: Kind<ReadonlyMap<string, RouteOptions>> = objects<RouteOptions>(
+  "an object: name of a task or glob to the name of a queue, or to { queue, exchange, routingKey, priority }",
+  ROUTE_FIELDS,
+  "queue",
+);
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
+}
