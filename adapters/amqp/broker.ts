@@ -25,6 +25,7 @@ import { Link } from "./link.ts";
 import type { Settings } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import { AmqpSubscription } from "./subscription.ts";
+import { tell } from "./tell.ts";
 import { type Site, Topology } from "./topology.ts";
 import type { Target } from "./url.ts";
 import type { Dial } from "./wire.ts";
@@ -84,7 +85,12 @@ export class AmqpBroker implements Broker {
     const stand = exclusive ? [this.#consuming.epoch] : [this.#consuming.epoch, this.#publishing.epoch];
     if (this.#topology.stands(entities, stand)) return;
     const link = exclusive ? this.#consuming : this.#questions();
-    await this.#ask(link, call, "Declaring", (epoch, control) => this.#topology.declare(entities, epoch, control));
+    await this.#ask(
+      link,
+      call,
+      "Declaring",
+      (epoch, control) => this.#topology.declare(entities, epoch, control),
+    );
   }
 
   publish(batch: readonly Outgoing[], call: Call = {}): Promise<readonly Verdict[]> {
@@ -117,7 +123,11 @@ export class AmqpBroker implements Broker {
 
   /** 0 where there is no such queue. */
   async count(queue: string): Promise<number> {
-    return await this.#messages(queue, "Counting", (channel) => channel.queueDeclare(queue, { passive: true }));
+    return await this.#messages(
+      queue,
+      "Counting",
+      (channel) => channel.queueDeclare(queue, { passive: true }),
+    );
   }
 
   /** 0 where there is no such queue. */
@@ -206,12 +216,6 @@ export class AmqpBroker implements Broker {
 
   #emit(event: BrokerEvent): void {
     if (event.is === "unblocked") this.#publisher.resume();
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(event);
-      } catch {
-        // An observer's own trouble must not become the link's.
-      }
-    }
+    for (const listener of [...this.#listeners]) tell(() => listener(event));
   }
 }

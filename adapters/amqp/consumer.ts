@@ -56,7 +56,9 @@ export class AmqpConsumer implements Consumer {
   constructor(queues: readonly string[], prefetch: number, parts: ConsumerParts) {
     this.#parts = parts;
     this.#prefetch = prefetch;
-    for (const queue of new Set(queues)) this.#tap(queue).ready.promise.catch((error: unknown) => this.#fail(error));
+    for (const queue of new Set(queues)) {
+      this.#tap(queue).ready.promise.catch((error: unknown) => this.#fail(error));
+    }
   }
 
   get aliveAt(): number {
@@ -70,7 +72,9 @@ export class AmqpConsumer implements Consumer {
 
   /** Resolves when the queue is consumed; rejects where the broker refuses it the first time. */
   async add(queue: string): Promise<void> {
-    if (this.#stopped !== undefined) throw new ConnectionError("consumer-stopped", "The consumer was stopped.");
+    if (this.#stopped !== undefined) {
+      throw new ConnectionError("consumer-stopped", "The consumer was stopped.");
+    }
     const tap = this.#taps.get(queue) ?? this.#tap(queue);
     await tap.ready.promise;
   }

@@ -69,7 +69,10 @@ export class AmqpDelivery implements Delivery {
   settle(how: Settlement): Promise<"settled" | "stale"> {
     if (this.#settled) throw new CeleriacError("delivery-settled", "This delivery was settled before.");
     if (how.as === "park") {
-      throw new ConfigurationError("park-unsupported", "This RabbitMQ broker cannot park a message (features.park).");
+      throw new ConfigurationError(
+        "park-unsupported",
+        "This RabbitMQ broker cannot park a message (features.park).",
+      );
     }
     this.#settled = true;
     if (this.#origin.lost) return STALE;

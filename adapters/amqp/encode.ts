@@ -6,13 +6,11 @@
  */
 import type { Message } from "../../src/broker.ts";
 import { EncodeError } from "../../src/errors.ts";
+import { seconds, writeTable } from "./fields.ts";
 import type { Outbox } from "./outbox.ts";
 
 const FRAME_END = 206;
 const BASIC = 60;
-
-/** How deep tables and arrays may be nested; RabbitMQ itself has no limit, our stack has. */
-const DEEPEST = 100;
 
 /** An empty heartbeat frame on channel 0. */
 export const HEARTBEAT: Uint8Array = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);
@@ -51,7 +49,13 @@ export interface Route {
  *
  * @throws {EncodeError} `amqp-string-too-long`, `amqp-header`, `amqp-frame-too-large`; the outbox is then as before.
  */
-export function writePublish(out: Outbox, channel: number, frameMax: number, route: Route, message: Message): void {
+export function writePublish(
+  out: Outbox,
+  channel: number,
+  frameMax: number,
+  route: Route,
+  message: Message,
+): void {
   const mark = out.end;
   try {
     out.u8(1);
@@ -78,7 +82,9 @@ export function writePublish(out: Outbox, channel: number, frameMax: number, rou
     if (size + 8 > frameMax) {
       throw new EncodeError(
         "amqp-frame-too-large",
-        `The headers take ${size} bytes; AMQP cannot split them, and the broker's frames hold ${frameMax - 8}.`,
+        `The headers take ${size} bytes; AMQP cannot split them, and the broker's frames hold ${
+          frameMax - 8
+        }.`,
       );
     }
     out.setU32(header + 3, size);
@@ -115,7 +121,7 @@ export function writeProperties(out: Outbox, message: Message): void {
     out.shortString(message.contentEncoding);
   }
   flags |= FLAGS.headers;
-  writeTable(out, message.headers, 0);
+  writeTable(out, message.headers);
   for (const name of ["delivery_mode", "priority"] as const) {
     const value = properties[name];
     if (value === undefined || value === null) continue;
@@ -143,92 +149,6 @@ function octet(name: string, value: unknown): number {
   const number = Number(value);
   if (Number.isInteger(number) && number >= 0 && number <= 255) return number;
   throw new EncodeError("amqp-property", `The property ${name} must be an integer from 0 to 255.`);
-}
-
-function seconds(value: unknown): bigint {
-  if (value instanceof Date) return BigInt(Math.floor(value.getTime() / 1000));
-  const number = Number(value);
-  if (Number.isFinite(number)) return BigInt(Math.floor(number));
-  throw new EncodeError("amqp-property", "The property timestamp must be a number of seconds.");
-}
-
-function writeTable(out: Outbox, table: Readonly<Record<string, unknown>>, depth: number): void {
-  const mark = out.end;
-  out.u32(0);
-  for (const key of Object.keys(table)) {
-    const value = table[key];
-    if (value === undefined) continue;
-    out.shortString(key);
-    writeField(out, value, depth);
-  }
-  out.setU32(mark, out.end - mark - 4);
-}
-
-/** One value with py-amqp's choice of types, but "l" for its "L": RabbitMQ reads both as signed 64 bits, and more clients know "l". */
-function writeField(out: Outbox, value: unknown, depth: number): void {
-  switch (typeof value) {
-    case "string":
-      out.u8(0x53);
-      return out.longString(value);
-    case "boolean":
-      out.u8(0x74);
-      return out.u8(value ? 1 : 0);
-    case "number":
-      return writeNumber(out, value);
-    case "bigint":
-      return writeLong(out, value);
-    case "object":
-      return writeObject(out, value, depth + 1);
-    case "undefined":
-      return out.u8(0x56);
-    default:
-      throw new EncodeError("amqp-header", `A header cannot be a ${typeof value}.`);
-  }
-}
-
-function writeNumber(out: Outbox, value: number): void {
-  if (!Number.isInteger(value)) {
-    out.u8(0x64);
-    out.f64(value);
-  } else if (value >= -(2 ** 31) && value < 2 ** 31) {
-    out.u8(0x49);
-    out.u32(value);
-  } else if (Number.isSafeInteger(value)) {
-    writeLong(out, BigInt(value));
-  } else {
-    out.u8(0x64);
-    out.f64(value);
-  }
-}
-
-function writeLong(out: Outbox, value: bigint): void {
-  if (BigInt.asIntN(64, value) !== value) {
-    throw new EncodeError("amqp-header", "A header integer must fit into 64 bits.");
-  }
-  out.u8(0x6c);
-  out.i64(value);
-}
-
-function writeObject(out: Outbox, value: object | null, depth: number): void {
-  if (value === null) return out.u8(0x56);
-  if (depth > DEEPEST) throw new EncodeError("amqp-header", `Headers are nested deeper than ${DEEPEST} levels.`);
-  if (Array.isArray(value)) {
-    out.u8(0x41);
-    const mark = out.end;
-    out.u32(0);
-    for (const item of value) writeField(out, item, depth);
-    out.setU32(mark, out.end - mark - 4);
-  } else if (value instanceof Uint8Array) {
-    out.u8(0x78);
-    out.u32(value.length);
-    out.raw(value);
-  } else if (value instanceof Date) {
-    out.u8(0x54);
-    out.i64(seconds(value));
-  } else {
-    out.u8(0x46);
-    writeTable(out, value as Readonly<Record<string, unknown>>, depth);
-  }
 }
 
 /** basic.ack; `multiple` takes every outstanding tag up to this one, which must be outstanding itself. */

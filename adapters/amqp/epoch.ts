@@ -45,7 +45,13 @@ export class Epoch {
   }
 
   /** Connects to `target`; rejects with a coded error after the settings' `connectTimeout` at the latest. */
-  static async open(dial: Dial, target: Target, name: string, settings: Settings, events: EpochEvents): Promise<Epoch> {
+  static async open(
+    dial: Dial,
+    target: Target,
+    name: string,
+    settings: Settings,
+    events: EpochEvents,
+  ): Promise<Epoch> {
     const { clock } = settings.platform;
     const epoch = new Epoch(target, clock);
     const timer = clock.after(settings.connectTimeout, () => {

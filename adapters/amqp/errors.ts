@@ -58,7 +58,12 @@ export function connectError(target: Target, failure: Failure, secured: boolean)
       hint: "Check the port (5671), the certificate's name, and the options under tls.",
     });
   }
-  return failed("broker-unreachable", `The broker at ${place} cannot be reached: ${text}.`, text, failure.code);
+  return failed(
+    "broker-unreachable",
+    `The broker at ${place} cannot be reached: ${text}.`,
+    text,
+    failure.code,
+  );
 }
 
 /** The error of a connection that stood and broke. */
@@ -66,22 +71,38 @@ export function lostError(target: Target, failure: Failure): ConnectionError {
   const { sentence } = failure;
   if (sentence !== undefined) {
     const text = clean(target, sentence.text);
-    return failed("broker-closed", `The broker at ${target.place} closed the connection: ${text} (${sentence.code}).`, text);
+    return failed(
+      "broker-closed",
+      `The broker at ${target.place} closed the connection: ${text} (${sentence.code}).`,
+      text,
+    );
   }
   const text = clean(target, failure.text);
-  return failed("broker-lost", `The connection to the broker at ${target.place} was lost: ${text}.`, text, failure.code);
+  return failed(
+    "broker-lost",
+    `The connection to the broker at ${target.place} was lost: ${text}.`,
+    text,
+    failure.code,
+  );
 }
 
 /** Connecting took too long. */
 export function connectTimeout(target: Target, ms: number): ConnectionError {
-  return new ConnectionError("broker-timeout", `The broker at ${target.place} did not answer within ${ms} ms.`);
+  return new ConnectionError(
+    "broker-timeout",
+    `The broker at ${target.place} did not answer within ${ms} ms.`,
+  );
 }
 
 /** The peer speaks, but no AMQP. */
 export function protocolError(target: Target, text: string): ConnectionError {
-  return new ConnectionError("broker-protocol", `What answers at ${target.place} does not speak AMQP 0-9-1: ${text}.`, {
-    hint: target.secure ? "Check the port." : "Check the port; a TLS port wants amqps://.",
-  });
+  return new ConnectionError(
+    "broker-protocol",
+    `What answers at ${target.place} does not speak AMQP 0-9-1: ${text}.`,
+    {
+      hint: target.secure ? "Check the port." : "Check the port; a TLS port wants amqps://.",
+    },
+  );
 }
 
 /** Nothing came for two heartbeats. */
@@ -96,12 +117,22 @@ function refusal(target: Target, { code, text: raw }: Sentence): ConnectionError
   const text = clean(target, raw);
   const { place } = target;
   if (code === 403) {
-    return failed("broker-credentials-refused", `The broker at ${place} refused the user name or password.`, text);
+    return failed(
+      "broker-credentials-refused",
+      `The broker at ${place} refused the user name or password.`,
+      text,
+    );
   }
   if (code === 530 && /not found/.test(text)) {
-    return failed("broker-vhost-missing", `The broker at ${place} has no virtual host ${JSON.stringify(target.vhost)}.`, text, undefined, {
-      hint: "Create it, or correct the path of the URL; a slash in its name is written %2F.",
-    });
+    return failed(
+      "broker-vhost-missing",
+      `The broker at ${place} has no virtual host ${JSON.stringify(target.vhost)}.`,
+      text,
+      undefined,
+      {
+        hint: "Create it, or correct the path of the URL; a slash in its name is written %2F.",
+      },
+    );
   }
   if (code === 530) {
     return failed("broker-vhost-refused", `The broker at ${place} refused the virtual host: ${text}.`, text);
@@ -159,6 +190,9 @@ export function channelError(subject: Subject, error: unknown): Error {
         hint: "Every peer must declare it alike; change the declaration, or delete it on the broker.",
       });
     default:
-      return new ConnectionError("channel-closed", `${what}: the broker closed the channel: ${text} (${code}).`);
+      return new ConnectionError(
+        "channel-closed",
+        `${what}: the broker closed the channel: ${text} (${code}).`,
+      );
   }
 }

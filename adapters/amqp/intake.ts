@@ -11,6 +11,7 @@ import { writeAck, writeNack } from "./encode.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
+import { tell } from "./tell.ts";
 
 /** What an intake tells its consumer. */
 export interface IntakeEvents {
@@ -243,7 +244,10 @@ export class Intake implements Origin {
     this.#stopping = true;
     this.#idle = true;
     this.#off.resolve(
-      new ConnectionError("consumer-cancelled", `The broker cancelled the consumer of ${JSON.stringify(this.queue)}.`),
+      new ConnectionError(
+        "consumer-cancelled",
+        `The broker cancelled the consumer of ${JSON.stringify(this.queue)}.`,
+      ),
     );
     this.#closeWhenDone();
   }
@@ -259,15 +263,23 @@ export class Intake implements Origin {
     this.#events.lost(this);
     const watchers = this.#watchers;
     this.#watchers = undefined;
-    for (const listeners of watchers?.values() ?? []) for (const listener of listeners) listener();
+    for (const listeners of watchers?.values() ?? []) for (const listener of listeners) tell(listener);
   }
 
   #closedError(reason: string): ConnectionError {
     const text = sentenceOf(reason)?.text ?? reason;
     return text.includes("acknowledgement")
-      ? new ConnectionError("consumer-timeout", `A message of ${JSON.stringify(this.queue)} was held for too long: ${text}.`, {
-        hint: "RabbitMQ took all unsettled messages of that queue back; raise its consumer_timeout for such tasks.",
-      })
-      : new ConnectionError("channel-closed", `The broker closed the channel of ${JSON.stringify(this.queue)}: ${text}.`);
+      ? new ConnectionError(
+        "consumer-timeout",
+        `A message of ${JSON.stringify(this.queue)} was held for too long: ${text}.`,
+        {
+          hint:
+            "RabbitMQ took all unsettled messages of that queue back; raise its consumer_timeout for such tasks.",
+        },
+      )
+      : new ConnectionError(
+        "channel-closed",
+        `The broker closed the channel of ${JSON.stringify(this.queue)}: ${text}.`,
+      );
   }
 }

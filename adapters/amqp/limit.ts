@@ -17,7 +17,8 @@ export function within<T>(promise: Promise<T>, call: Call, clock: Clock, what: s
   return new Promise((resolve, reject) => {
     const timer = deadline === undefined ? undefined : clock.after(
       deadline - clock.now(),
-      () => done(() => reject(new ConnectionError("broker-timeout", `${what} was not done by its deadline.`))),
+      () =>
+        done(() => reject(new ConnectionError("broker-timeout", `${what} was not done by its deadline.`))),
     );
     const onAbort = (): void => done(() => reject(signal?.reason));
     const done = (finish: () => void): void => {

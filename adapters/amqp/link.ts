@@ -16,6 +16,9 @@ import type { Dial } from "./wire.ts";
 /** A connection that lived this long was a good one: the next failure counts as the first, ms. */
 const GOOD_LIFE = 5000;
 
+/** The code of an attempt that `close` made pointless. */
+export const CLOSED_BY_US = "broker-closed-by-us";
+
 /** What a link is made of. */
 export interface LinkParts {
   readonly kind: "publish" | "consume";
@@ -101,7 +104,10 @@ export class Link {
     this.#failures = 0;
     const epoch = this.#epoch;
     this.#epoch = undefined;
-    await epoch?.close(deadline);
+    if (epoch !== undefined) {
+      await epoch.close(deadline);
+      for (const listener of this.#lossListeners) listener(epoch);
+    }
     if (this.#holders > 0) this.#keep();
   }
 
@@ -126,13 +132,13 @@ export class Link {
         });
         if (this.#session !== session) {
           await epoch.close(0);
-          throw new ConnectionError("broker-closed-by-us", "The broker was closed while it connected.");
+          throw new ConnectionError(CLOSED_BY_US, "The broker was closed while it connected.");
         }
         this.#stand(epoch);
         return epoch;
       } catch (caught) {
         error = caught;
-        if (this.#session !== session) break;
+        if (this.#session !== session) throw new ConnectionError(CLOSED_BY_US, WHILE_CONNECTING);
         this.#next++;
       }
     }

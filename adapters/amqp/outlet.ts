@@ -72,9 +72,15 @@ export class Outlet {
     const { exchange, routingKey } = to;
     const { flushes } = this.#out;
     try {
-      writePublish(this.#out, this.#channel.id, this.#epoch.frameMax, { exchange, routingKey, mandatory: mustRoute }, message);
+      writePublish(this.#out, this.#channel.id, this.#epoch.frameMax, {
+        exchange,
+        routingKey,
+        mandatory: mustRoute,
+      }, message);
     } catch (error) {
-      publication.settle(refused(error instanceof EncodeError ? error.message : "the message cannot be written as AMQP"));
+      publication.settle(
+        refused(error instanceof EncodeError ? error.message : "the message cannot be written as AMQP"),
+      );
       return;
     }
     publication.flushes = flushes;
@@ -190,7 +196,13 @@ function twins(a: Outgoing, b: Outgoing): boolean {
 /** A message as the bytes that we would write for it: equal for a message and for what comes back of it. */
 function identity({ to, message }: Outgoing): Uint8Array {
   const out = new Outbox(() => {}, () => {});
-  writePublish(out, 0, Infinity, { exchange: to.exchange, routingKey: to.routingKey, mandatory: true }, message);
+  writePublish(
+    out,
+    0,
+    Infinity,
+    { exchange: to.exchange, routingKey: to.routingKey, mandatory: true },
+    message,
+  );
   return out.since(0);
 }
 

@@ -4,11 +4,12 @@
  * @module
  */
 import type { Call, Outgoing, Verdict } from "../../src/broker.ts";
+import { CeleriacError } from "../../src/errors.ts";
 import type { Timer } from "../../src/lib/port.ts";
 import { Fifo } from "../../src/lib/queue.ts";
 import { Batch, type Publication } from "./batch.ts";
 import type { Epoch } from "./epoch.ts";
-import type { Link } from "./link.ts";
+import { CLOSED_BY_US, type Link } from "./link.ts";
 import type { Settings } from "./options.ts";
 import { Outlet } from "./outlet.ts";
 import { notSent, refused, unknown } from "./verdict.ts";
@@ -64,7 +65,7 @@ export class Publisher {
     const batch = new Batch(outgoings, deadline, () => {
       this.#batches.delete(batch);
       signal?.removeEventListener("abort", onAbort);
-      if (this.#batches.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      if (this.#batches.size === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
     });
     this.#batches.add(batch);
     if (signal?.aborted === true) onAbort();
@@ -111,7 +112,9 @@ export class Publisher {
   /** What the broker would close the channel for. */
   #problem(size: number, expiration: unknown, notBefore: number | undefined): string | undefined {
     const { maxMessage } = this.#parts.settings;
-    if (size > maxMessage) return `the body has ${size} bytes, the broker takes ${maxMessage} (option maxMessage)`;
+    if (size > maxMessage) {
+      return `the body has ${size} bytes, the broker takes ${maxMessage} (option maxMessage)`;
+    }
     if (expiration !== undefined && expiration !== null && !/^\d{1,10}$/.test(String(expiration))) {
       return "the property expiration must be whole milliseconds as text";
     }
@@ -173,7 +176,9 @@ export class Publisher {
       },
       (error: unknown) => {
         this.#connecting = false;
-        this.#refuseWaiting(error);
+        // `close` ended that attempt; what waits now came after it.
+        if (error instanceof CeleriacError && error.code === CLOSED_BY_US) this.#connect();
+        else this.#refuseWaiting(error);
       },
     );
   }
@@ -229,8 +234,13 @@ export class Publisher {
   }
 
   #waits(): boolean {
-    for (const { waiting } of this.#lanes.values()) if (waiting.size > 0) return true;
-    return false;
+    let count = 0;
+    for (const { waiting } of this.#lanes.values()) {
+      // Nobody waits any more for what was given up.
+      waiting.take(({ settled }) => settled);
+      count += waiting.size;
+    }
+    return count > 0;
   }
 
   #refuseWaiting(error: unknown): void {
@@ -247,8 +257,11 @@ export class Publisher {
     const blocked = this.#parts.link.epoch?.blocked;
     for (const publication of batch.publications) {
       if (publication.settled) continue;
-      if (publication.flushes !== undefined) publication.settle(unknown(`${reason} before the broker confirmed it`));
-      else publication.settle(notSent(blocked === undefined ? reason : `${reason}; the broker takes no messages: ${blocked}`));
+      if (publication.flushes !== undefined) {
+        publication.settle(unknown(`${reason} before the broker confirmed it`));
+      } else {publication.settle(
+          notSent(blocked === undefined ? reason : `${reason}; the broker takes no messages: ${blocked}`),
+        );}
     }
   }
 

@@ -108,7 +108,10 @@ export class AmqpSubscription implements Subscription {
       await epoch.rpc(Promise.all(answers));
     } catch (error) {
       const about = exchange !== undefined && String(error).includes(`exchange '${exchange.name}'`);
-      throw channelError(about ? { kind: "exchange", name: exchange.name } : { kind: "queue", name: queue }, error);
+      throw channelError(
+        about ? { kind: "exchange", name: exchange.name } : { kind: "queue", name: queue },
+        error,
+      );
     }
     this.#leave = () => epoch.rpc(channel.close());
     if (this.#abort.signal.aborted) await this.#leave();
@@ -121,7 +124,9 @@ export class AmqpSubscription implements Subscription {
     const { clock } = settings.platform;
     this.#abort.abort();
     this.#messages.end();
-    this.#ready.reject(new ConnectionError("subscription-closed", "The subscription was closed before it was ready."));
+    this.#ready.reject(
+      new ConnectionError("subscription-closed", "The subscription was closed before it was ready."),
+    );
     try {
       await within(this.#leave?.() ?? Promise.resolve(), { deadline }, clock, "closing a subscription");
     } catch {

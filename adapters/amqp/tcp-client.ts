@@ -3,7 +3,9 @@
  *
  * @module
  */
-// The end of a turn of the loop, not time: what many microtasks wrote leaves in one system call.
+// No time is taken from it, only the end of the socket's turn: what a hundred microtasks wrote leaves in one system call. Measured, a
+// microtask instead doubles the CPU of consuming.
+// oxlint-disable-next-line no-restricted-imports
 import { setImmediate } from "node:timers";
 import { AMQPClient } from "@cloudamqp/amqp-client/amqp-socket-client";
 import type { AMQPTlsOptions } from "@cloudamqp/amqp-client";
@@ -31,7 +33,10 @@ class Client extends AMQPClient {
   constructor(url: string, options: AMQPTlsOptions, out: Outbox) {
     super(url, options);
     this.#out = out;
-    this.#frames = new FrameSplitter(() => this.frameMax || LONGEST, (bytes) => this.parseFrames(new CarefulView(bytes)));
+    this.#frames = new FrameSplitter(
+      () => this.frameMax || LONGEST,
+      (bytes) => this.parseFrames(new CarefulView(bytes)),
+    );
   }
 
   /** Never rejects: a failed write is followed by the socket's close, and the library leaves some of these promises unhandled. */
@@ -54,15 +59,20 @@ function clientFor(target: Target, tls: TlsOptions, settings: WireSettings, out:
   url.searchParams.set("heartbeat", String(settings.heartbeat));
   url.searchParams.set("name", settings.name);
   // The library hands these on to net.connect and tls.connect as they are.
-  const options = { ...(target.secure ? tls : {}), host: target.host, port: target.port, noDelay: true };
-  if (target.secure) options.servername ??= /^[\d.]+$|:/.test(target.host) ? "" : target.host;
+  const secure = target.secure ? { servername: target.servername, ...tls } : {};
+  const options = { ...secure, host: target.host, port: target.port, noDelay: true };
   const client = new Client(url.href, options as AMQPTlsOptions, out);
   client.vhost = target.vhost;
   return client;
 }
 
 /** Connects a socket and begins the handshake. */
-export function connectTcp(target: Target, tls: TlsOptions, settings: WireSettings, events: WireEvents): Wire {
+export function connectTcp(
+  target: Target,
+  tls: TlsOptions,
+  settings: WireSettings,
+  events: WireEvents,
+): Wire {
   const out = new Outbox((bytes) => client.socket?.write(bytes), setImmediate);
   const client = clientFor(target, tls, settings, out);
   let failure: Failure | undefined;

@@ -46,7 +46,9 @@ export class Topology {
     if (this.#mode === "leave") return true;
     return entities.every((entity) => {
       const key = this.#key(entity);
-      return epochs.some((epoch) => epoch !== undefined && epoch.lost === undefined && this.#set(epoch).has(key));
+      return epochs.some((epoch) =>
+        epoch !== undefined && epoch.lost === undefined && this.#set(epoch).has(key)
+      );
     });
   }
 
@@ -82,7 +84,10 @@ export class Topology {
     for (const epoch of epochs) if (epoch !== undefined) this.#standing.delete(epoch);
   }
 
-  async #restore({ epoch, control, elsewhere, exclusive }: Site, refused: (error: Error) => void): Promise<void> {
+  async #restore(
+    { epoch, control, elsewhere, exclusive }: Site,
+    refused: (error: Error) => void,
+  ): Promise<void> {
     let left = [...this.#remembered.values()].filter((entity) =>
       (exclusive || !Topology.exclusive([entity])) && !this.stands([entity], [elsewhere])
     );
@@ -146,7 +151,10 @@ export class Topology {
   #key(entity: Entity): string {
     let key = this.#keys.get(entity);
     if (key === undefined) {
-      key = JSON.stringify([entity.kind, ...Object.entries(entity).sort(([a], [b]) => (a < b ? -1 : 1))], jsonSafe);
+      key = JSON.stringify(
+        [entity.kind, ...Object.entries(entity).sort(([a], [b]) => (a < b ? -1 : 1))],
+        jsonSafe,
+      );
       this.#keys.set(entity, key);
     }
     return key;
@@ -158,7 +166,9 @@ function tableOf(table: Readonly<Record<string, unknown>>): Record<string, unkno
   return Object.fromEntries(
     Object.entries(table).map(([key, value]) => [
       key,
-      typeof value === "number" && Number.isSafeInteger(value) && Math.abs(value) >= 2 ** 31 ? BigInt(value) : value,
+      typeof value === "number" && Number.isSafeInteger(value) && Math.abs(value) >= 2 ** 31
+        ? BigInt(value)
+        : value,
     ]),
   );
 }

@@ -10,6 +10,8 @@ import { redactUrl } from "../../src/lib/redact.ts";
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** The host as the URL has it: the name that a certificate must carry; "" for an IP address. */
+  readonly servername: string;
   /** Whether TLS is spoken. */
   readonly secure: boolean;
   readonly username: string;
@@ -24,7 +26,10 @@ export interface Target {
 }
 
 /** Celery's names for AMQP over TCP, and whether they mean TLS. */
-const SCHEMES: ReadonlyMap<string, boolean> = new Map([["amqp:", false], ["pyamqp:", false], ["amqps:", true]]);
+const SCHEMES: ReadonlyMap<string, boolean> = new Map([["amqp:", false], ["pyamqp:", false], [
+  "amqps:",
+  true,
+]]);
 
 /**
  * Reads a URL, a failover list `a;b`, or an array of them.
@@ -37,7 +42,9 @@ const SCHEMES: ReadonlyMap<string, boolean> = new Map([["amqp:", false], ["pyamq
  */
 export function parseTargets(url: string | readonly string[]): readonly [Target, ...Target[]] {
   const urls = typeof url === "string" ? [url] : url;
-  const [first, ...rest] = urls.flatMap((each) => String(each).split(";")).map((each) => each.trim()).filter(Boolean);
+  const [first, ...rest] = urls.flatMap((each) => String(each).split(";")).map((each) => each.trim()).filter(
+    Boolean,
+  );
   if (first === undefined) throw invalid("it is empty", "");
   return [parseTarget(first), ...rest.map(parseTarget)];
 }
@@ -52,16 +59,24 @@ function parseTarget(text: string): Target {
     url = new URL(text);
   } catch {
     // The URL error itself holds the whole input.
-    throw invalid("host or port cannot be read; write special characters in user and password percent-encoded", text);
+    throw invalid(
+      "host or port cannot be read; write special characters in user and password percent-encoded",
+      text,
+    );
   }
   if (url.hash !== "") throw invalid("it holds a #; write it as %23", text);
   const heartbeat = url.searchParams.get("heartbeat");
-  if (heartbeat !== null && !/^\d{1,5}$/.test(heartbeat)) throw invalid("heartbeat must be whole seconds", text);
+  if (heartbeat !== null && !/^\d{1,5}$/.test(heartbeat)) {
+    throw invalid("heartbeat must be whole seconds", text);
+  }
   for (const key of url.searchParams.keys()) {
     if (key === "heartbeat") continue;
     // A password with a raw "?" ends up here: then nothing of it may be shown.
     const name = url.search.includes("@") ? "" : ` ${key.slice(0, 40)}`;
-    throw invalid(`the query parameter${name} is not known; give it as an option of the broker instead`, text);
+    throw invalid(
+      `the query parameter${name} is not known; give it as an option of the broker instead`,
+      text,
+    );
   }
   const hostname = decode(url.hostname, "host", text).replace(/^\[(.*)\]$/, "$1");
   const port = url.port === "" ? (secure ? 5671 : 5672) : Number(url.port);
@@ -69,6 +84,7 @@ function parseTarget(text: string): Target {
     // py-amqp does so since "localhost" may be ::1 first, where RabbitMQ often does not listen.
     host: hostname === "" || hostname === "localhost" ? "127.0.0.1" : hostname,
     port,
+    servername: /^[\d.]+$|:/.test(hostname) ? "" : hostname || "localhost",
     secure,
     username: decode(url.username, "user", text) || "guest",
     password: decode(url.password, "password", text) || "guest",
@@ -96,7 +112,11 @@ function shown(url: string): string {
 
 function invalid(why: string, url: string): ConfigurationError {
   const text = shown(url);
-  return new ConfigurationError("broker-url-invalid", `The broker URL${text === "" ? "" : ` ${text}`} cannot be used: ${why}.`, {
-    hint: "A broker URL looks like amqp://user:password@host:5672/vhost.",
-  });
+  return new ConfigurationError(
+    "broker-url-invalid",
+    `The broker URL${text === "" ? "" : ` ${text}`} cannot be used: ${why}.`,
+    {
+      hint: "A broker URL looks like amqp://user:password@host:5672/vhost.",
+    },
+  );
 }

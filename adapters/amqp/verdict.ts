@@ -15,7 +15,8 @@ export const UNROUTABLE: Verdict = { is: "unroutable" };
 /** The broker's nack: not stored. */
 export const NACKED: Verdict = {
   is: "refused",
-  reason: "the broker refused it (nack): the queue is full (x-overflow reject-publish), or it had an internal error",
+  reason:
+    "the broker refused it (nack): the queue is full (x-overflow reject-publish), or it had an internal error",
   retry: true,
 };
 
@@ -44,7 +45,11 @@ export type Fate = Verdict | "again";
  * The broker works through a channel in order and drops what follows the one that it refused. Those before it were taken, but their
  * confirms are lost: unknown. A refusal that names no culprit leaves all unknown, but for a single one.
  */
-export function fatesAfterClose(pending: readonly Outgoing[], sentence: Sentence, confirmed: boolean): readonly Fate[] {
+export function fatesAfterClose(
+  pending: readonly Outgoing[],
+  sentence: Sentence,
+  confirmed: boolean,
+): readonly Fate[] {
   const reason = `${sentence.text} (${sentence.code})`;
   const suspect = suspicion(sentence);
   const first = suspect === undefined ? -1 : pending.findIndex(suspect);

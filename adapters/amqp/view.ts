@@ -100,7 +100,9 @@ export class CarefulView extends AMQPView {
   }
 
   #decode(at: number, length: number): string {
-    if (at + length > this.#bytes.length) throw new RangeError(`a string of ${length} bytes ends outside its frame`);
+    if (at + length > this.#bytes.length) {
+      throw new RangeError(`a string of ${length} bytes ends outside its frame`);
+    }
     // Node's own is faster by half; workerd may lack it.
     return this.#buffer === undefined
       ? decoder.decode(this.#bytes.subarray(at, at + length))

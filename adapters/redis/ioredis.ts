@@ -20,10 +20,15 @@ export interface RedisClient {
   call(command: string, args: (string | number)[]): Promise<unknown>;
   /** A second client with the same settings but for `override`: the one that listens. */
   duplicate(override: object): RedisClient;
+  /** Connects a duplicate; never called on the client itself. */
   connect(): Promise<void>;
+  /** Ends a duplicate; never called on the client itself. */
   disconnect(): void;
+  /** Listens to channels, on a duplicate. */
   subscribe(...channels: string[]): Promise<unknown>;
+  /** Stops listening to channels, on a duplicate. */
   unsubscribe(...channels: string[]): Promise<unknown>;
+  /** Registers a listener for "message", "error", "connect" and "end", on a duplicate. */
   on(event: string, listener: (...args: never[]) => void): unknown;
 }
 

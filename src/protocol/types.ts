@@ -20,15 +20,18 @@ export abstract class PyText {
   /** The text as it travels. */
   readonly text: string;
 
+  /** `right` says whether the text has the form of `what`; else `EncodeError` "value-invalid". */
   constructor(text: string, right: boolean, what: string) {
     if (typeof text !== "string" || !right) throw notA(what, text);
     this.text = text;
   }
 
+  /** The text. */
   toString(): string {
     return this.text;
   }
 
+  /** The text. */
   toJSON(): string {
     return this.text;
   }
@@ -36,6 +39,7 @@ export abstract class PyText {
 
 /** Python's `datetime.date`: a day without a time, `YYYY-MM-DD`. */
 export class PyDate extends PyText {
+  /** Takes `YYYY-MM-DD`. */
   constructor(text: string) {
     super(text, DATE.test(text) && parseInstant(text) !== undefined, "date");
   }
@@ -43,6 +47,7 @@ export class PyDate extends PyText {
 
 /** Python's `datetime.time`: a time of day, `HH:MM:SS[.ffffff][+HH:MM]`. */
 export class PyTime extends PyText {
+  /** Takes `HH:MM[:SS[.ffffff]]` with or without an offset. */
   constructor(text: string) {
     super(text, TIME.test(text) && parseInstant(`2000-01-01T${text}`) !== undefined, "time");
   }
@@ -50,6 +55,7 @@ export class PyTime extends PyText {
 
 /** Python's `decimal.Decimal`, with its trailing zeros: `"1.50"`. */
 export class PyDecimal extends PyText {
+  /** Takes what Python's `Decimal` takes. */
   constructor(text: string) {
     super(text, DECIMAL.test(text), "decimal");
   }
@@ -62,6 +68,7 @@ export class PyDecimal extends PyText {
 
 /** Python's `datetime.datetime` in exact form: microseconds and offset kept. In plain form it is a `Date`. */
 export class PyDatetime extends PyText {
+  /** Takes what `datetime.isoformat()` writes. */
   constructor(text: string) {
     super(text, DATETIME.test(text) && parseInstant(text) !== undefined, "datetime");
   }
@@ -74,6 +81,7 @@ export class PyDatetime extends PyText {
 
 /** A JSON number in exact form whose text JavaScript would write otherwise: `1.0`, `1e5`. In plain form it is a number. */
 export class PyFloat extends PyText {
+  /** Takes the text of a JSON number. */
   constructor(text: string) {
     super(text, FLOAT.test(text), "float");
   }

@@ -149,7 +149,7 @@ export class AsyncResult<T = unknown> {
     for await (const record of this.#backend().watch([this.id])) {
       const meta = this.#read(record);
       yield this.#change(meta);
-      
+      if (READY_STATES.has(meta.status)) return;
     }
   }
 

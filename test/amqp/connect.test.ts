@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { createServer as createTlsServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, inject, test } from "vitest";
-import { type AmqpTcpOptions, amqpBroker } from "../../adapters/amqp/tcp.ts";
+import { amqpBroker, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import { everything, kinds, Rig, task, urlWith } from "./rig.ts";
 
@@ -26,7 +26,10 @@ afterAll(() => {
 });
 
 /** A server that does to each connection what `greet` says; its port. */
-async function serve(greet: (socket: Socket) => void, create: typeof createServer = createServer): Promise<number> {
+async function serve(
+  greet: (socket: Socket) => void,
+  create: typeof createServer = createServer,
+): Promise<number> {
   const server = create((socket: Socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
@@ -41,7 +44,10 @@ async function serve(greet: (socket: Socket) => void, create: typeof createServe
 async function tlsPort(): Promise<number> {
   const { hostname, port } = new URL(inject("amqp"));
   const create = ((listener: (socket: Socket) => void) =>
-    createTlsServer({ key: pem("server-key"), cert: pem("server") }, listener)) as unknown as typeof createServer;
+    createTlsServer(
+      { key: pem("server-key"), cert: pem("server") },
+      listener,
+    )) as unknown as typeof createServer;
   return await serve((socket) => {
     const onward = connect(Number(port), hostname);
     sockets.add(onward);
@@ -124,7 +130,9 @@ describe("connecting", () => {
   test("ends by the caller's deadline or abort", async () => {
     const port = await serve(() => {});
     const broker = amqpBroker(secretUrl(`127.0.0.1:${port}`));
-    await expect(broker.connect({ deadline: Date.now() + 50 })).rejects.toMatchObject({ code: "broker-timeout" });
+    await expect(broker.connect({ deadline: Date.now() + 50 })).rejects.toMatchObject({
+      code: "broker-timeout",
+    });
     const stop = new AbortController();
     const connecting = broker.connect({ signal: stop.signal });
     stop.abort(new Error("enough"));
@@ -221,7 +229,9 @@ describe("TLS", () => {
   test("refuses a certificate of another name as broker-tls", async () => {
     const port = await tlsPort();
     const url = secretUrl(`localhost:${port}`).replace("amqp:", "amqps:");
-    expect((await failure(url, { tls: { ca: pem("ca"), servername: "other.test" } })).code).toBe("broker-tls");
+    expect((await failure(url, { tls: { ca: pem("ca"), servername: "other.test" } })).code).toBe(
+      "broker-tls",
+    );
   });
 
   test("towards a port that speaks none is broker-tls", async () => {
@@ -240,6 +250,8 @@ describe("TLS", () => {
   test("towards no port at all is broker-unreachable", async () => {
     const port = await serve(() => {});
     await new Promise((resolve) => servers.pop()?.close(resolve));
-    expect((await failure(secretUrl(`127.0.0.1:${port}`).replace("amqp:", "amqps:"))).code).toBe("broker-unreachable");
+    expect((await failure(secretUrl(`127.0.0.1:${port}`).replace("amqp:", "amqps:"))).code).toBe(
+      "broker-unreachable",
+    );
   });
 });

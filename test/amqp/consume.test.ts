@@ -10,7 +10,8 @@ import { textOf } from "../contract/bench.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, kinds, Rig, task } from "./rig.ts";
 
-const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const times = <T>(count: number, make: (at: number) => T): T[] =>
+  Array.from({ length: count }, (_, at) => make(at));
 const ACK = "60.80";
 const NACK = "60.120";
 
@@ -60,7 +61,11 @@ describe("settlements of one turn", () => {
     await using rig = await Rig.start();
     const shapes = new Map<string, number>();
     const plan = fc.array(
-      fc.record({ how: fc.constantFrom("ack", "reject", "requeue", "hold"), rank: fc.nat(1000), turn: fc.boolean() }),
+      fc.record({
+        how: fc.constantFrom("ack", "reject", "requeue", "hold"),
+        rank: fc.nat(1000),
+        turn: fc.boolean(),
+      }),
       { minLength: 1, maxLength: 40 },
     );
     await fc.assert(
@@ -83,7 +88,10 @@ describe("settlements of one turn", () => {
         }
         await broker.close();
         expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
-        const back = steps.flatMap(({ how }, at) => (how === "requeue" || how === "hold" ? [String(at)] : []));
+        const back = steps.flatMap((
+          { how },
+          at,
+        ) => (how === "requeue" || how === "hold" ? [String(at)] : []));
         await rig.counts(queue, back.length);
         if (back.length === 0) return;
         const left = rig.direct.consume([queue], { prefetch: 0 });
@@ -260,7 +268,9 @@ describe("a cut", () => {
     console.log(`cuts per step of reconnecting: ${cutsAt.join(" ")}`);
     // Greeting, start, start-ok, tune, tune-ok and open, open-ok, channel, channel-ok, declare, declare-ok, consume.
     expect(cutsAt.slice(0, 10)).toEqual(times(10, () => 3));
-    await until(async () => kinds(await rig.direct.publish([task(entity.name)]))[0] === "confirmed", { what: "the private queue" });
+    await until(async () => kinds(await rig.direct.publish([task(entity.name)]))[0] === "confirmed", {
+      what: "the private queue",
+    });
   });
 
   test("followed by silence while reconnecting is overcome", async () => {
@@ -272,14 +282,18 @@ describe("a cut", () => {
     await consuming(consumer);
     rig.proxy.blackhole("both");
     rig.proxy.cut();
-    await until(() => seen.filter((event) => event.is === "down").length >= 4, { what: "some failed attempts" });
+    await until(() => seen.filter((event) => event.is === "down").length >= 4, {
+      what: "some failed attempts",
+    });
     const alive = consumer.aliveAt;
     rig.proxy.heal();
     rig.proxy.cut();
     await rig.fill(queue, ["after"]);
     await take(consumer, 1);
     expect(consumer.aliveAt).toBeGreaterThan(alive);
-    const codes = seen.flatMap((event) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
+    const codes = seen.flatMap((
+      event,
+    ) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
     expect(codes).toContain("broker-timeout");
   });
 });
@@ -294,7 +308,9 @@ describe("silence", () => {
     await consuming(consumer);
     const started = Date.now();
     rig.proxy.blackhole("both");
-    const down = await until(() => seen.find((event) => event.is === "down"), { what: "news of the silence" });
+    const down = await until(() => seen.find((event) => event.is === "down"), {
+      what: "news of the silence",
+    });
     const took = Date.now() - started;
     console.log(`silence noticed after ${took} ms at a heartbeat of 1000 ms`);
     expect(took).toBeLessThan(2500 + 200);
@@ -361,15 +377,20 @@ describe("a queue that is deleted under a consumer", () => {
     for (let round = 0; round < 3; round++) {
       await remove(rig, entity.name);
       const started = Date.now();
-      await until(async () => kinds(await rig.direct.publish([task(entity.name, `${round}`)]))[0] === "confirmed", {
-        what: "the queue again",
-      });
+      await until(
+        async () => kinds(await rig.direct.publish([task(entity.name, `${round}`)]))[0] === "confirmed",
+        {
+          what: "the queue again",
+        },
+      );
       const [delivery] = await take(consumer, 1);
       expect(textOf((delivery as Delivery).message)).toBe(`${round}`);
       expect(Date.now() - started).toBeLessThan(5000);
       await delivery?.settle({ as: "ack" });
     }
-    const codes = seen.flatMap((event) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
+    const codes = seen.flatMap((
+      event,
+    ) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
     expect(codes).toContain("consumer-cancelled");
   });
 
@@ -382,7 +403,9 @@ describe("a queue that is deleted under a consumer", () => {
     const consumer = broker.consume([entity.name], { prefetch: 5 });
     await consuming(consumer);
     await remove(rig, entity.name);
-    await until(() => seen.filter((event) => event.is === "down").length >= 3, { what: "some failed attempts" });
+    await until(() => seen.filter((event) => event.is === "down").length >= 3, {
+      what: "some failed attempts",
+    });
     const alive = consumer.aliveAt;
     await until(() => Date.now() > alive + 50, { what: "time to pass" });
     expect(consumer.aliveAt).toBe(alive);
@@ -418,14 +441,18 @@ describe("a subscription", () => {
     const seen = events(second);
     const two = second.subscribe({ queue });
     const locked = (): number =>
-      seen.filter((event) => event.is === "down" && (event.error as { code?: string }).code === "queue-locked").length;
+      seen.filter((event) =>
+        event.is === "down" && (event.error as { code?: string }).code === "queue-locked"
+      ).length;
     await until(() => locked() >= 3, { what: "news of the locked queue" });
     await rig.fill(tasks, ["still here"]);
     const [delivery] = await take(consumer, 1);
     await delivery?.settle({ as: "ack" });
     await one.close();
     await two.ready;
-    expect(seen.some((event) => event.is === "down" && (event.error as { code?: string }).code !== "queue-locked")).toBe(false);
+    expect(
+      seen.some((event) => event.is === "down" && (event.error as { code?: string }).code !== "queue-locked"),
+    ).toBe(false);
     expect(seen.find((event) => event.is === "down")).toMatchObject({ retryIn: expect.any(Number) });
     await two.close();
   });
@@ -452,7 +479,9 @@ describe("the first consume", () => {
     await rig.fill(queue, ["1"]);
     await take(consumer, 1);
     expect(seen.some(({ is }) => is === "fatal")).toBe(false);
-    await expect(take(broker.consume(["no.such.queue"], { prefetch: 1 }), 1)).rejects.toMatchObject({ code: "queue-missing" });
+    await expect(take(broker.consume(["no.such.queue"], { prefetch: 1 }), 1)).rejects.toMatchObject({
+      code: "queue-missing",
+    });
     expect(seen.some(({ is }) => is === "fatal")).toBe(true);
   });
 
@@ -463,8 +492,14 @@ describe("the first consume", () => {
     const broker = rig.broker();
     const seen = events(broker);
     const consumer = broker.consume([queue], { prefetch: 1 });
-    await until(() => seen.filter((event) => event.is === "down").length >= 3, { what: "some failed attempts" });
-    expect(seen[0]).toMatchObject({ is: "down", error: { code: "broker-unreachable" }, retryIn: expect.any(Number) });
+    await until(() => seen.filter((event) => event.is === "down").length >= 3, {
+      what: "some failed attempts",
+    });
+    expect(seen[0]).toMatchObject({
+      is: "down",
+      error: { code: "broker-unreachable" },
+      retryIn: expect.any(Number),
+    });
     await rig.proxy.refuse(false);
     await rig.fill(queue, ["1"]);
     await take(consumer, 1);

@@ -6,7 +6,14 @@ import { CarefulView } from "../../adapters/amqp/view.ts";
 import type { Message } from "../../src/broker.ts";
 
 function message(part: Partial<Message> = {}): Message {
-  return { headers: {}, properties: {}, contentType: "", contentEncoding: "", body: new Uint8Array(0), ...part };
+  return {
+    headers: {},
+    properties: {},
+    contentType: "",
+    contentEncoding: "",
+    body: new Uint8Array(0),
+    ...part,
+  };
 }
 
 function outbox(): Outbox {
@@ -60,7 +67,9 @@ const { field } = fc.letrec<{ field: unknown }>((tie) => ({
 function settled(value: unknown): unknown {
   if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) return Number(value);
   if (Array.isArray(value)) return value.map(settled);
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date) return value;
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array || value instanceof Date) {
+    return value;
+  }
   return Object.entries(value).map(([name, inner]) => [name, settled(inner)]);
 }
 
@@ -122,7 +131,9 @@ describe("headers", () => {
     ["a name over 255 bytes", { ["é".repeat(128)]: 1 }],
     ["endless nesting", { a: nested(200) }],
   ])("%s is refused with a code", (_what, headers) => {
-    expect(() => roundTrip({ headers })).toThrow(expect.objectContaining({ code: expect.stringMatching(/^amqp-/) }));
+    expect(() => roundTrip({ headers })).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^amqp-/) }),
+    );
   });
 });
 
@@ -144,20 +155,21 @@ describe("properties", () => {
       user_id: "guest",
       app_id: "a",
     };
-    expect(roundTrip({ properties, contentType: "application/json", contentEncoding: "utf-8" })).toMatchObject({
-      contentType: "application/json",
-      contentEncoding: "utf-8",
-      deliveryMode: 2,
-      priority: 0,
-      correlationId: "c",
-      replyTo: "r",
-      expiration: "1000",
-      messageId: "m",
-      timestamp: new Date(1_795_325_354_000),
-      type: "t",
-      userId: "guest",
-      appId: "a",
-    });
+    expect(roundTrip({ properties, contentType: "application/json", contentEncoding: "utf-8" }))
+      .toMatchObject({
+        contentType: "application/json",
+        contentEncoding: "utf-8",
+        deliveryMode: 2,
+        priority: 0,
+        correlationId: "c",
+        replyTo: "r",
+        expiration: "1000",
+        messageId: "m",
+        timestamp: new Date(1_795_325_354_000),
+        type: "t",
+        userId: "guest",
+        appId: "a",
+      });
   });
 
   test("null and undefined are absent", () => {
@@ -179,7 +191,13 @@ describe("publish", () => {
   test("splits the body into frames of the negotiated size", () => {
     const body = Uint8Array.from({ length: 50 }, (_, at) => at);
     const out = outbox();
-    writePublish(out, 3, 28, { exchange: "", routingKey: "q", mandatory: true }, message({ body, headers: {} }));
+    writePublish(
+      out,
+      3,
+      28,
+      { exchange: "", routingKey: "q", mandatory: true },
+      message({ body, headers: {} }),
+    );
     const bytes = out.since(0);
     const frames: [type: number, size: number][] = [];
     const parts: number[] = [];
@@ -201,7 +219,8 @@ describe("publish", () => {
     const route = { exchange: "", routingKey: "q", mandatory: true };
     writePublish(out, 1, 4096, route, message({ headers: { a: "kept" } }));
     const before = out.since(0);
-    expect(() => writePublish(out, 1, 4096, route, message({ headers: { a: "kept", b: () => 1 } }))).toThrow();
+    expect(() => writePublish(out, 1, 4096, route, message({ headers: { a: "kept", b: () => 1 } })))
+      .toThrow();
     expect(() => writePublish(out, 1, 4096, route, message({ headers: { a: "x".repeat(5000) } }))).toThrow(
       expect.objectContaining({ code: "amqp-frame-too-large" }),
     );
@@ -216,8 +235,16 @@ describe("publish", () => {
 });
 
 test("ack and nack are the bytes of AMQP 0-9-1", () => {
-  expect(hex((out) => writeAck(out, 1, 5, false))).toBe("010001" + "0000000d" + "003c0050" + "0000000000000005" + "00" + "ce");
-  expect(hex((out) => writeAck(out, 1, 2 ** 40, true))).toBe("010001" + "0000000d" + "003c0050" + "0000010000000000" + "01" + "ce");
-  expect(hex((out) => writeNack(out, 2, 7, true))).toBe("010002" + "0000000d" + "003c0078" + "0000000000000007" + "02" + "ce");
-  expect(hex((out) => writeNack(out, 2, 7, false))).toBe("010002" + "0000000d" + "003c0078" + "0000000000000007" + "00" + "ce");
+  expect(hex((out) => writeAck(out, 1, 5, false))).toBe(
+    "010001" + "0000000d" + "003c0050" + "0000000000000005" + "00" + "ce",
+  );
+  expect(hex((out) => writeAck(out, 1, 2 ** 40, true))).toBe(
+    "010001" + "0000000d" + "003c0050" + "0000010000000000" + "01" + "ce",
+  );
+  expect(hex((out) => writeNack(out, 2, 7, true))).toBe(
+    "010002" + "0000000d" + "003c0078" + "0000000000000007" + "02" + "ce",
+  );
+  expect(hex((out) => writeNack(out, 2, 7, false))).toBe(
+    "010002" + "0000000d" + "003c0078" + "0000000000000007" + "00" + "ce",
+  );
 });

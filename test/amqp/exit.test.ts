@@ -27,7 +27,10 @@ test.each([
   child.onLine((line) => lines.push(line));
   await child.saw(/done/, 15_000);
   // Well below the 30 s of a publish's timer and the 60 s of a heartbeat.
-  await until(() => child.ended !== undefined, { what: `the end of the script; it said ${child.log}`, deadline: 3000 });
+  await until(() => child.ended !== undefined, {
+    what: `the end of the script; it said ${child.log}`,
+    deadline: 3000,
+  });
   expect(child.ended).toBe("exit 0");
   expect(lines).toEqual(said);
 });

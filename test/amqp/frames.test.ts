@@ -22,7 +22,9 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const frames = fc.array(
-  fc.tuple(fc.constantFrom(1, 2, 3, 8), fc.uint8Array({ maxLength: 40 })).map(([type, payload]) => frame(type, payload)),
+  fc.tuple(fc.constantFrom(1, 2, 3, 8), fc.uint8Array({ maxLength: 40 })).map(([type, payload]) =>
+    frame(type, payload)
+  ),
   { maxLength: 12 },
 );
 
@@ -59,7 +61,11 @@ function wholeFrames(bytes: Uint8Array): boolean {
 }
 
 test("byte by byte", () => {
-  const sent = [frame(1, Uint8Array.of(1, 2, 3)), frame(8, new Uint8Array(0)), frame(3, new Uint8Array(600).fill(7))];
+  const sent = [
+    frame(1, Uint8Array.of(1, 2, 3)),
+    frame(8, new Uint8Array(0)),
+    frame(3, new Uint8Array(600).fill(7)),
+  ];
   const got: Uint8Array[] = [];
   const splitter = new FrameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
   for (const byte of joined(sent)) splitter.push(Uint8Array.of(byte));

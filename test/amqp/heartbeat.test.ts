@@ -55,11 +55,18 @@ class HandClock implements Clock {
   }
 }
 
-function watch(interval = 1000): { clock: HandClock; heartbeat: Heartbeat; sent: number[]; silent: number[] } {
+function watch(
+  interval = 1000,
+): { clock: HandClock; heartbeat: Heartbeat; sent: number[]; silent: number[] } {
   const clock = new HandClock();
   const sent: number[] = [];
   const silent: number[] = [];
-  const heartbeat = new Heartbeat(clock, interval, () => sent.push(clock.time), () => silent.push(clock.time));
+  const heartbeat = new Heartbeat(
+    clock,
+    interval,
+    () => sent.push(clock.time),
+    () => silent.push(clock.time),
+  );
   return { clock, heartbeat, sent, silent };
 }
 
@@ -107,7 +114,8 @@ describe("a heartbeat", () => {
 
 test("backoff doubles up to its bound, and takes any part of it", () => {
   const bounds = { min: 100, max: 1000 };
-  const delays = (part: number): number[] => [1, 2, 3, 4, 5, 90].map((failures) => backoffDelay(failures, bounds, { next: () => part }));
+  const delays = (part: number): number[] =>
+    [1, 2, 3, 4, 5, 90].map((failures) => backoffDelay(failures, bounds, { next: () => part }));
   expect(delays(0)).toEqual([0, 0, 0, 0, 0, 0]);
   expect(delays(0.5)).toEqual([50, 100, 200, 400, 500, 500]);
   expect(delays(0.999999)).toEqual([100, 200, 400, 800, 1000, 1000]);

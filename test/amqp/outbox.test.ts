@@ -30,13 +30,18 @@ test("a buffer that left is never written to again", () => {
       out.append(part);
       out.flush();
     }
-    expect(sent.map((bytes) => [...bytes])).toEqual(parts.filter((part) => part.length > 0).map((part) => [...part]));
+    expect(sent.map((bytes) => [...bytes])).toEqual(
+      parts.filter((part) => part.length > 0).map((part) => [...part]),
+    );
   }));
 });
 
 test("strings are UTF-8 whatever their length", () => {
   const out = new Outbox(() => {}, () => {});
-  const text = fc.oneof(fc.string({ unit: "grapheme", maxLength: 300 }), fc.string({ unit: "binary", maxLength: 60 }));
+  const text = fc.oneof(
+    fc.string({ unit: "grapheme", maxLength: 300 }),
+    fc.string({ unit: "binary", maxLength: 60 }),
+  );
   fc.assert(fc.property(text, (value) => {
     const mark = out.end;
     out.longString(value);

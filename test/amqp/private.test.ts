@@ -15,7 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const times = <T>(count: number, make: (at: number) => T): T[] =>
+  Array.from({ length: count }, (_, at) => make(at));
 
 async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
   for await (const delivery of source) return delivery;
@@ -29,7 +30,11 @@ describe("a body that the broker takes for too large", () => {
     const broker = rig.broker();
     const batch = [task(queue), task(queue, "x".repeat(150_000)), ...times(20, () => task(queue))];
     const verdicts = await broker.publish(batch);
-    expect(verdicts[1]).toMatchObject({ is: "refused", retry: false, reason: expect.stringMatching(/150000.*100000/) });
+    expect(verdicts[1]).toMatchObject({
+      is: "refused",
+      retry: false,
+      reason: expect.stringMatching(/150000.*100000/),
+    });
     // The first one was taken, but its confirm may have been lost with the channel.
     expect(["confirmed", "unknown"]).toContain(verdicts[0]?.is);
     expect(new Set(kinds(verdicts.slice(2)))).toEqual(new Set(["confirmed"]));
@@ -53,9 +58,15 @@ describe("a memory alarm", () => {
       // The broker notices the publish, stops to read, and says so.
       const one = broker.publish([task(queue)], { deadline: started + 700 });
       await until(() => seen.find(({ is }) => is === "blocked"), { what: "news of the alarm" });
-      expect(seen.find(({ is }) => is === "blocked")).toMatchObject({ reason: expect.stringMatching(/memory/) });
+      expect(seen.find(({ is }) => is === "blocked")).toMatchObject({
+        reason: expect.stringMatching(/memory/),
+      });
       const two = await broker.publish([task(queue)], { deadline: Date.now() + 200 });
-      expect(two).toMatchObject([{ is: "refused", retry: true, reason: expect.stringMatching(/takes no messages.*memory/) }]);
+      expect(two).toMatchObject([{
+        is: "refused",
+        retry: true,
+        reason: expect.stringMatching(/takes no messages.*memory/),
+      }]);
       expect(kinds(await one)).toEqual(["unknown"]);
       expect(Date.now() - started).toBeLessThan(3000);
       // The other connection works on: deliveries, acks, questions, declarations.
@@ -143,47 +154,57 @@ describe("a broker that", () => {
     await server.ctl("close_all_connections", "chaos");
     await until(() => seen.filter(({ is }) => is === "down").length >= 2, { what: "news of both links" });
     const down = seen.find(({ is }) => is === "down");
-    expect(down).toMatchObject({ error: { code: "broker-closed", message: expect.stringContaining("chaos") } });
-    await until(async () => kinds(await broker.publish([task(queue, "after")]))[0] === "confirmed", { what: "a confirm" });
+    expect(down).toMatchObject({
+      error: { code: "broker-closed", message: expect.stringContaining("chaos") },
+    });
+    await until(async () => kinds(await broker.publish([task(queue, "after")]))[0] === "confirmed", {
+      what: "a confirm",
+    });
     await first(consumer);
   });
 
-  test("is killed in the middle of publishing keeps all that it confirmed, and is consumed again", async () => {
-    await using rig = await Rig.start(server.url);
-    const entity = rig.entity({ arguments: {} });
-    const broker = rig.broker();
-    await broker.declare([entity]);
-    const sentinel = rig.entity({ arguments: {} });
-    await broker.declare([sentinel]);
-    const consumer = broker.consume([sentinel.name], { prefetch: 1 });
-    await consuming(consumer);
-    let sent = 0;
-    const tally = new Map<string, number>();
-    const publishing = (async () => {
-      for (; sent < 100_000;) {
-        const batch = times(50, () => task(entity.name, `${sent++}`));
-        const verdicts = await broker.publish(batch);
-        for (const { is } of verdicts) tally.set(is, (tally.get(is) ?? 0) + 1);
-        if (verdicts.some(({ is }) => is !== "confirmed")) return;
-      }
-    })();
-    await until(() => (tally.get("confirmed") ?? 0) > 500, { what: "some confirms" });
-    await server.kill9();
-    await publishing;
-    await server.start();
-    const confirmed = tally.get("confirmed") ?? 0;
-    const doubtful = tally.get("unknown") ?? 0;
-    console.log(`killed after ${confirmed} confirmed, ${doubtful} unknown, ${tally.get("refused") ?? 0} refused`);
-    await until(async () => kinds(await broker.publish([task(sentinel.name)]))[0] === "confirmed", {
-      what: "a confirm after the restart",
-      deadline: 20_000,
-    });
-    const stored = await broker.count(entity.name);
-    expect(stored).toBeGreaterThanOrEqual(confirmed);
-    expect(stored).toBeLessThanOrEqual(confirmed + doubtful);
-    await first(consumer);
-    await broker.purge(entity.name);
-  }, 60_000);
+  test(
+    "is killed in the middle of publishing keeps all that it confirmed, and is consumed again",
+    async () => {
+      await using rig = await Rig.start(server.url);
+      const entity = rig.entity({ arguments: {} });
+      const broker = rig.broker();
+      await broker.declare([entity]);
+      const sentinel = rig.entity({ arguments: {} });
+      await broker.declare([sentinel]);
+      const consumer = broker.consume([sentinel.name], { prefetch: 1 });
+      await consuming(consumer);
+      let sent = 0;
+      const tally = new Map<string, number>();
+      const publishing = (async () => {
+        for (; sent < 100_000;) {
+          const batch = times(50, () => task(entity.name, `${sent++}`));
+          const verdicts = await broker.publish(batch);
+          for (const { is } of verdicts) tally.set(is, (tally.get(is) ?? 0) + 1);
+          if (verdicts.some(({ is }) => is !== "confirmed")) return;
+        }
+      })();
+      await until(() => (tally.get("confirmed") ?? 0) > 500, { what: "some confirms" });
+      await server.kill9();
+      await publishing;
+      await server.start();
+      const confirmed = tally.get("confirmed") ?? 0;
+      const doubtful = tally.get("unknown") ?? 0;
+      console.log(
+        `killed after ${confirmed} confirmed, ${doubtful} unknown, ${tally.get("refused") ?? 0} refused`,
+      );
+      await until(async () => kinds(await broker.publish([task(sentinel.name)]))[0] === "confirmed", {
+        what: "a confirm after the restart",
+        deadline: 20_000,
+      });
+      const stored = await broker.count(entity.name);
+      expect(stored).toBeGreaterThanOrEqual(confirmed);
+      expect(stored).toBeLessThanOrEqual(confirmed + doubtful);
+      await first(consumer);
+      await broker.purge(entity.name);
+    },
+    60_000,
+  );
 
   test("stands still settles publishes and connects by their deadlines, and is as before when it wakes", async () => {
     await using rig = await Rig.start(server.url);

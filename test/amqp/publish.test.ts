@@ -8,7 +8,8 @@ import type { Outgoing } from "../../src/broker.ts";
 import { pause, until } from "../support/wait.ts";
 import { kinds, Rig, task } from "./rig.ts";
 
-const times = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const times = <T>(count: number, make: (at: number) => T): T[] =>
+  Array.from({ length: count }, (_, at) => make(at));
 
 describe("verdicts", () => {
   test("a batch of routable and unroutable messages, equal ones among them, gets each its own", async () => {
@@ -61,7 +62,10 @@ describe("verdicts", () => {
     const lost: Outgoing = { ...task(queue), to: { exchange, routingKey: "k" } };
     const verdicts = await broker.publish([task(queue), lost, task(queue), lost, task(queue)]);
     expect(kinds(verdicts)).toEqual(["confirmed", "refused", "confirmed", "refused", "confirmed"]);
-    expect(verdicts[1]).toMatchObject({ retry: false, reason: expect.stringContaining(`no exchange '${exchange}'`) });
+    expect(verdicts[1]).toMatchObject({
+      retry: false,
+      reason: expect.stringContaining(`no exchange '${exchange}'`),
+    });
     await broker.declare([
       { kind: "exchange", name: exchange, type: "direct", durable: false, autoDelete: true },
       { kind: "binding", queue, exchange, routingKey: "k" },
@@ -73,7 +77,9 @@ describe("verdicts", () => {
   test("a full queue that rejects refuses with a retry", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();
-    const entity = rig.entity({ arguments: { "x-expires": 120_000, "x-max-length": 1, "x-overflow": "reject-publish" } });
+    const entity = rig.entity({
+      arguments: { "x-expires": 120_000, "x-max-length": 1, "x-overflow": "reject-publish" },
+    });
     await broker.declare([entity]);
     const verdicts = await broker.publish(times(3, () => task(entity.name)));
     expect(kinds(verdicts)).toContain("refused");
@@ -83,7 +89,11 @@ describe("verdicts", () => {
   test.each<[string, (queue: string) => Outgoing, RegExp]>([
     ["a body over the limit", (queue) => task(queue, "x".repeat(1001)), /1001 bytes.*takes 1000/],
     ["an expiration that is no number", (queue) => task(queue, "x", { expiration: "soon" }), /expiration/],
-    ["a delay, which RabbitMQ has not", (queue) => ({ ...task(queue), notBefore: Date.now() + 1000 }), /notBefore/],
+    [
+      "a delay, which RabbitMQ has not",
+      (queue) => ({ ...task(queue), notBefore: Date.now() + 1000 }),
+      /notBefore/,
+    ],
     ["a key over 255 bytes", () => task("é".repeat(200)), /255 bytes/],
     ["headers over a frame", (queue) => withHeader(task(queue), "x".repeat(200_000)), /headers take/],
     ["a header that AMQP has no type for", (queue) => withHeader(task(queue), () => 1), /function/],
@@ -102,7 +112,11 @@ describe("verdicts", () => {
     const broker = rig.broker();
     await rig.proxy.refuse(true);
     const [verdict] = await broker.publish([task("q")]);
-    expect(verdict).toMatchObject({ is: "refused", retry: true, reason: expect.stringContaining("cannot be reached") });
+    expect(verdict).toMatchObject({
+      is: "refused",
+      retry: true,
+      reason: expect.stringContaining("cannot be reached"),
+    });
     await rig.proxy.refuse(false);
     expect(kinds(await broker.publish([task("nowhere.at.all")]))).toEqual(["unroutable"]);
   });
@@ -110,8 +124,14 @@ describe("verdicts", () => {
   test("an aborted or expired call is refused before anything is sent", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();
-    expect(await broker.publish([task("q")], { signal: AbortSignal.abort() })).toMatchObject([{ is: "refused", retry: true }]);
-    expect(await broker.publish([task("q")], { deadline: Date.now() - 1 })).toMatchObject([{ is: "refused", retry: true }]);
+    expect(await broker.publish([task("q")], { signal: AbortSignal.abort() })).toMatchObject([{
+      is: "refused",
+      retry: true,
+    }]);
+    expect(await broker.publish([task("q")], { deadline: Date.now() - 1 })).toMatchObject([{
+      is: "refused",
+      retry: true,
+    }]);
     expect(rig.proxy.connections).toBe(0);
   });
 
@@ -145,7 +165,9 @@ describe("verdicts", () => {
       { kind: "binding", queue, exchange: name, routingKey: "" } as const,
     ]));
     for (const exchange of names) {
-      expect(kinds(await broker.publish([{ ...task(queue), to: { exchange, routingKey: "" } }]))).toEqual(["confirmed"]);
+      expect(kinds(await broker.publish([{ ...task(queue), to: { exchange, routingKey: "" } }]))).toEqual([
+        "confirmed",
+      ]);
     }
     expect(await rig.count(queue)).toBe(80);
   });
@@ -223,35 +245,40 @@ describe("a cut", () => {
     expect(settled).toBe(1000);
   });
 
-  test.each(["cut", "rst"] as const)("(%s) after any chunk leaves no publish unsettled and no lost one confirmed", async (how) => {
-    await using rig = await Rig.start();
-    const seen = new Map<string, number>();
-    for (let cutAt = 1; cutAt <= 24; cutAt++) {
-      const queue = await rig.queue();
-      const broker = rig.broker();
-      let chunks = 0;
-      rig.proxy.onChunk = () => {
-        if (++chunks === cutAt) rig.proxy[how]();
-      };
-      const single = times(20, (at) => broker.publish([task(queue, `a${at}`)]));
-      const more = (async () => {
-        await pause(3);
-        return await broker.publish(times(20, (at) => task(queue, `b${at}`)));
-      })();
-      const verdicts = [...(await Promise.all(single)).flat(), ...await more];
-      rig.proxy.onChunk = undefined;
-      expect(verdicts).toHaveLength(40);
-      const count = (kind: string): number => verdicts.filter(({ is }) => is === kind).length;
-      for (const { is } of verdicts) seen.set(is, (seen.get(is) ?? 0) + 1);
-      expect(count("unroutable")).toBe(0);
-      await until(async () => await rig.count(queue) >= count("confirmed"), { what: "all that was confirmed" });
-      const stored = await rig.count(queue);
-      expect(stored).toBeLessThanOrEqual(count("confirmed") + count("unknown"));
-      await broker.close();
-    }
-    console.log(`verdicts: ${[...seen].map(([is, count]) => `${is} ${count}`).join(", ")}`);
-    expect([...seen.keys()].sort()).toEqual(["confirmed", "refused", "unknown"]);
-  });
+  test.each(["cut", "rst"] as const)(
+    "(%s) after any chunk leaves no publish unsettled and no lost one confirmed",
+    async (how) => {
+      await using rig = await Rig.start();
+      const seen = new Map<string, number>();
+      for (let cutAt = 1; cutAt <= 24; cutAt++) {
+        const queue = await rig.queue();
+        const broker = rig.broker();
+        let chunks = 0;
+        rig.proxy.onChunk = () => {
+          if (++chunks === cutAt) rig.proxy[how]();
+        };
+        const single = times(20, (at) => broker.publish([task(queue, `a${at}`)]));
+        const more = (async () => {
+          await pause(3);
+          return await broker.publish(times(20, (at) => task(queue, `b${at}`)));
+        })();
+        const verdicts = [...(await Promise.all(single)).flat(), ...await more];
+        rig.proxy.onChunk = undefined;
+        expect(verdicts).toHaveLength(40);
+        const count = (kind: string): number => verdicts.filter(({ is }) => is === kind).length;
+        for (const { is } of verdicts) seen.set(is, (seen.get(is) ?? 0) + 1);
+        expect(count("unroutable")).toBe(0);
+        await until(async () => await rig.count(queue) >= count("confirmed"), {
+          what: "all that was confirmed",
+        });
+        const stored = await rig.count(queue);
+        expect(stored).toBeLessThanOrEqual(count("confirmed") + count("unknown"));
+        await broker.close();
+      }
+      console.log(`verdicts: ${[...seen].map(([is, count]) => `${is} ${count}`).join(", ")}`);
+      expect([...seen.keys()].sort()).toEqual(["confirmed", "refused", "unknown"]);
+    },
+  );
 
   test("lets what was never sent go out on the next connection", async () => {
     await using rig = await Rig.start();

@@ -4,7 +4,7 @@
  * @module
  */
 import { inject } from "vitest";
-import { type AmqpTcpOptions, amqpBroker } from "../../adapters/amqp/tcp.ts";
+import { amqpBroker, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
 import type { AmqpBroker } from "../../adapters/amqp/tcp.ts";
 import type { BrokerEvent, Consumer, Entity, Outgoing, Verdict } from "../../src/broker.ts";
 import { letter } from "../contract/bench.ts";
@@ -15,7 +15,10 @@ import { until } from "../support/wait.ts";
 export const QUICK = { reconnect: { min: "10ms", max: "100ms" } } as const satisfies AmqpTcpOptions;
 
 /** The URL of the shared server with other parts. */
-export function urlWith(parts: { host?: string; username?: string; password?: string; path?: string }, base = inject("amqp")): string {
+export function urlWith(
+  parts: { host?: string; username?: string; password?: string; path?: string },
+  base = inject("amqp"),
+): string {
   const url = new URL(base);
   if (parts.host !== undefined) url.host = parts.host;
   if (parts.username !== undefined) url.username = parts.username;
@@ -73,7 +76,15 @@ export class Rig implements AsyncDisposable {
     const name = `celeriac.test.${crypto.randomUUID()}`;
     this.#queues.push(name);
     const table = { "x-expires": 120_000 };
-    return { kind: "queue", name, durable: true, exclusive: false, autoDelete: false, arguments: table, ...more };
+    return {
+      kind: "queue",
+      name,
+      durable: true,
+      exclusive: false,
+      autoDelete: false,
+      arguments: table,
+      ...more,
+    };
   }
 
   /** Declares a fresh queue without the proxy. */
@@ -124,7 +135,11 @@ export class Rig implements AsyncDisposable {
 }
 
 /** A task-like message to a queue. */
-export function task(queue: string, text = "[[1, 2], {}, {}]", properties: Readonly<Record<string, unknown>> = {}): Outgoing {
+export function task(
+  queue: string,
+  text = "[[1, 2], {}, {}]",
+  properties: Readonly<Record<string, unknown>> = {},
+): Outgoing {
   return { message: letter(text, properties), to: { exchange: "", routingKey: queue }, mustRoute: true };
 }
 

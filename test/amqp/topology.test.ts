@@ -40,7 +40,9 @@ describe("declaring", () => {
       { kind: "binding", queue: entity.name, exchange, routingKey: "a.#" },
     ]);
     expect(rig.proxy.roundTrips - before).toBeLessThanOrEqual(2);
-    expect(kinds(await broker.publish([{ ...task(""), to: { exchange, routingKey: "a.b" } }]))).toEqual(["confirmed"]);
+    expect(kinds(await broker.publish([{ ...task(""), to: { exchange, routingKey: "a.b" } }]))).toEqual([
+      "confirmed",
+    ]);
     expect(await rig.count(entity.name)).toBe(1);
   });
 
@@ -135,11 +137,22 @@ describe("the mode", () => {
     const broker = rig.broker({ topology: "passive" });
     const entity = rig.entity();
     await expect(broker.declare([entity])).rejects.toMatchObject({ code: "queue-missing" });
-    const exchange = { kind: "exchange", name: "no.such.exchange", type: "direct", durable: true, autoDelete: false } as const;
+    const exchange = {
+      kind: "exchange",
+      name: "no.such.exchange",
+      type: "direct",
+      durable: true,
+      autoDelete: false,
+    } as const;
     await expect(broker.declare([exchange])).rejects.toMatchObject({ code: "exchange-missing" });
     await rig.direct.declare([entity]);
     // Other properties are none of its business, and a binding cannot be asked for.
-    const binding: Entity = { kind: "binding", queue: entity.name, exchange: "no.such.exchange", routingKey: "" };
+    const binding: Entity = {
+      kind: "binding",
+      queue: entity.name,
+      exchange: "no.such.exchange",
+      routingKey: "",
+    };
     await broker.declare([{ ...entity, arguments: { "x-max-priority": 3 } }, binding]);
   });
 
@@ -152,7 +165,9 @@ describe("the mode", () => {
 
   test("leave still makes private inboxes", async () => {
     await using rig = await Rig.start();
-    const subscription = rig.broker({ topology: "leave" }).subscribe({ queue: `inbox.${crypto.randomUUID()}` });
+    const subscription = rig.broker({ topology: "leave" }).subscribe({
+      queue: `inbox.${crypto.randomUUID()}`,
+    });
     await subscription.ready;
     await subscription.close();
   });
@@ -196,13 +211,18 @@ describe("after a loss", () => {
     await consuming(consumer);
     await consumer.stop();
     rig.proxy.cut();
-    await until(async () => kinds(await broker.publish([task(entity.name)]))[0] === "confirmed", { what: "a confirm" });
+    await until(async () => kinds(await broker.publish([task(entity.name)]))[0] === "confirmed", {
+      what: "a confirm",
+    });
   });
 
   test("a declaration that is refused now is reported, and the others are made", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();
-    const [spoiled, good] = [rig.entity({ autoDelete: true }), rig.entity({ exclusive: true, durable: false, arguments: {} })];
+    const [spoiled, good] = [
+      rig.entity({ autoDelete: true }),
+      rig.entity({ exclusive: true, durable: false, arguments: {} }),
+    ];
     await broker.declare([spoiled]);
     await broker.declare([good]);
     const consumer = broker.consume([good.name], { prefetch: 1 });
@@ -213,10 +233,18 @@ describe("after a loss", () => {
     await rig.direct.declare([{ ...spoiled, autoDelete: false }]);
     const seen = events(broker);
     rig.proxy.cut();
-    await until(() => seen.find((event) => event.is === "down" && (event.error as { code?: string }).code === "topology-mismatch"), {
-      what: "news of the mismatch",
+    await until(
+      () =>
+        seen.find((event) =>
+          event.is === "down" && (event.error as { code?: string }).code === "topology-mismatch"
+        ),
+      {
+        what: "news of the mismatch",
+      },
+    );
+    await until(async () => kinds(await rig.direct.publish([task(good.name)]))[0] === "confirmed", {
+      what: "the good one",
     });
-    await until(async () => kinds(await rig.direct.publish([task(good.name)]))[0] === "confirmed", { what: "the good one" });
   });
 });
 

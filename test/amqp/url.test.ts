@@ -35,7 +35,13 @@ describe("the virtual host", () => {
 
 describe("missing parts", () => {
   test("are guest, guest, 127.0.0.1 and the scheme's port", () => {
-    expect(only("amqp://")).toMatchObject({ host: "127.0.0.1", port: 5672, secure: false, username: "guest", password: "guest" });
+    expect(only("amqp://")).toMatchObject({
+      host: "127.0.0.1",
+      port: 5672,
+      secure: false,
+      username: "guest",
+      password: "guest",
+    });
     expect(only("amqps://h")).toMatchObject({ host: "h", port: 5671, secure: true });
     expect(only("pyamqp://h:1234//")).toMatchObject({ host: "h", port: 1234, secure: false });
   });
@@ -52,23 +58,40 @@ describe("missing parts", () => {
 test("user and password come out of the URL as they went in", () => {
   let seen = 0;
   fc.assert(
-    fc.property(fc.string({ minLength: 1, unit: "grapheme" }), fc.string({ minLength: 1, unit: "grapheme" }), (user, password) => {
-      const url = `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@broker.test/v`;
-      // Of what encodeURIComponent leaves alone, ";" is none: a list is never cut inside of credentials.
-      const target = only(url);
-      seen++;
-      expect([target.username, target.password, target.host, target.vhost]).toEqual([user, password, "broker.test", "v"]);
-      if (password.length > 3 && !`${user}broker.test/v***`.includes(password)) {
-        expect(decodeURIComponent(target.address)).not.toContain(password);
-      }
-    }),
+    fc.property(
+      fc.string({ minLength: 1, unit: "grapheme" }),
+      fc.string({ minLength: 1, unit: "grapheme" }),
+      (user, password) => {
+        const url = `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@broker.test/v`;
+        // Of what encodeURIComponent leaves alone, ";" is none: a list is never cut inside of credentials.
+        const target = only(url);
+        seen++;
+        expect([target.username, target.password, target.host, target.vhost]).toEqual([
+          user,
+          password,
+          "broker.test",
+          "v",
+        ]);
+        if (password.length > 3 && !`${user}broker.test/v***`.includes(password)) {
+          expect(decodeURIComponent(target.address)).not.toContain(password);
+        }
+      },
+    ),
   );
   console.log(`url round trips: ${seen}`);
 });
 
 test("a list or an array is several brokers, in order", () => {
-  expect(parseTargets("amqp://a//;amqps://b:1//; amqp://c/x").map(({ place }) => place)).toEqual(["a:5672", "b:1", "c:5672"]);
-  expect(parseTargets(["amqp://a//", "amqp://b//;amqp://c//"]).map(({ host }) => host)).toEqual(["a", "b", "c"]);
+  expect(parseTargets("amqp://a//;amqps://b:1//; amqp://c/x").map(({ place }) => place)).toEqual([
+    "a:5672",
+    "b:1",
+    "c:5672",
+  ]);
+  expect(parseTargets(["amqp://a//", "amqp://b//;amqp://c//"]).map(({ host }) => host)).toEqual([
+    "a",
+    "b",
+    "c",
+  ]);
 });
 
 test("the heartbeat may stand in the URL", () => {
@@ -112,8 +135,12 @@ describe("amqpBroker", () => {
     const wrong = { hearbeat: 3 } as object;
     expect(() => amqpBroker("amqp://h", wrong)).toThrow(/no option "hearbeat".*Did you mean "heartbeat"/);
     expect(() => amqpBroker("amqp://h", { reconnect: { mim: 3 } as object })).toThrow(/reconnect\.mim/);
-    expect(() => amqpBroker("amqp://h", { maxInFlight: 0 })).toThrow(expect.objectContaining({ code: "option-invalid" }));
-    expect(() => amqpBroker("amqp://h", { topology: "maybe" as "leave" })).toThrow(/"declare", "passive" or "leave"/);
+    expect(() => amqpBroker("amqp://h", { maxInFlight: 0 })).toThrow(
+      expect.objectContaining({ code: "option-invalid" }),
+    );
+    expect(() => amqpBroker("amqp://h", { topology: "maybe" as "leave" })).toThrow(
+      /"declare", "passive" or "leave"/,
+    );
     expect(() => amqpBroker("amqp://h", { connectTimeout: "soon" as "1s" })).toThrow(/connectTimeout/);
   });
 });

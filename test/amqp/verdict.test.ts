@@ -3,7 +3,13 @@ import { fatesAfterClose } from "../../adapters/amqp/verdict.ts";
 import type { Outgoing } from "../../src/broker.ts";
 
 function outgoing(routingKey: string, size = 1): Outgoing {
-  const message = { headers: {}, properties: {}, contentType: "", contentEncoding: "", body: new Uint8Array(size) };
+  const message = {
+    headers: {},
+    properties: {},
+    contentType: "",
+    contentEncoding: "",
+    body: new Uint8Array(size),
+  };
   return { message, to: { exchange: "x", routingKey }, mustRoute: true };
 }
 
@@ -26,22 +32,44 @@ describe("a channel that is closed", () => {
   });
 
   test("over a topic permission refuses those keys and sends the others again", () => {
-    const text = "ACCESS_REFUSED - access to topic 'secret.x' in exchange 'amq.topic' in vhost '/' refused for user 'u'";
+    const text =
+      "ACCESS_REFUSED - access to topic 'secret.x' in exchange 'amq.topic' in vhost '/' refused for user 'u'";
     const pending = [outgoing("open"), outgoing("secret.x"), outgoing("open"), outgoing("secret.x")];
-    expect(kinds(...fatesAfterClose(pending, { code: 403, text }, false))).toEqual(["unknown", "refused", "again", "refused"]);
-    expect(kinds(...fatesAfterClose(pending, { code: 403, text }, true))).toEqual(["unknown", "unknown", "unknown", "refused"]);
+    expect(kinds(...fatesAfterClose(pending, { code: 403, text }, false))).toEqual([
+      "unknown",
+      "refused",
+      "again",
+      "refused",
+    ]);
+    expect(kinds(...fatesAfterClose(pending, { code: 403, text }, true))).toEqual([
+      "unknown",
+      "unknown",
+      "unknown",
+      "refused",
+    ]);
   });
 
   test("over a body's size refuses that one, knows nothing of those before, sends those after again", () => {
     const text = "PRECONDITION_FAILED - message size 300 is larger than configured max size 200";
     const pending = [outgoing("a"), outgoing("b", 300), outgoing("c"), outgoing("d", 300)];
-    expect(kinds(...fatesAfterClose(pending, { code: 406, text }, true))).toEqual(["unknown", "refused", "again", "refused"]);
+    expect(kinds(...fatesAfterClose(pending, { code: 406, text }, true))).toEqual([
+      "unknown",
+      "refused",
+      "again",
+      "refused",
+    ]);
   });
 
   test("over something that names no culprit is sure of a single one, and of none of several", () => {
-    const sentence = { code: 406, text: "PRECONDITION_FAILED - user_id property set to 'a' but authenticated user was 'b'" };
+    const sentence = {
+      code: 406,
+      text: "PRECONDITION_FAILED - user_id property set to 'a' but authenticated user was 'b'",
+    };
     expect(kinds(...fatesAfterClose([outgoing("a")], sentence, true))).toEqual(["refused"]);
-    expect(kinds(...fatesAfterClose([outgoing("a"), outgoing("b")], sentence, true))).toEqual(["unknown", "unknown"]);
+    expect(kinds(...fatesAfterClose([outgoing("a"), outgoing("b")], sentence, true))).toEqual([
+      "unknown",
+      "unknown",
+    ]);
   });
 
   test("with nothing pending has nothing to say", () => {

@@ -75,6 +75,15 @@ describe("settings", () => {
     expect(app.conf).toMatchObject({ taskDefaultQueue: "fixed", taskDefaultPriority: 2 });
   });
 
+  test("that were read may still change, and are then those that are used", async () => {
+    const { app, asked } = setup();
+    expect(app.conf.taskDefaultQueue).toBe("celery");
+    app.configFromObject({ task_default_queue: "b" });
+    expect(app.conf.taskDefaultQueue).toBe("b");
+    await app.sendTask("t");
+    expect(asked.batches[0]?.messages[0]?.to.routingKey).toBe("b");
+  });
+
   test("Celery's None is what it is in Celery", () => {
     const { app } = setup();
     app.configFromObject({

@@ -7,7 +7,8 @@ import { treeFiles } from "./tree.ts";
 const GIVEN =
   /(?:new [A-Z]\w*|super|failed|fault)\(\s*(?:\/[^\n]*\n?\s*\?\s*|[a-z(/][^"\n]{0,80}\?\s*)?"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"(?:\s*:\s*"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)")?/g;
 /** A choice made before the error is made, and the code of a log line. */
-const NAMED = /\bcode(?:: | = [^"\n]*\? ?)"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"(?: : "([a-z][a-z0-9]*(?:-[a-z0-9]+)+)")?/g;
+const NAMED =
+  /\bcode(?:: | = [^"\n]*\? ?)"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"(?: : "([a-z][a-z0-9]*(?:-[a-z0-9]+)+)")?/g;
 const NO_CODES = new Set(["utf-8"]);
 
 function codesIn(text: string): string[] {

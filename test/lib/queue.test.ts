@@ -8,7 +8,13 @@ describe("Fifo", () => {
       { weight: 5, arbitrary: fc.record({ do: fc.constant("push" as const), value: fc.nat(20) }) },
       { weight: 4, arbitrary: fc.record({ do: fc.constant("shift" as const) }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("take" as const), value: fc.nat(3) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant("putBack" as const), values: fc.array(fc.nat(20), { maxLength: 4 }) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          do: fc.constant("putBack" as const),
+          values: fc.array(fc.nat(20), { maxLength: 4 }),
+        }),
+      },
     );
     fc.assert(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const fifo = new Fifo<number>();

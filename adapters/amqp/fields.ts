@@ -1,0 +1,100 @@
+/**
+ * AMQP's tables, arrays and values, as they are written.
+ *
+ * @module
+ */
+import { EncodeError } from "../../src/errors.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** How deep tables and arrays may be nested; RabbitMQ itself has no limit, our stack has. */
+const DEEPEST = 100;
+
+/** A table behind its length, as py-amqp types it. Undefined is left out. */
+export function writeTable(out: Outbox, table: Readonly<Record<string, unknown>>, depth = 0): void {
+  const mark = out.end;
+  out.u32(0);
+  for (const key of Object.keys(table)) {
+    const value = table[key];
+    if (value === undefined) continue;
+    out.shortString(key);
+    writeField(out, value, depth);
+  }
+  out.setU32(mark, out.end - mark - 4);
+}
+
+/** One value with py-amqp's choice of types, but "l" for its "L": RabbitMQ reads both as signed 64 bits, and more clients know "l". */
+function writeField(out: Outbox, value: unknown, depth: number): void {
+  switch (typeof value) {
+    case "string":
+      out.u8(0x53);
+      return out.longString(value);
+    case "boolean":
+      out.u8(0x74);
+      return out.u8(value ? 1 : 0);
+    case "number":
+      return writeNumber(out, value);
+    case "bigint":
+      return writeLong(out, value);
+    case "object":
+      return writeObject(out, value, depth + 1);
+    case "undefined":
+      return out.u8(0x56);
+    default:
+      throw new EncodeError("amqp-header", `A header cannot be a ${typeof value}.`);
+  }
+}
+
+function writeNumber(out: Outbox, value: number): void {
+  if (!Number.isInteger(value)) {
+    out.u8(0x64);
+    out.f64(value);
+  } else if (value >= -(2 ** 31) && value < 2 ** 31) {
+    out.u8(0x49);
+    out.u32(value);
+  } else if (Number.isSafeInteger(value)) {
+    writeLong(out, BigInt(value));
+  } else {
+    out.u8(0x64);
+    out.f64(value);
+  }
+}
+
+function writeLong(out: Outbox, value: bigint): void {
+  if (BigInt.asIntN(64, value) !== value) {
+    throw new EncodeError("amqp-header", "A header integer must fit into 64 bits.");
+  }
+  out.u8(0x6c);
+  out.i64(value);
+}
+
+function writeObject(out: Outbox, value: object | null, depth: number): void {
+  if (value === null) return out.u8(0x56);
+  if (depth > DEEPEST) {
+    throw new EncodeError("amqp-header", `Headers are nested deeper than ${DEEPEST} levels.`);
+  }
+  if (Array.isArray(value)) {
+    out.u8(0x41);
+    const mark = out.end;
+    out.u32(0);
+    for (const item of value) writeField(out, item, depth);
+    out.setU32(mark, out.end - mark - 4);
+  } else if (value instanceof Uint8Array) {
+    out.u8(0x78);
+    out.u32(value.length);
+    out.raw(value);
+  } else if (value instanceof Date) {
+    out.u8(0x54);
+    out.i64(seconds(value));
+  } else {
+    out.u8(0x46);
+    writeTable(out, value as Readonly<Record<string, unknown>>, depth);
+  }
+}
+
+/** A timestamp: whole seconds since the epoch. */
+export function seconds(value: unknown): bigint {
+  if (value instanceof Date) return BigInt(Math.floor(value.getTime() / 1000));
+  const number = Number(value);
+  if (Number.isFinite(number)) return BigInt(Math.floor(number));
+  throw new EncodeError("amqp-property", "The property timestamp must be a number of seconds.");
+}
