@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Message } from "./protocol/message.ts";
 
 /** When to give up: an abort signal, a deadline in ms since the epoch, or both. */
 export interface Call {
@@ -13,19 +14,7 @@ export interface Call {
   readonly deadline?: number;
 }
 
-/** A message as it stands on the wire: body undecoded. Header and property names are AMQP's (`correlation_id`, `delivery_mode`, …). */
-export interface Message {
-  /** AMQP's application headers. */
-  readonly headers: Readonly<Record<string, unknown>>;
-  /** Without content type and encoding, which stand beside. */
-  readonly properties: Readonly<Record<string, unknown>>;
-  /** Celery's workers compare it byte for byte. */
-  readonly contentType: string;
-  /** "utf-8", or what a peer wrote. */
-  readonly contentEncoding: string;
-  /** Undecoded. */
-  readonly body: Uint8Array;
-}
+export type { Message };
 
 /** The kinds of exchange that Celery uses. */
 export type ExchangeType = "direct" | "topic" | "fanout";

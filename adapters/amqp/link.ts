@@ -132,13 +132,13 @@ export class Link {
         });
         if (this.#session !== session) {
           await epoch.close(0);
-          throw new ConnectionError(CLOSED_BY_US, "The broker was closed while it connected.");
+          throw closedByUs();
         }
         this.#stand(epoch);
         return epoch;
       } catch (caught) {
+        if (this.#session !== session) throw closedByUs();
         error = caught;
-        if (this.#session !== session) throw new ConnectionError(CLOSED_BY_US, WHILE_CONNECTING);
         this.#next++;
       }
     }
@@ -195,6 +195,10 @@ export class Link {
       if (this.#holders > 0 && this.#epoch === undefined) this.#keep();
     });
   }
+}
+
+function closedByUs(): ConnectionError {
+  return new ConnectionError(CLOSED_BY_US, "The broker was closed while it connected.");
 }
 
 function asError(error: unknown): Error {

@@ -6,14 +6,7 @@
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import type { OnChannelCommand } from "./rabbit/command.ts";
-import type {
-  ChannelClose,
-  ChannelEvent,
-  Confirm,
-  ConsumerWord,
-  Deliver,
-  Return,
-} from "./rabbit/event.ts";
+import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
 import type { Link, MemoryWorld, WorldEvent } from "./world.ts";
 

@@ -180,16 +180,17 @@ export class MemoryWorld {
     const sent = this.#sent;
     this.#sent = [];
     const out: WorldEvent[] = [];
-    for (const command of sent) this.#step(command, out);
-    advance(this.#rabbit, this.platform.clock.now(), out as RabbitEvent[]);
+    const now = this.platform.clock.now();
+    for (const command of sent) this.#step(command, out, now);
+    advance(this.#rabbit, now, out as RabbitEvent[]);
     this.#tell(out);
     this.#arm();
   }
 
-  #step(command: Command, out: WorldEvent[]): void {
+  #step(command: Command, out: WorldEvent[], now: number = this.platform.clock.now()): void {
     try {
       // What the reducer appends are events of its own kind only.
-      apply(this.#rabbit, command, this.platform.clock.now(), out as RabbitEvent[]);
+      apply(this.#rabbit, command, now, out as RabbitEvent[]);
     } catch (error) {
       if (!(error instanceof FakeUnsupported) || !("connection" in command)) throw error;
       out.push({ is: "unsupported", connection: command.connection, command, error });

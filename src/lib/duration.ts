@@ -46,6 +46,8 @@ function fromText(text: unknown): number {
 
 function shown(value: unknown): string {
   // A URL may have slipped in here, with its password.
-  if (typeof value === "string") return /[:@]/.test(value) ? "another text" : JSON.stringify(value.slice(0, 40));
+  if (typeof value === "string") {
+    return /[:@]/.test(value) ? "another text" : JSON.stringify(value.slice(0, 40));
+  }
   return typeof value === "number" ? String(value) : typeof value;
 }

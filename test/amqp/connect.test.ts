@@ -214,7 +214,8 @@ describe("TLS", () => {
   test("stands with a certificate of the authority that we trust", async () => {
     const port = await tlsPort();
     const url = urlWith({ host: `localhost:${port}` }).replace("amqp:", "amqps:");
-    const broker = amqpBroker(url, { tls: { ca: pem("ca"), servername: "localhost" } });
+    // The certificate is for "localhost", although 127.0.0.1 is dialled.
+    const broker = amqpBroker(url, { tls: { ca: pem("ca") } });
     await broker.connect();
     expect(kinds(await broker.publish([task(`no-queue-${port}`)]))).toEqual(["unroutable"]);
     await broker.close();

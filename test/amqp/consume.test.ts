@@ -1,5 +1,5 @@
 /**
- * Consuming on a real RabbitMQ: what goes over the wire, and how it comes back after cuts.
+ * Consuming on a real RabbitMQ: settlements, windows, queues that go, inboxes.
  *
  * @module
  */
@@ -8,21 +8,9 @@ import { describe, expect, test } from "vitest";
 import type { Delivery } from "../../src/broker.ts";
 import { textOf } from "../contract/bench.ts";
 import { until } from "../support/wait.ts";
-import { consuming, events, kinds, Rig, task } from "./rig.ts";
+import { consuming, events, kinds, lost, Rig, take, task, times } from "./rig.ts";
 
-const times = <T>(count: number, make: (at: number) => T): T[] =>
-  Array.from({ length: count }, (_, at) => make(at));
 const ACK = "60.80";
-const NACK = "60.120";
-
-async function take(source: AsyncIterable<Delivery>, count: number): Promise<Delivery[]> {
-  const taken: Delivery[] = [];
-  for await (const delivery of source) {
-    taken.push(delivery);
-    if (taken.length === count) break;
-  }
-  return taken;
-}
 
 describe("settlements of one turn", () => {
   test("are one frame where every older delivery is acked", async () => {
@@ -132,6 +120,31 @@ describe("settlements of one turn", () => {
   });
 });
 
+test("a quorum queue tells how often a message was delivered before, a classic one does not", async () => {
+  await using rig = await Rig.start();
+  const quorum = rig.entity({ arguments: { "x-queue-type": "quorum", "x-expires": 120_000 } });
+  const classic = rig.entity();
+  await rig.direct.declare([quorum, classic]);
+  for (
+    const [queue, expected] of [[quorum.name, [undefined, 1, 2]], [classic.name, [
+      undefined,
+      undefined,
+      undefined,
+    ]]] as const
+  ) {
+    await rig.fill(queue, ["again and again"]);
+    const consumer = rig.broker().consume([queue], { prefetch: 1 });
+    const attempts: (number | undefined)[] = [];
+    for await (const delivery of consumer) {
+      attempts.push(delivery.attempts);
+      expect(delivery.redelivered).toBe(attempts.length > 1);
+      if (attempts.length === 3) break;
+      await delivery.settle({ as: "requeue" });
+    }
+    expect(attempts).toEqual(expected);
+  }
+});
+
 describe("the window", () => {
   test("may be changed at any moment, many times at once, and nothing is lost or doubled", async () => {
     await using rig = await Rig.start();
@@ -182,186 +195,6 @@ describe("the window", () => {
       await until(() => deliveries.every((delivery) => lost(delivery)), { what: "all lost" });
     }
     await rig.counts(queue, 7);
-  });
-});
-
-function lost(delivery: Delivery): boolean {
-  let told = false;
-  delivery.onLost(() => told = true)[Symbol.dispose]();
-  return told;
-}
-
-describe("a cut", () => {
-  test("while a delivery is held makes it stale, sends nothing for it, and brings it again once", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    await rig.fill(queue, ["held"]);
-    const consumer = rig.broker().consume([queue], { prefetch: 5 });
-    const [held] = await take(consumer, 1);
-    rig.proxy.cut();
-    const [again] = await take(consumer, 1);
-    const frames = rig.record();
-    expect(await held?.settle({ as: "ack" })).toBe("stale");
-    expect(again?.redelivered).toBe(true);
-    expect(await again?.settle({ as: "ack" })).toBe("settled");
-    await consumer.stop();
-    expect(frames.filter(({ method }) => method === ACK || method === NACK)).toHaveLength(1);
-    expect(await rig.count(queue)).toBe(0);
-  });
-
-  test("while settlements wait runs each message once or twice, never less, and only those cut off twice", async () => {
-    await using rig = await Rig.start();
-    for (let round = 0; round < 20; round++) {
-      const queue = await rig.queue();
-      await rig.fill(queue, times(20, String));
-      const consumer = rig.broker().consume([queue], { prefetch: 20 });
-      const deliveries = await take(consumer, 20);
-      for (const delivery of deliveries.slice(0, 10)) void delivery.settle({ as: "ack" });
-      if (round % 2 === 0) {
-        // Cut in the very chunk that carries the acks.
-        rig.proxy.onChunk = (direction) => {
-          if (direction === "up") rig.proxy.cut();
-        };
-      } else rig.proxy.cut();
-      await until(() => lost(deliveries[15] as Delivery), { what: "the loss" });
-      rig.proxy.onChunk = undefined;
-      // Not one ack arrived: all twenty come again.
-      const again = await take(consumer, 20);
-      expect(again.map(({ message }) => textOf(message))).toEqual(times(20, String));
-      expect(again.every(({ redelivered }) => redelivered)).toBe(true);
-      for (const delivery of deliveries.slice(10)) expect(await delivery.settle({ as: "ack" })).toBe("stale");
-      for (const delivery of again) void delivery.settle({ as: "ack" });
-      await consumer.stop();
-      expect(await rig.count(queue)).toBe(0);
-    }
-  });
-
-  test("at any chunk of reconnecting is overcome", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    const broker = rig.broker();
-    const entity = rig.entity({ exclusive: true, durable: false, arguments: {} });
-    await broker.declare([entity]);
-    const consumer = broker.consume([queue, entity.name], { prefetch: 5 });
-    await consuming(consumer);
-    const cutsAt: number[] = [];
-    for (let step = 1; step <= 20; step++) {
-      let chunks = 0;
-      let cuts = 0;
-      // Three times in a row at the same step, then it may pass; beyond the last step of reconnecting nothing is cut.
-      rig.proxy.onChunk = () => {
-        if (cuts === 3 || ++chunks !== step) return;
-        cuts++;
-        chunks = 0;
-        rig.proxy.cut();
-      };
-      rig.proxy.cut();
-      await rig.fill(queue, [`${step}`]);
-      for await (const delivery of consumer) {
-        // The ack of one before may have been cut off: it comes again.
-        await delivery.settle({ as: "ack" });
-        if (textOf(delivery.message) === `${step}`) break;
-      }
-      rig.proxy.onChunk = undefined;
-      cutsAt.push(cuts);
-    }
-    console.log(`cuts per step of reconnecting: ${cutsAt.join(" ")}`);
-    // Greeting, start, start-ok, tune, tune-ok and open, open-ok, channel, channel-ok, declare, declare-ok, consume.
-    expect(cutsAt.slice(0, 10)).toEqual(times(10, () => 3));
-    await until(async () => kinds(await rig.direct.publish([task(entity.name)]))[0] === "confirmed", {
-      what: "the private queue",
-    });
-  });
-
-  test("followed by silence while reconnecting is overcome", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    const broker = rig.broker({ connectTimeout: "100ms" });
-    const seen = events(broker);
-    const consumer = broker.consume([queue], { prefetch: 5 });
-    await consuming(consumer);
-    rig.proxy.blackhole("both");
-    rig.proxy.cut();
-    await until(() => seen.filter((event) => event.is === "down").length >= 4, {
-      what: "some failed attempts",
-    });
-    const alive = consumer.aliveAt;
-    rig.proxy.heal();
-    rig.proxy.cut();
-    await rig.fill(queue, ["after"]);
-    await take(consumer, 1);
-    expect(consumer.aliveAt).toBeGreaterThan(alive);
-    const codes = seen.flatMap((
-      event,
-    ) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
-    expect(codes).toContain("broker-timeout");
-  });
-});
-
-describe("silence", () => {
-  test("is noticed within 2.5 heartbeats, and health says so meanwhile", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
-    const seen = events(broker);
-    const consumer = broker.consume([queue], { prefetch: 5 });
-    await consuming(consumer);
-    const started = Date.now();
-    rig.proxy.blackhole("both");
-    const down = await until(() => seen.find((event) => event.is === "down"), {
-      what: "news of the silence",
-    });
-    const took = Date.now() - started;
-    console.log(`silence noticed after ${took} ms at a heartbeat of 1000 ms`);
-    expect(took).toBeLessThan(2500 + 200);
-    expect(down).toMatchObject({ link: "consume", error: { code: "broker-silent" } });
-    expect(consumer.aliveAt).toBeLessThanOrEqual(started + 100);
-    rig.proxy.heal();
-    rig.proxy.cut();
-    await rig.fill(queue, ["after"]);
-    await take(consumer, 1);
-    expect(consumer.aliveAt).toBeGreaterThan(started + 1000);
-  });
-
-  test("is noticed while we write into it", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
-    const seen = events(broker);
-    await broker.publish([task(queue)]);
-    rig.proxy.blackhole("both");
-    const started = Date.now();
-    const publishes: Promise<unknown>[] = [];
-    await until(() => {
-      publishes.push(broker.publish([task(queue)]));
-      return seen.find((event) => event.is === "down");
-    }, { what: "news of the silence", every: 100 });
-    expect(Date.now() - started).toBeLessThan(2500 + 300);
-    rig.proxy.cut();
-    await Promise.all(publishes);
-  });
-
-  test("of ours alone never lets the broker take us for dead", async () => {
-    await using rig = await Rig.start();
-    const broker = rig.broker({ heartbeat: "1s" });
-    const seen = events(broker);
-    const inbox = `inbox.${crypto.randomUUID()}`;
-    // Receives all the time and acks nothing: the broker sends no heartbeats then, and the library would have none to echo.
-    const subscription = broker.subscribe({ queue: inbox });
-    await subscription.ready;
-    const end = Date.now() + 5000;
-    let count = 0;
-    const listening = (async () => {
-      for await (const _ of subscription) count++;
-    })();
-    while (Date.now() < end) {
-      await rig.direct.publish([{ ...task(inbox), mustRoute: true }]);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    await subscription.close();
-    await listening;
-    expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
-    expect(count).toBeGreaterThan(15);
   });
 });
 

@@ -7,16 +7,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Delivery } from "../../src/broker.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { consuming, events, kinds, Rig, task } from "./rig.ts";
+import { consuming, events, kinds, Rig, task, times } from "./rig.ts";
 
 let server: RabbitServer;
 beforeAll(async () => {
   server = await startRabbit({ config: ["max_message_size = 100000"] });
 });
 afterAll(() => server[Symbol.asyncDispose]());
-
-const times = <T>(count: number, make: (at: number) => T): T[] =>
-  Array.from({ length: count }, (_, at) => make(at));
 
 async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
   for await (const delivery of source) return delivery;

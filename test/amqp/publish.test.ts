@@ -3,13 +3,11 @@
  *
  * @module
  */
+import { AMQPClient } from "@cloudamqp/amqp-client";
 import { describe, expect, test } from "vitest";
 import type { Outgoing } from "../../src/broker.ts";
 import { pause, until } from "../support/wait.ts";
-import { kinds, Rig, task } from "./rig.ts";
-
-const times = <T>(count: number, make: (at: number) => T): T[] =>
-  Array.from({ length: count }, (_, at) => make(at));
+import { kinds, Rig, task, times } from "./rig.ts";
 
 describe("verdicts", () => {
   test("a batch of routable and unroutable messages, equal ones among them, gets each its own", async () => {
@@ -317,6 +315,34 @@ describe("close", () => {
     expect(kinds(await batch)).toEqual(["unknown"]);
   });
 
+  test("forgets what was never confirmed: the room is free afterwards, and nothing connects again by itself", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker({ maxInFlight: 5 });
+    const queue = await rig.queue();
+    const exchange = `celeriac.test.${queue}`;
+    await broker.declare([{
+      kind: "exchange",
+      name: exchange,
+      type: "fanout",
+      durable: false,
+      autoDelete: false,
+    }]);
+    const other: Outgoing = { ...task(queue), to: { exchange, routingKey: "" }, mustRoute: false };
+    expect(kinds(await broker.publish([other]))).toEqual(["confirmed"]);
+    rig.proxy.blackhole("both");
+    const batch = broker.publish(times(10, () => other));
+    await pause(5);
+    await broker.close({ deadline: Date.now() + 50 });
+    expect(new Set(kinds(await batch))).toEqual(new Set(["unknown", "refused"]));
+    rig.proxy.heal();
+    await until(() => rig.proxy.live === 0, { what: "no open connection" });
+    const before = rig.proxy.connections;
+    await pause(100);
+    expect(rig.proxy.connections).toBe(before);
+    expect(kinds(await broker.publish([task(queue)]))).toEqual(["confirmed"]);
+    await deleteExchange(rig.url, exchange);
+  });
+
   test("leaves no connection, and the broker can be used again", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();
@@ -330,3 +356,10 @@ describe("close", () => {
     expect(rig.proxy.connections).toBe(3);
   });
 });
+
+async function deleteExchange(url: string, exchange: string): Promise<void> {
+  const client = new AMQPClient(url);
+  await client.connect();
+  await (await client.channel()).exchangeDelete(exchange);
+  await client.close();
+}

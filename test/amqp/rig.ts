@@ -6,7 +6,7 @@
 import { inject } from "vitest";
 import { amqpBroker, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
 import type { AmqpBroker } from "../../adapters/amqp/tcp.ts";
-import type { BrokerEvent, Consumer, Entity, Outgoing, Verdict } from "../../src/broker.ts";
+import type { BrokerEvent, Consumer, Delivery, Entity, Outgoing, Verdict } from "../../src/broker.ts";
 import { letter } from "../contract/bench.ts";
 import { type Direction, type Proxy, startProxy } from "../support/proxy.ts";
 import { until } from "../support/wait.ts";
@@ -174,4 +174,26 @@ export function everything(error: unknown): string {
     each = (each as { cause?: unknown }).cause;
   }
   return parts.join("\n");
+}
+
+/** The next `count` deliveries; the consumer goes on. */
+export async function take(source: AsyncIterable<Delivery>, count: number): Promise<Delivery[]> {
+  const taken: Delivery[] = [];
+  for await (const delivery of source) {
+    taken.push(delivery);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+/** Whether the link of an unsettled delivery is gone. */
+export function lost(delivery: Delivery): boolean {
+  let told = false;
+  delivery.onLost(() => told = true)[Symbol.dispose]();
+  return told;
+}
+
+/** `make` for 0, 1, 2 … */
+export function times<T>(count: number, make: (at: number) => T): T[] {
+  return Array.from({ length: count }, (_, at) => make(at));
 }

@@ -88,7 +88,7 @@ const differences = Object.keys(documents("5.2.6")).flatMap((name) =>
 );
 
 const rows = readFileSync(new URL("../interop/differences.md", import.meta.url), "utf8").split("\n")
-  .flatMap((line) => /^\| `([^`]+)` \|/.exec(line)?.[1] ?? []);
+  .flatMap((line) => /^\| `([^`]+)` +\|/.exec(line)?.[1] ?? []);
 
 function covers(row: string, path: string): boolean {
   const pattern = row.split("*").map((part) => part.replace(/[.[\]()<>@$+?^{}|\\]/g, "\\$&")).join(".*");

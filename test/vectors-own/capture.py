@@ -101,6 +101,6 @@ json.dump(
         "cases": dict(cases()),
     },
     sys.stdout,
-    indent=1,
+    indent=2,
 )
 print()
