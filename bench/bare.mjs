@@ -21,9 +21,25 @@ return 1`;
 
 function headersOf(id) {
   return {
-    lang: "js", task: "bench.add", id, shadow: null, eta: null, expires: null, group: null, group_index: null, retries: 0,
-    timelimit: [null, null], root_id: id, parent_id: null, argsrepr: "(1, 2)", kwargsrepr: "{}", origin: "gen1@bench",
-    ignore_result: null, replaced_task_nesting: 0, stamped_headers: null, stamps: {},
+    lang: "js",
+    task: "bench.add",
+    id,
+    shadow: null,
+    eta: null,
+    expires: null,
+    group: null,
+    group_index: null,
+    retries: 0,
+    timelimit: [null, null],
+    root_id: id,
+    parent_id: null,
+    argsrepr: "(1, 2)",
+    kwargsrepr: "{}",
+    origin: "gen1@bench",
+    ignore_result: null,
+    replaced_task_nesting: 0,
+    stamped_headers: null,
+    stamps: {},
   };
 }
 
@@ -40,8 +56,13 @@ export async function publish({ amqp, queue, count, width }) {
       pump(count, width, () => {
         const id = randomUUID();
         return channel.basicPublish("", queue, encoder.encode(body), {
-          contentType: "application/json", contentEncoding: "utf-8", deliveryMode: 2, priority: 0, correlationId: id,
-          replyTo: "bench", headers: headersOf(id),
+          contentType: "application/json",
+          contentEncoding: "utf-8",
+          deliveryMode: 2,
+          priority: 0,
+          correlationId: id,
+          replyTo: "bench",
+          headers: headersOf(id),
         }, true);
       }),
     close: () => client.close(),
@@ -66,7 +87,12 @@ export async function consume({ amqp, redis, queue, count, prefetch }) {
           message.ack();
           const taskId = message.properties.headers.id;
           const text = JSON.stringify({
-            status: "SUCCESS", result: a + b, traceback: null, children: [], date_done: new Date().toISOString(), task_id: taskId,
+            status: "SUCCESS",
+            result: a + b,
+            traceback: null,
+            children: [],
+            date_done: new Date().toISOString(),
+            task_id: taskId,
           });
           stored.push(store.storeResult(`celery-task-meta-${taskId}`, text, 86400));
           left -= 1;

@@ -65,11 +65,19 @@ for (let round = 1; round <= rounds; round += 1) {
 const [bare, ours] = names.map((name) => figures(results[name]));
 const cell = (value, digits = 0) => value.toFixed(digits).padStart(10);
 console.log(`${count} tasks, ${rounds} rounds, medians; node ${process.version}`);
-console.log(`${"".padEnd(10)}${"bare/s".padStart(10)}${"celeriac/s".padStart(12)}${"ratio".padStart(10)}${
-  "bare µs".padStart(10)}${"ours µs".padStart(10)}${"times".padStart(10)}`);
+console.log(
+  `${"".padEnd(10)}${"bare/s".padStart(10)}${"celeriac/s".padStart(12)}${"ratio".padStart(10)}${
+    "bare µs".padStart(10)
+  }${"ours µs".padStart(10)}${"times".padStart(10)}`,
+);
 for (const phase of ["publish", "run", "road"]) {
   const [b, o] = [bare[phase], ours[phase]];
-  console.log(`${phase.padEnd(10)}${cell(b.rate)}  ${cell(o.rate)}${cell(o.rate / b.rate, 2)}${cell(b.cpu, 1)}${cell(o.cpu, 1)}${
-    cell(o.cpu / b.cpu, 2)}`);
+  console.log(
+    `${phase.padEnd(10)}${cell(b.rate)}  ${cell(o.rate)}${cell(o.rate / b.rate, 2)}${cell(b.cpu, 1)}${
+      cell(o.cpu, 1)
+    }${cell(o.cpu / b.cpu, 2)}`,
+  );
 }
-console.log("rate: tasks a second; µs: CPU of the client process for each task; ratio and times: celeriac to bare");
+console.log(
+  "rate: tasks a second; µs: CPU of the client process for each task; ratio and times: celeriac to bare",
+);

@@ -21,7 +21,11 @@ const { port } = server.address() as AddressInfo;
 const client = `http://127.0.0.1:${port}`;
 console.log(`client on ${client}, broker and results in memory`);
 
-const worker = new Worker(app, { queues: ["sum-queue"], concurrency: 4, logger: consoleLogger({ level: "info" }) });
+const worker = new Worker(app, {
+  queues: ["sum-queue"],
+  concurrency: 4,
+  logger: consoleLogger({ level: "info" }),
+});
 const running = worker.run();
 
 async function publish(): Promise<{ id: string; sum: number }> {
@@ -51,5 +55,9 @@ await worker.stop();
 await running;
 await app.close();
 server.close();
-console.log(`${TASKS} published, ${right} right, ${TASKS - right} wrong in ${seconds.toFixed(2)} s: ${Math.round(TASKS / seconds)} tasks/s`);
+console.log(
+  `${TASKS} published, ${right} right, ${TASKS - right} wrong in ${seconds.toFixed(2)} s: ${
+    Math.round(TASKS / seconds)
+  } tasks/s`,
+);
 process.exitCode = right === TASKS ? 0 : 1;

@@ -42,7 +42,7 @@ export async function keep({ link, settings, signal, attach, failed }: Kept): Pr
       let error: Error | undefined;
       try {
         const { off } = await attach(epoch);
-        error = await unlessAborted(off, signal);
+        error = await unlessAborted(epoch.rpc(off), signal);
       } catch (caught) {
         error = caught instanceof Error ? caught : new Error(String(caught));
       }

@@ -37,6 +37,7 @@ export class AmqpSubscription implements Subscription {
   readonly #ready: Deferred<void> = deferred();
   readonly #abort: AbortController = new AbortController();
   #leave: (() => Promise<unknown>) | undefined;
+  #off: Deferred<Error | undefined> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(inbox: Inbox, parts: SubscriptionParts) {
@@ -71,6 +72,7 @@ export class AmqpSubscription implements Subscription {
 
   async #attach(epoch: Epoch): Promise<Attached> {
     const off = deferred<Error | undefined>();
+    this.#off = off;
     const channel = await epoch.channel((reason) => off.resolve(closedError(this.#inbox.queue, reason)));
     channel.deliver = (message) => this.#messages.push(readMessage(message));
     const { queue, exchange, routingKeys = [""], messageTtl, expires } = this.#inbox;
@@ -124,6 +126,7 @@ export class AmqpSubscription implements Subscription {
     const { clock } = settings.platform;
     this.#abort.abort();
     this.#messages.end();
+    this.#off?.resolve(undefined);
     this.#ready.reject(
       new ConnectionError("subscription-closed", "The subscription was closed before it was ready."),
     );

@@ -151,7 +151,7 @@ class InMemory implements MemoryBroker {
     for (const subscription of this.#subscriptions) subscription.end();
     this.#consumers.clear();
     this.#subscriptions.clear();
-    const closing = sessions.map((session) => session?.close());
+    const closing = sessions.map((session) => session?.close() ?? Promise.resolve());
     try {
       await this.#within(options, () => Promise.all(closing));
     } catch {

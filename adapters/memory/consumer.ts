@@ -173,7 +173,7 @@ export class MemoryConsumer implements Consumer {
     this.#prefetch = count;
     const lanes = [...this.#lanes.values()];
     // A lane that is lost meanwhile is opened again with the new count.
-    await Promise.all(lanes.map((lane) => lane?.consume(count).catch(() => undefined)));
+    await Promise.all(lanes.map((lane) => lane?.consume(count).catch(() => undefined) ?? Promise.resolve()));
   }
 
   stop(): Promise<void> {
@@ -222,7 +222,9 @@ export class MemoryConsumer implements Consumer {
     const unread = this.#feed.withdraw(() => true);
     this.#feed.end();
     await Promise.all(
-      lanes.map((lane) => lane?.retire(() => unread.filter((delivery) => delivery.lane === lane))),
+      lanes.map((lane) =>
+        lane?.retire(() => unread.filter((delivery) => delivery.lane === lane)) ?? Promise.resolve()
+      ),
     );
     this.#host.onEnded(this);
   }

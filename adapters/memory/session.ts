@@ -4,7 +4,7 @@
  * @module
  */
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
-import { CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
+import { type CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import type { OnChannelCommand } from "./rabbit/command.ts";
 import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";

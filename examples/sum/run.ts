@@ -7,5 +7,8 @@ import { Celery } from "celeriac";
 import { transports } from "celeriac/url";
 import config from "./celeryconfig.ts";
 
-export const app: Celery = new Celery("Celery Worker", { transports, include: [() => import("./tasks/sum.ts")] });
+export const app: Celery = new Celery("Celery Worker", {
+  transports,
+  include: [() => import("./tasks/sum.ts")],
+});
 app.configFromObject(config);

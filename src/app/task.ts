@@ -126,7 +126,6 @@ export interface InputTaskOptions<S extends StandardSchemaV1> extends TaskOption
 }
 
 /** Declaration-merged by generated code: `interface TaskRegistry { "proj.add"(x: number, y?: number): number }`. */
-// deno-lint-ignore no-empty-interface
 export interface TaskRegistry {}
 
 /** The function behind a name of the {@link TaskRegistry}. */

@@ -34,7 +34,8 @@ const URGENT = LOG_LEVELS.indexOf("warning");
 
 /** Celery's logger for a terminal or a file. A field `traceback` is printed below its line, as Python prints `exc_info`. */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): ConsoleLogger {
-  const { level: least = "warning", colour = false, write = toConsole, clock = systemPlatform.clock } = options;
+  const { level: least = "warning", colour = false, write = toConsole, clock = systemPlatform.clock } =
+    options;
   const threshold = LOG_LEVELS.indexOf(least);
   const stamp = timestamps();
   let kept = "";
@@ -54,7 +55,9 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): ConsoleLogger
       // A write is a system call; lines of one tick share it.
       if (kept === "") clock.soon(flush);
       const traceback = fields?.["traceback"];
-      const body = typeof traceback === "string" && traceback !== "" ? `${message}\n${traceback.trimEnd()}` : message;
+      const body = typeof traceback === "string" && traceback !== ""
+        ? `${message}\n${traceback.trimEnd()}`
+        : message;
       const line = `[${stamp(clock.now())}: ${level.toUpperCase()}/MainProcess] ${body}`;
       const code = colour ? COLOURS[level] : undefined;
       kept += code === undefined ? `${line}\n` : `\u001b[1;${code}m${line}\u001b[0m\n`;

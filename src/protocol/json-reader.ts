@@ -11,7 +11,6 @@ import { PyFloat } from "./types.ts";
 const INTEGER = /^-?(?:0|[1-9]\d*)$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** An escape, or a control character, which JSON.parse refuses. */
-// deno-lint-ignore no-control-regex
 const NEEDS_PARSE = /[\\\x00-\x1f]/;
 const SPACE = /[ \t\n\r]*/y;
 

@@ -29,7 +29,11 @@ const BROKERS: readonly Case[] = [
   },
   { what: "a closed port", code: /broker-unreachable/, broker: `amqp://user:${CANARY}@127.0.0.1:1//` },
   { what: "an encoded password", code: /broker-unreachable/, broker: `amqp://user:${ENCODED}@127.0.0.1:1//` },
-  { what: "a port that is no number", code: /broker-url-invalid/, broker: `amqp://user:${CANARY}@127.0.0.1:port//` },
+  {
+    what: "a port that is no number",
+    code: /broker-url-invalid/,
+    broker: `amqp://user:${CANARY}@127.0.0.1:port//`,
+  },
   { what: "a host that is none", code: /broker-url-invalid/, broker: `amqp://user:${CANARY}@[127.0.0.1//` },
   { what: "a scheme of nobody", code: /transport-unsupported/, broker: `ampq://user:${CANARY}@127.0.0.1//` },
   {
@@ -41,12 +45,23 @@ const BROKERS: readonly Case[] = [
 
 const BACKENDS: readonly Case[] = [
   { what: "a closed port", code: /backend-unreachable/, backend: `redis://:${CANARY}@127.0.0.1:1/0` },
-  { what: "a user that nobody knows", code: /backend-credentials-refused/, backend: `redis://nobody:${CANARY}@${redis.host}/0` },
-  { what: "a database that is no number", code: /backend-url-invalid/, backend: `redis://:${CANARY}@127.0.0.1/zero` },
+  {
+    what: "a user that nobody knows",
+    code: /backend-credentials-refused/,
+    backend: `redis://nobody:${CANARY}@${redis.host}/0`,
+  },
+  {
+    what: "a database that is no number",
+    code: /backend-url-invalid/,
+    backend: `redis://:${CANARY}@127.0.0.1/zero`,
+  },
   { what: "a scheme of nobody", code: /transport-unsupported/, backend: `reddis://:${CANARY}@127.0.0.1/0` },
 ];
 
-async function outputOf(args: readonly string[], { broker = amqp.href, backend = redis.href }: Case): Promise<string> {
+async function outputOf(
+  args: readonly string[],
+  { broker = amqp.href, backend = redis.href }: Case,
+): Promise<string> {
   const env = { BROKER_URL: broker, RESULT_BACKEND: backend, CELERIAC_DEBUG: "1" };
   await using child = startCeleriac(["-A", `${ROOT}examples/sum/run.ts`, ...args], { env });
   const end = await child.end;

@@ -63,6 +63,34 @@ describe("stopping a worker", () => {
     expect(bench.unsettled.size).toBe(0);
   });
 
+  test("waits for what follows a task that has run", async () => {
+    const slow = deferred<void>();
+    await using bench = setup({
+      wrapBroker: (broker) =>
+        intercept(broker, {
+          async publish(batch, call) {
+            if (batch.some(({ message }) => message.headers["task"] === "t.next")) await slow.promise;
+            return await broker.publish(batch, call);
+          },
+        }),
+    });
+    bench.app.task("t.add", { acksLate: true }, () => 1);
+    const link = { task: "t.next", args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false };
+    await bench.pushTask({}, [[], {}, { callbacks: [link], errbacks: null, chain: null, chord: null }]);
+    const { worker, done } = bench.work();
+    await until(() => worker.snapshot().concluding.length === 1, { what: "its link is on its way" });
+    const stopped = worker.stop();
+    let ended = false;
+    void stopped.then(() => ended = true);
+    await bench.broker.count("celery");
+    expect(ended).toBe(false);
+    slow.resolve();
+    await stopped;
+    await done;
+    expect(bench.trace).toEqual(["publish t.next", "store SUCCESS id-1", "settle ack id-1"]);
+    expect(bench.unsettled.size).toBe(0);
+  });
+
   test("is the end of `await using`, and of one that never ran", async () => {
     await using bench = setup();
     {

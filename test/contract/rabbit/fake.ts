@@ -6,7 +6,7 @@
 import type { Command } from "../../../adapters/memory/rabbit/command.ts";
 import type { RabbitEvent } from "../../../adapters/memory/rabbit/event.ts";
 import type { Rabbit } from "../../../adapters/memory/rabbit/rabbit.ts";
-import { apply, createRabbit } from "../../../adapters/memory/rabbit/reducer.ts";
+import { advance, apply, createRabbit } from "../../../adapters/memory/rabbit/reducer.ts";
 import { connectionOf, type Model, type QueueOptions, SLOTS, type Step } from "./plan.ts";
 import { deathsOf, Trace } from "./trace.ts";
 
@@ -27,6 +27,7 @@ export class FakeServer implements Model {
   readonly sources: Map<number, Set<string>> = new Map();
   readonly #slots: Slot[] = [];
   #ids = 0;
+  #now = Date.now();
 
   constructor() {
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -94,6 +95,11 @@ export class FakeServer implements Model {
   run(step: Step): void {
     this.sources.clear();
     if (step.do === "open") return this.#reopen(step.slot);
+    if (step.do === "wait") {
+      this.#now += step.ms;
+      for (const event of advance(this.rabbit, this.#now)) this.#hear(event);
+      return;
+    }
     const slot = this.#at(step.slot);
     if (step.do === "publish" && step.slot % 2 === 0) slot.unconfirmed.set(++slot.published, step.body);
     if (step.do === "close") slot.open = false;
@@ -135,7 +141,7 @@ export class FakeServer implements Model {
     if (slot % 2 === 0) this.#send({ do: "confirm.select", connection: at.connection, channel: at.channel });
   }
 
-  #command(step: Step, { connection, channel }: Slot): Command {
+  #command(step: Exclude<Step, { do: "wait" }>, { connection, channel }: Slot): Command {
     const on = { connection, channel };
     switch (step.do) {
       case "declare":
@@ -189,7 +195,7 @@ export class FakeServer implements Model {
   }
 
   #send(command: Command): void {
-    for (const event of apply(this.rabbit, command, Date.now())) this.#hear(event);
+    for (const event of apply(this.rabbit, command, this.#now)) this.#hear(event);
   }
 
   #hear(event: RabbitEvent): void {

@@ -123,7 +123,9 @@ export type Step =
     readonly requeue: boolean;
   }
   | { readonly do: "close" | "open"; readonly slot: number }
-  | { readonly do: "closeConnection"; readonly slot: number };
+  | { readonly do: "closeConnection"; readonly slot: number }
+  /** Lets ms pass; only in scripts. */
+  | { readonly do: "wait"; readonly slot: number; readonly ms: number };
 
 /** How a queue is declared. */
 export interface QueueOptions {

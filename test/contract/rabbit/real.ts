@@ -4,7 +4,7 @@
  * @module
  */
 import { type AMQPChannel, AMQPClient, type AMQPMessage } from "@cloudamqp/amqp-client";
-import { until } from "../../support/wait.ts";
+import { pause, until } from "../../support/wait.ts";
 import { connectionOf, type Names, SLOTS, type Step } from "./plan.ts";
 import { deathsOf, Trace } from "./trace.ts";
 
@@ -175,6 +175,7 @@ export class RealRun {
   async run(step: Step): Promise<void> {
     const trace = this.traces[step.slot] as Trace;
     if (step.do === "open") return await this.#open(step.slot);
+    if (step.do === "wait") return await pause(step.ms);
     if (step.do === "closeConnection") return await this.#server.closeClient(connectionOf(step.slot));
     const channel = this.#channels[step.slot] as AMQPChannel;
     try {
