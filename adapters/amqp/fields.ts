@@ -22,7 +22,7 @@ export function writeTable(out: Outbox, table: Readonly<Record<string, unknown>>
   out.setU32(mark, out.end - mark - 4);
 }
 
-/** One value with py-amqp's choice of types, but "l" for its "L": RabbitMQ reads both as signed 64 bits, and more clients know "l". */
+/** One value, with py-amqp's choice of types. */
 function writeField(out: Outbox, value: unknown, depth: number): void {
   switch (typeof value) {
     case "string":
@@ -63,7 +63,8 @@ function writeLong(out: Outbox, value: bigint): void {
   if (BigInt.asIntN(64, value) !== value) {
     throw new EncodeError("amqp-header", "A header integer must fit into 64 bits.");
   }
-  out.u8(0x6c);
+  // "l" is what every client knows; but py-amqp reads it as unsigned, and has "L" for what may be negative. RabbitMQ takes both.
+  out.u8(value < 0n ? 0x4c : 0x6c);
   out.i64(value);
 }
 

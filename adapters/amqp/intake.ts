@@ -87,11 +87,6 @@ export class Intake implements Origin {
     return this.consuming ? this.#epoch.receivedAt : this.#alive;
   }
 
-  /** Deliveries that are not settled. */
-  get size(): number {
-    return this.#outstanding.size;
-  }
-
   /**
    * Begins to consume with a window of `count`, then cancels the consumer of before: RabbitMQ gives a window to each consumer as it
    * begins. What the old one brought stays ours to settle. Rejects with a coded error where the broker refuses.

@@ -153,6 +153,7 @@ export class Link {
       const { clock } = this.#parts.settings.platform;
       this.#failures = clock.now() - epoch.openedAt >= GOOD_LIFE ? 1 : this.#failures + 1;
       for (const listener of this.#lossListeners) listener(epoch);
+      if (epoch.blocked !== undefined) this.#parts.emit({ is: "unblocked" });
       if (this.#holders > 0) this.#keep(error);
       else this.#down(error, undefined);
     });

@@ -20,7 +20,7 @@ export type Topology = "declare" | "passive" | "leave";
 export interface AmqpOptions {
   /** Where time, chance and ids come from. */
   readonly platform?: Platform;
-  /** @default "declare" */
+  /** What `declare` does. @default "declare" */
   readonly topology?: Topology;
   /**
    * The heartbeat interval offered to the broker, whole seconds; the smaller one of ours and the broker's counts, 0 is off. A silent

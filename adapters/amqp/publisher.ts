@@ -65,7 +65,8 @@ export class Publisher {
     const batch = new Batch(outgoings, deadline, () => {
       this.#batches.delete(batch);
       signal?.removeEventListener("abort", onAbort);
-      if (this.#batches.size === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
+      if (this.#batches.size > 0) return;
+      for (const resolve of this.#idle.splice(0)) resolve();
     });
     this.#batches.add(batch);
     if (signal?.aborted === true) onAbort();
@@ -255,13 +256,12 @@ export class Publisher {
   /** Ends a batch now: what was never written is known not to be stored. */
   #giveUp(batch: Batch, reason: string): void {
     const blocked = this.#parts.link.epoch?.blocked;
+    const waited = notSent(
+      blocked === undefined ? reason : `${reason}; the broker takes no messages: ${blocked}`,
+    );
+    const sent = unknown(`${reason} before the broker confirmed it`);
     for (const publication of batch.publications) {
-      if (publication.settled) continue;
-      if (publication.flushes !== undefined) {
-        publication.settle(unknown(`${reason} before the broker confirmed it`));
-      } else {publication.settle(
-          notSent(blocked === undefined ? reason : `${reason}; the broker takes no messages: ${blocked}`),
-        );}
+      publication.settle(publication.flushes === undefined ? waited : sent);
     }
   }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Broker } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { AmqpBroker } from "./broker.ts";
 import { type AmqpOptions, readOptions } from "./options.ts";
@@ -10,7 +11,6 @@ import { parseTargets } from "./url.ts";
 import type { Dial } from "./wire.ts";
 
 export type { AmqpOptions, Topology } from "./options.ts";
-export type { AmqpBroker } from "./broker.ts";
 
 /** How to speak TLS with `amqps://`, in Node's words; PEM texts or their bytes. */
 export interface TlsOptions {
@@ -30,6 +30,7 @@ export interface TlsOptions {
 
 /** Options of {@link amqpBroker}. */
 export interface AmqpTcpOptions extends AmqpOptions {
+  /** For `amqps://` only. @default the runtime's own authorities, verified */
   readonly tls?: TlsOptions;
 }
 
@@ -41,7 +42,7 @@ export interface AmqpTcpOptions extends AmqpOptions {
  * parts are guest, guest, 127.0.0.1, 5672 (5671 for `amqps`) and "/".
  * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
  */
-export function amqpBroker(url: string | readonly string[], options: AmqpTcpOptions = {}): AmqpBroker {
+export function amqpBroker(url: string | readonly string[], options: AmqpTcpOptions = {}): Broker {
   const { tls = {}, ...rest } = options;
   return new AmqpBroker(parseTargets(url), dialTcp(tls), readOptions(rest));
 }

@@ -76,6 +76,7 @@ export class MemoryWorld {
   #breathedAt = 0;
   #breathing = false;
 
+  /** A world with nothing in it. */
   constructor(options: MemoryWorldOptions = {}) {
     this.platform = options.platform ?? systemPlatform;
     this.#rabbit = createRabbit(options.limits);

@@ -23,6 +23,7 @@ export interface ConsoleLoggerOptions {
 export interface ConsoleLogger extends Logger {
   /** Writes what is kept. */
   flush(): void;
+  /** Whether lines of that level are shown. */
   enabled(level: LogLevel): boolean;
 }
 

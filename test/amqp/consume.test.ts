@@ -227,6 +227,31 @@ describe("a queue that is deleted under a consumer", () => {
     expect(codes).toContain("consumer-cancelled");
   });
 
+  test("leaves what was delivered before to be settled", async () => {
+    await using rig = await Rig.start();
+    const broker = rig.broker();
+    const seen = events(broker);
+    const entity = rig.entity();
+    await broker.declare([entity]);
+    const consumer = broker.consume([entity.name], { prefetch: 5 });
+    await rig.fill(entity.name, ["1", "2", "3"]);
+    const held = await take(consumer, 3);
+    await remove(rig, entity.name);
+    await until(() => seen.some(({ is }) => is === "down"), { what: "news of the cancel" });
+    expect(
+      await Promise.all([
+        held[0]?.settle({ as: "ack" }),
+        held[1]?.settle({ as: "requeue" }),
+        held[2]?.settle({ as: "reject" }),
+      ]),
+    ).toEqual(["settled", "settled", "settled"]);
+    await consumer.stop();
+    const codes = seen.flatMap((
+      event,
+    ) => (event.is === "down" ? [(event.error as { code?: string }).code] : []));
+    expect(new Set(codes)).toEqual(new Set(["consumer-cancelled"]));
+  });
+
   test("shows in its health while it is gone, and is consumed when somebody makes it again", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker({ topology: "leave" });
@@ -235,6 +260,7 @@ describe("a queue that is deleted under a consumer", () => {
     await rig.direct.declare([entity]);
     const consumer = broker.consume([entity.name], { prefetch: 5 });
     await consuming(consumer);
+    const before = Date.now();
     await remove(rig, entity.name);
     await until(() => seen.filter((event) => event.is === "down").length >= 3, {
       what: "some failed attempts",
@@ -242,6 +268,8 @@ describe("a queue that is deleted under a consumer", () => {
     const alive = consumer.aliveAt;
     await until(() => Date.now() > alive + 50, { what: "time to pass" });
     expect(consumer.aliveAt).toBe(alive);
+    // Up to the broker's own cancel a message would have come.
+    expect(alive).toBeGreaterThanOrEqual(before);
     // The message that finds no queue makes that broker forget that it had declared it.
     expect(kinds(await rig.direct.publish([task(entity.name)]))).toEqual(["unroutable"]);
     await rig.direct.declare([entity]);

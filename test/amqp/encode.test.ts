@@ -110,6 +110,15 @@ describe("headers", () => {
     expect(back["task"]).toBeUndefined();
   });
 
+  test("a negative integer beyond 32 bits is py-amqp's L, which it reads as signed; a positive one the common l", () => {
+    expect(hex((out) => writeProperties(out, message({ headers: { a: -(2 ** 33) } })))).toBe(
+      "2000" + "0000000b" + "0161" + "4c" + "fffffffe00000000",
+    );
+    expect(hex((out) => writeProperties(out, message({ headers: { a: 2 ** 33 } })))).toBe(
+      "2000" + "0000000b" + "0161" + "6c" + "0000000200000000",
+    );
+  });
+
   test("py-amqp's L is read as a signed integer", () => {
     const bytes = Uint8Array.of(0, 0, 0, 11, 1, 0x61, 0x4c, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0);
     expect(new CarefulView(bytes).getTable(0)[0]).toEqual({ a: -(2 ** 33) });

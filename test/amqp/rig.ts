@@ -5,8 +5,7 @@
  */
 import { inject } from "vitest";
 import { amqpBroker, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
-import type { AmqpBroker } from "../../adapters/amqp/tcp.ts";
-import type { BrokerEvent, Consumer, Delivery, Entity, Outgoing, Verdict } from "../../src/broker.ts";
+import type { Broker, BrokerEvent, Consumer, Delivery, Entity, Outgoing, Verdict } from "../../src/broker.ts";
 import { letter } from "../contract/bench.ts";
 import { type Direction, type Proxy, startProxy } from "../support/proxy.ts";
 import { until } from "../support/wait.ts";
@@ -39,8 +38,8 @@ export interface Frame {
 export class Rig implements AsyncDisposable {
   readonly proxy: Proxy;
   readonly #url: string;
-  readonly #brokers: AmqpBroker[] = [];
-  readonly #direct: AmqpBroker;
+  readonly #brokers: Broker[] = [];
+  readonly #direct: Broker;
   readonly #queues: string[] = [];
 
   private constructor(proxy: Proxy, url: string, direct: string) {
@@ -61,14 +60,14 @@ export class Rig implements AsyncDisposable {
   }
 
   /** A broker through the proxy. */
-  broker(options: AmqpTcpOptions = {}): AmqpBroker {
+  broker(options: AmqpTcpOptions = {}): Broker {
     const broker = amqpBroker(this.#url, { ...QUICK, ...options });
     this.#brokers.push(broker);
     return broker;
   }
 
   /** A broker that does not go through the proxy: for the other side of a test. */
-  get direct(): AmqpBroker {
+  get direct(): Broker {
     return this.#direct;
   }
 
@@ -149,7 +148,7 @@ export function kinds(verdicts: readonly Verdict[]): string[] {
 }
 
 /** Collects events until disposed of. */
-export function events(broker: AmqpBroker): BrokerEvent[] {
+export function events(broker: Broker): BrokerEvent[] {
   const seen: BrokerEvent[] = [];
   broker.observe((event) => seen.push(event));
   return seen;

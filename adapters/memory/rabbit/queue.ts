@@ -134,6 +134,8 @@ export class Queue implements Timed {
   /** Settles for good. */
   finish(entries: readonly Entry[], how: "acked" | "rejected"): void {
     this.unacked -= entries.length;
+    // A queue that is gone has no dead letters either.
+    if (this.deleted) return;
     if (how === "acked") this.tally.acked += entries.length;
     else for (const entry of entries) this.#bury(entry, "rejected");
   }

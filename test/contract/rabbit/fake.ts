@@ -66,6 +66,14 @@ export class FakeServer implements Model {
     });
   }
 
+  /** Whether the end of the channel sends a dead letter to a queue that may not have noticed the end yet. */
+  tangled(slot: number): boolean {
+    const { connection, channel } = this.#at(slot);
+    const found = this.rabbit.connections.get(connection)?.channels.get(channel);
+    if (found === undefined || found.consumers.size === 0) return false;
+    return [...found.outstanding()].some(({ queue }) => queue.rules.deadLetter !== undefined);
+  }
+
   outstanding(slot: number): readonly number[] {
     return this.unsettled(slot).map(({ tag }) => tag);
   }

@@ -33,6 +33,18 @@ describe("turns", () => {
     expect(deliveries(at.publish("q", "5"))[0]?.consumerTag).toBe("a");
   });
 
+  test("whoever was out of the turns and is back has one turn, not more", () => {
+    const at = new Server().channel();
+    at.declare("q");
+    at.qos(3);
+    at.consume("q", "a");
+    for (const text of ["1", "2", "3", "4"]) at.publish("q", text);
+    for (const tag of [1, 2, 3, 4]) at.ack(tag);
+    at.consume("q", "b");
+    const tags = ["5", "6", "7", "8"].map((text) => deliveries(at.publish("q", text))[0]?.consumerTag);
+    expect(tags).toEqual(["a", "b", "a", "b"]);
+  });
+
   test("a higher priority is served alone while it has room", () => {
     const at = new Server().channel();
     at.declare("q");

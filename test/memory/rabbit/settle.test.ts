@@ -127,3 +127,21 @@ test("what was held of a deleted queue can be acked, returned and closed over", 
   expect(words(at.close())).toEqual(["channel.close-ok"]);
   expect(server.rabbit.queues.has("q")).toBe(false);
 });
+
+test("a deleted queue has no dead letters, however its messages end", () => {
+  const server = new Server();
+  const at = server.channel();
+  at.declare("grave");
+  at.declare("q", {
+    arguments: { "x-message-ttl": 10, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "grave" },
+  });
+  at.publish("q", "rejected");
+  at.publish("q", "returned");
+  at.get("q");
+  at.get("q");
+  at.remove("q");
+  server.wait(20);
+  at.reject(1);
+  at.nack(2);
+  expect(server.queue("grave").ready.size).toBe(0);
+});

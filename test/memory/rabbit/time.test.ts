@@ -46,6 +46,19 @@ describe("messages", () => {
     expect(words(at.get("q"))).toEqual(["basic.get-empty"]);
   });
 
+  test("a short one whose turn comes as the head ends at its own time", () => {
+    const server = new Server();
+    const at = server.channel();
+    at.declare("q");
+    at.publish("q", "long", { properties: { expiration: "1000" } });
+    at.publish("q", "short", { properties: { expiration: "100" } });
+    expect(nextDue(server.rabbit)).toBe(server.now + 1000);
+    at.get("q", true);
+    expect(nextDue(server.rabbit)).toBe(server.now + 100);
+    server.wait(100);
+    expect(server.queue("q").ready.size).toBe(0);
+  });
+
   test("a requeue keeps the end that was set first", () => {
     const server = new Server();
     const at = server.channel();
