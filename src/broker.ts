@@ -121,8 +121,9 @@ export interface Delivery {
   /** The broker's own count of earlier deliveries, where it keeps one. */
   readonly attempts: number | undefined;
   /**
-   * Settles once; a second call throws. `stale`: the link or lease went away first, nothing was sent, and the broker gives the message
-   * out again. It does not wait for the wire: what was settled is flushed behind a synchronous reply by `Consumer.stop` and `Broker.close`.
+   * Settles once; a second call throws. `settled`: an ack was handed to the link, so that a task that then blocks or kills its process
+   * does not take it along. `stale`: the link or lease went away first, nothing was sent, and the broker gives the message out again.
+   * It waits for no answer: what was settled is flushed behind a synchronous reply by `Consumer.stop` and `Broker.close`.
    */
   settle(how: Settlement): Promise<"settled" | "stale">;
   /** Calls `listener` once when the link or lease of this unsettled delivery is lost (at once, if it already is). */

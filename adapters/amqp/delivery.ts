@@ -12,13 +12,14 @@ import { attemptsOf, readMessage } from "./message.ts";
 export interface Origin {
   readonly queue: string;
   readonly lost: boolean;
-  /** Sends the settlement at the end of the tick. */
-  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): void;
+  /** Sends the settlement with the others of this turn; an ack resolves when it has left, "stale" where the link went first. */
+  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): Promise<"settled" | "stale">;
   /** Calls `listener` when the channel is lost while the delivery is not settled. */
   watch(delivery: AmqpDelivery, listener: () => void): () => void;
 }
 
-const SETTLED: Promise<"settled"> = Promise.resolve("settled");
+/** On its way to the broker. */
+export const SETTLED: Promise<"settled"> = Promise.resolve("settled");
 const STALE: Promise<"stale"> = Promise.resolve("stale");
 const NOTHING: Disposable = { [Symbol.dispose]() {} };
 
@@ -76,8 +77,7 @@ export class AmqpDelivery implements Delivery {
     }
     this.#settled = true;
     if (this.#origin.lost) return STALE;
-    this.#origin.settle(this, how.as);
-    return SETTLED;
+    return this.#origin.settle(this, how.as);
   }
 
   onLost(listener: () => void): Disposable {

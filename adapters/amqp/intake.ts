@@ -6,7 +6,7 @@
 import type { AMQPChannel, AMQPConsumer, AMQPMessage } from "@cloudamqp/amqp-client";
 import { ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
-import { AmqpDelivery, type Origin } from "./delivery.ts";
+import { AmqpDelivery, type Origin, SETTLED } from "./delivery.ts";
 import { writeAck, writeNack } from "./encode.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
@@ -35,6 +35,8 @@ export class Intake implements Origin {
   readonly #outstanding: Map<number, AmqpDelivery> = new Map();
   #watchers: Map<AmqpDelivery, Set<() => void>> | undefined;
   #acks: number[] = [];
+  /** What the acks of this turn of the event loop learn. */
+  #turn: Deferred<"settled" | "stale"> | undefined;
   #scheduled = false;
   #tag = "";
   #tags = 0;
@@ -127,7 +129,7 @@ export class Intake implements Origin {
     }
   }
 
-  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): void {
+  settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): Promise<"settled" | "stale"> {
     this.#watchers?.delete(delivery);
     if (how === "ack") {
       delivery.acked = true;
@@ -139,11 +141,12 @@ export class Intake implements Origin {
           this.#closeWhenDone();
         });
       }
-    } else {
-      this.#outstanding.delete(delivery.tag);
-      writeNack(this.#out, this.#channel.id, delivery.tag, how === "requeue");
-      this.#closeWhenDone();
+      return (this.#turn ??= deferred()).promise;
     }
+    this.#outstanding.delete(delivery.tag);
+    writeNack(this.#out, this.#channel.id, delivery.tag, how === "requeue");
+    this.#closeWhenDone();
+    return SETTLED;
   }
 
   watch(delivery: AmqpDelivery, listener: () => void): () => void {
@@ -226,6 +229,12 @@ export class Intake implements Origin {
         writeAck(this.#out, id, tag, false);
       }
     }
+    this.#learn("settled");
+  }
+
+  #learn(fate: "settled" | "stale"): void {
+    this.#turn?.resolve(fate);
+    this.#turn = undefined;
   }
 
   #closeWhenDone(): void {
@@ -253,6 +262,7 @@ export class Intake implements Origin {
     this.#lost = true;
     this.#outstanding.clear();
     this.#acks = [];
+    this.#learn("stale");
     this.#forget();
     this.#off.resolve(reason === undefined ? undefined : this.#closedError(reason));
     this.#events.lost(this);

@@ -5,7 +5,7 @@
  */
 import type { Backend, Facts, ResultRecord } from "../../src/backend.ts";
 import type { Call } from "../../src/broker.ts";
-import { TimeoutError } from "../../src/errors.ts";
+import { ConnectionError, TimeoutError } from "../../src/errors.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Clock, Platform } from "../../src/lib/port.ts";
 import { Feed } from "./feed.ts";
@@ -84,8 +84,11 @@ class InMemory implements Backend {
     for (const id of ids) this.#records.remove(id);
   }
 
-  /** Results stay: the backend may be used again. */
-  async close(): Promise<void> {}
+  /** Ends all waits; results stay, and the backend may be used again. */
+  async close(): Promise<void> {
+    const closed = new ConnectionError("backend-closed", "The memory backend was closed.");
+    for (const feed of new Set([...this.#watchers.values()].flatMap((feeds) => [...feeds]))) feed.end(closed);
+  }
 
   #listen(id: string, feed: Feed<ResultRecord>): void {
     const feeds = this.#watchers.get(id);

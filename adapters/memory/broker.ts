@@ -18,6 +18,7 @@ import type {
 import { CeleriacError, TimeoutError } from "../../src/errors.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { MemoryConsumer } from "./consumer.ts";
+import { call } from "./delivery.ts";
 import { Publisher } from "./publisher.ts";
 import { Session } from "./session.ts";
 import { MemorySubscription } from "./subscription.ts";
@@ -227,7 +228,7 @@ class InMemory implements MemoryBroker {
   }
 
   #tell(event: BrokerEvent): void {
-    for (const observer of [...this.#observers]) observer(event);
+    for (const observer of [...this.#observers]) call(() => observer(event));
   }
 
   /** Ends a wait by signal or deadline; the work itself may still go on. */

@@ -27,6 +27,15 @@ const SETTLED: Promise<"settled"> = Promise.resolve("settled");
 const STALE: Promise<"stale"> = Promise.resolve("stale");
 const NOTHING: Disposable = { [Symbol.dispose]() {} };
 
+/** A listener's error is its own affair: it surfaces as an unhandled rejection and stops nothing here. */
+export function call(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    void Promise.reject(error);
+  }
+}
+
 /** A delivery; see the contract in `src/broker.ts`. */
 export class MemoryDelivery implements Delivery {
   readonly #lane: Lane;
@@ -74,7 +83,7 @@ export class MemoryDelivery implements Delivery {
     }
     this.#settled = true;
     this.#lane.watched.delete(this);
-    if (this.#lane.channel.gone !== undefined) return this.#end(STALE);
+    if (!this.#lane.channel.stands) return this.#end(STALE);
     const later = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
     if (later !== undefined) return this.#park(later);
     if (how.as === "ack") this.#send("basic.ack", false);
@@ -85,13 +94,13 @@ export class MemoryDelivery implements Delivery {
   /** Back into the queue, unread. */
   putBack(): void {
     this.#settled = true;
-    if (this.#lane.channel.gone === undefined) this.#send("basic.nack", true);
+    if (this.#lane.channel.stands) this.#send("basic.nack", true);
   }
 
   onLost(listener: () => void): Disposable {
     if (this.#settled) return NOTHING;
     if (this.#lane.channel.gone !== undefined) {
-      listener();
+      call(listener);
       return NOTHING;
     }
     this.#listeners ??= new Set();
@@ -104,7 +113,7 @@ export class MemoryDelivery implements Delivery {
   }
 
   lose(): void {
-    for (const listener of this.#listeners ?? []) listener();
+    for (const listener of this.#listeners ?? []) call(listener);
     this.#listeners = undefined;
   }
 
@@ -132,7 +141,7 @@ export class MemoryDelivery implements Delivery {
       mustRoute: true,
       notBefore: until,
     });
-    if (this.#lane.channel.gone !== undefined) return this.#end("stale");
+    if (!this.#lane.channel.stands) return this.#end("stale");
     if (verdict.is === "confirmed") {
       this.#send("basic.ack", false);
       return this.#end("settled");

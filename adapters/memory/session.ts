@@ -67,6 +67,11 @@ export class ClientChannel {
     return this.#session.id;
   }
 
+  /** Whether what is sent now arrives, unless the link breaks before it does. */
+  get stands(): boolean {
+    return this.gone === undefined && this.#session.alive;
+  }
+
   /** Sends what has no answer. */
   post(command: OnChannelCommand): void {
     this.#session.send(command);

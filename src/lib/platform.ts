@@ -75,8 +75,9 @@ function systemContext(): Context {
   let storage: Storage | undefined | null = null;
   const find = (): Storage | undefined => {
     if (storage === null) {
-      const Found = builtin<{ AsyncLocalStorage: new () => Storage }>("node:async_hooks")?.AsyncLocalStorage ??
-        ambient.AsyncLocalStorage;
+      const Found =
+        builtin<{ AsyncLocalStorage: new () => Storage }>("node:async_hooks")?.AsyncLocalStorage ??
+          ambient.AsyncLocalStorage;
       storage = Found === undefined ? undefined : new Found();
     }
     return storage;

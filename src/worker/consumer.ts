@@ -84,7 +84,7 @@ export class TaskConsumer {
     for (const request of [...this.#ready, ...this.#holds.held]) {
       this.#leave(request);
       this.#env.state.drop(request);
-      request.release({ as: "requeue" });
+      void request.release({ as: "requeue" });
     }
     await this.#env.state.idle();
     await this.#env.quiet();
@@ -207,7 +207,7 @@ export class TaskConsumer {
       const result = celeryException("TaskRevokedError", "expired");
       void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
     }
-    request.release({ as: "ack" });
+    void request.release({ as: "ack" });
     env.state.drop(request);
   }
 

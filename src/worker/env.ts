@@ -83,12 +83,12 @@ export class Env {
     }
   }
 
-  /** Settles a delivery. The broker gives out again what came too late: Celery says "Couldn't ack", and so do we. */
-  async settle(delivery: Delivery, how: Settlement, subject?: Subject): Promise<void> {
+  /** Whether the delivery is settled. The broker gives out again what came too late: Celery says "Couldn't ack", and so do we. */
+  async settle(delivery: Delivery, how: Settlement, subject?: Subject): Promise<boolean> {
     let reason = "its link is lost, and the broker gives it out again";
     this.#busy++;
     try {
-      if (await delivery.settle(how) === "settled") return;
+      if (await delivery.settle(how) === "settled") return true;
     } catch (error) {
       reason = exceptionRepr(failed(error).exception);
     } finally {
@@ -96,6 +96,7 @@ export class Env {
     }
     const line = `Couldn't ${how.as} ${subject?.label ?? "a message"}, reason: ${reason}`;
     this.logger.log("warning", line, { ...subject?.about, code: "settlement-stale" });
+    return false;
   }
 
   /** Resolves when no store and no settlement is on its way; none may be begun any more. */

@@ -84,11 +84,11 @@ export class Request implements Subject {
       (this.task.storeErrorsEvenIfIgnored ?? this.env.settings.taskStoreErrorsEvenIfIgnored);
   }
 
-  /** Settles the delivery; only the first call counts. What the broker gives out again is told, and is not ours to change. */
-  release(how: Settlement): void {
-    if (this.#settled) return;
+  /** Settles the delivery; only the first call counts. False: the broker gives it out again, which is told and not ours to change. */
+  async release(how: Settlement): Promise<boolean> {
+    if (this.#settled) return true;
     this.#settled = true;
-    void this.env.settle(this.delivery, how, this);
+    return await this.env.settle(this.delivery, how, this);
   }
 
   /** Ends our part in a delivery whose link is lost: nothing is sent, and nothing is told. */
@@ -119,7 +119,7 @@ export class Request implements Subject {
  */
 export async function perform(request: Request, slot: Slot): Promise<void> {
   try {
-    accept(request, slot);
+    if (!request.acksLate && !await accept(request)) return free(request, slot);
     start(request, slot);
     conclude(request, await execute(request));
     free(request, slot);
@@ -137,18 +137,21 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
   }
 }
 
-/** Early ack: from here on the task is ours alone, run or lost. */
-function accept(request: Request, slot: Slot): void {
-  const { acksLate, env: { clock, logger } } = request;
-  request.began = clock.elapsed();
-  if (!acksLate) request.release(ACK);
-  if (!heeds(logger, "debug")) return;
-  logger.log("debug", `Task accepted: ${request.label} pid:${slot.pid}`, request.about);
+/**
+ * Early ack: from here on the task is ours alone, run or lost. It leaves before the task begins, which may block the thread or end the
+ * process. False where the link went first: the broker gives it out again, and it runs then.
+ */
+function accept(request: Request): Promise<boolean> {
+  return request.release(ACK);
 }
 
 /** Nobody waits for STARTED; the result does, if it must. */
 function start(request: Request, slot: Slot): void {
   const { env, task, ignoresResult, refusal } = request;
+  request.began = env.clock.elapsed();
+  if (heeds(env.logger, "debug")) {
+    env.logger.log("debug", `Task accepted: ${request.label} pid:${slot.pid}`, request.about);
+  }
   if (!(task.trackStarted ?? env.settings.taskTrackStarted) || ignoresResult || refusal !== undefined) return;
   const result = { pid: slot.pid, hostname: env.hostname };
   void request.write(recordOf(request, { status: "STARTED", result, traceback: null }));
@@ -251,7 +254,7 @@ async function tell(request: Request): Promise<void> {
 function settle(request: Request): void {
   const { env, outcome, task } = request;
   const acksFailure = task.acksOnFailureOrTimeout ?? env.settings.taskAcksOnFailureOrTimeout;
-  request.release(outcome?.is === "failure" && !acksFailure ? REJECT : ACK);
+  void request.release(outcome?.is === "failure" && !acksFailure ? REJECT : ACK);
 }
 
 function report(request: Request): void {
@@ -276,7 +279,7 @@ function collapse(request: Request, error: unknown): void {
     error,
     traceback,
   });
-  request.release(ACK);
+  void request.release(ACK);
 }
 
 function failureOf({ outcome }: Request): { status: "FAILURE"; result: unknown; traceback: string | null } {

@@ -54,6 +54,19 @@ describe("call, worker and result together, on RabbitMQ and Redis", () => {
   });
 });
 
+test("a task that ends the process was acked before: it does not take the next worker along", async () => {
+  const dying = await run(["-A", "./servers.ts", "call", "tasks.die", "--queue", queue], env);
+  expect(dying.end).toBe("exit 0");
+  await using first = start(["-A", "./servers.ts", "worker", "-Q", queue, "-l", "info"], env);
+  expect(await first.end, first.log).toBe("exit 7");
+  const next = await run(["call", "tasks.sum.consume_task", "-a", "[1, 1]", "--queue", queue], env);
+  expect(next.end, next.stderr).toBe("exit 0");
+  await using second = start(["-A", "./servers.ts", "worker", "-Q", queue, "-l", "info"], env);
+  await second.saw(/succeeded in .*: 2/);
+  expect(await second.stop("SIGTERM")).toBe("exit 0");
+  expect(second.log).not.toMatch(/tasks\.die\[.*received/);
+});
+
 describe("a server that is not there", () => {
   const amqp = `amqp://user:${SECRET}@127.0.0.1:1//`;
   const redis = `redis://:${SECRET}@127.0.0.1:1/0`;

@@ -10,7 +10,8 @@ import { FakeServer } from "./rabbit/fake.ts";
 import { connectionOf, namesOf, type Pick, picksArb, preamble, resolve, type Step } from "./rabbit/plan.ts";
 import { RealRun, RealServer } from "./rabbit/real.ts";
 
-const RUNS = Number(process.env["DIFFERENTIAL_RUNS"] ?? 200);
+/** The reducer is the same on every runtime: one of them compares it at length. */
+const RUNS = Number(process.env["DIFFERENTIAL_RUNS"] ?? (inject("runtime") === "node" ? 200 : 40));
 /** Longest wait for a real server to come to the same state, ms. */
 const PATIENCE = 2000;
 

@@ -327,6 +327,15 @@ describe("what befalls a consumer", () => {
     expect(consumer.aliveAt).toBe(platform.clock.now());
   });
 
+  test("settling while the broker closes is stale, and the message is back", async () => {
+    const broker = memoryBroker();
+    const { first } = await consuming(broker);
+    const closing = broker.close();
+    expect(await first.settle({ as: "ack" })).toBe("stale");
+    await closing;
+    expect(await broker.count("q")).toBe(1);
+  });
+
   test("an add during a stop does not consume", async () => {
     const broker = memoryBroker();
     await broker.declare([queue("q"), queue("r")]);

@@ -126,6 +126,16 @@ export function exerciseWatch(subject: BackendSubject): void {
     await backend.close();
   });
 
+  test("closing the backend ends its watches with a coded error", async () => {
+    const backend = await subject.make();
+    const inbox = new Inbox(backend.watch([crypto.randomUUID()]), patience);
+    const waiting = expect(attempt(() => inbox.next())).rejects.toMatchObject({
+      code: expect.stringMatching(/^[a-z-]+$/),
+    });
+    await backend.close();
+    await waiting;
+  });
+
   test("leaving the loop ends the watch, and another one may follow", async () => {
     const backend = await subject.make();
     const id = crypto.randomUUID();
