@@ -41,7 +41,8 @@ const SCHEMES: ReadonlyMap<string, boolean> = new Map([["amqp:", false], ["pyamq
  * @throws {ConfigurationError} `broker-url-invalid`; the message holds no part of the credentials.
  */
 export function parseTargets(url: string | readonly string[]): readonly [Target, ...Target[]] {
-  const urls = typeof url === "string" ? [url] : url;
+  const urls: unknown = typeof url === "string" ? [url] : url;
+  if (!Array.isArray(urls)) throw invalid("it is no text", "");
   const [first, ...rest] = urls.flatMap((each) => String(each).split(";")).map((each) => each.trim()).filter(
     Boolean,
   );

@@ -6,6 +6,7 @@
 import type { Backend, Facts, ResultRecord } from "../../src/backend.ts";
 import type { Call } from "../../src/broker.ts";
 import { ConnectionError, TimeoutError } from "../../src/errors.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Clock, Platform } from "../../src/lib/port.ts";
 import { Feed } from "./feed.ts";
@@ -136,5 +137,6 @@ function factsOn(shelf: Shelf<string>): Facts {
  * process open.
  */
 export function memoryBackend(options: MemoryBackendOptions = {}): Backend {
+  checkOptionNames("memoryBackend", options, ["platform"]);
   return new InMemory(options);
 }

@@ -16,6 +16,7 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { CeleriacError, TimeoutError } from "../../src/errors.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { MemoryConsumer } from "./consumer.ts";
 import { call } from "./delivery.ts";
@@ -257,5 +258,6 @@ class InMemory implements MemoryBroker {
  * What the imitation does not know is refused with the code `fake-unsupported`, never guessed.
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
+  checkOptionNames("memoryBroker", options, ["world", "platform"]);
   return new InMemory(options);
 }

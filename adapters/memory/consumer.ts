@@ -79,9 +79,11 @@ class QueueLane implements Lane {
   async retire(unread: () => readonly MemoryDelivery[]): Promise<void> {
     this.#retired = true;
     this.consuming = false;
-    for (const delivery of unread()) delivery.putBack();
+    const held = unread();
     try {
       await this.channel.ask({ do: "basic.cancel", consumerTag: String(this.#tag) });
+      // Not before: it would come to us again.
+      for (const delivery of held) delivery.putBack();
       // What came between the two was put back when it came; this answer comes behind that.
       await this.channel.ask({ do: "basic.qos", prefetch: 0 });
     } catch {

@@ -79,7 +79,7 @@ export class MemoryDelivery implements Delivery {
 
   settle(how: Settlement): Promise<"settled" | "stale"> {
     if (this.#settled) {
-      return Promise.reject(new CeleriacError("delivery-settled", "This delivery was settled before."));
+      throw new CeleriacError("delivery-settled", "This delivery was settled before.");
     }
     this.#settled = true;
     this.#lane.watched.delete(this);

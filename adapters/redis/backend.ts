@@ -149,7 +149,7 @@ export class RedisBackend implements Backend {
     const args = items.flatMap(({ text, ttl }) => [text, ttl]);
     let answers: unknown;
     try {
-      answers = await runScript(commands, STORE_RESULTS, keys, args, { repeatable: true });
+      answers = await runScript(commands, STORE_RESULTS, keys, args, { repeatable: true, patient: true });
     } catch (error) {
       throw fault(error, subject);
     }

@@ -18,6 +18,12 @@ export interface CommandOptions extends Call {
    * behind when done twice.
    */
   readonly repeatable: boolean;
+  /**
+   * Whether a server that never was there is waited for as well: for what would be lost otherwise.
+   *
+   * @default false: it is told at once
+   */
+  readonly patient?: boolean;
 }
 
 /** Runs commands. */

@@ -41,7 +41,8 @@ export class LinkCommands implements Commands {
           connection = this.#link.connection ?? await patience.for(this.#link.up());
         } catch (error) {
           // The first attempt ever is told at once; a server that was there is waited for, with the link's own pauses between.
-          if (patience.over || !this.#link.wasUp || !isUnreachable(error)) throw error;
+          const waits = this.#link.wasUp || options.patient === true;
+          if (patience.over || !waits || !isUnreachable(error)) throw error;
           trouble = error;
           continue;
         }

@@ -6,9 +6,9 @@
 import type { Backend } from "../../src/backend.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Platform } from "../../src/lib/port.ts";
-import { didYouMean } from "../../src/lib/suggest.ts";
 import { RedisBackend } from "./backend.ts";
 import { LinkCommands } from "./commands.ts";
 import { LinkFeed } from "./feed.ts";
@@ -63,15 +63,7 @@ const OPTIONS = ["globalKeyprefix", "pollInterval", "commandTimeout", "connectTi
  * call `package-missing`.
  */
 export function redisBackend(urlOrClient: string | RedisClient, options: RedisBackendOptions = {}): Backend {
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    const hint = didYouMean(name, OPTIONS);
-    throw new ConfigurationError(
-      "option-unknown",
-      `redisBackend has no option "${name}".`,
-      hint === undefined ? {} : { hint },
-    );
-  }
+  checkOptionNames("redisBackend", options, OPTIONS);
   const platform = options.platform ?? systemPlatform;
   const target = typeof urlOrClient === "string" ? parseRedisUrl(urlOrClient) : undefined;
   const { tls } = options;
@@ -124,7 +116,7 @@ function ms(value: Duration | undefined, what: string): number | undefined {
 
 /** The client as it is, if it can serve. */
 function checked(client: RedisClient): RedisClient {
-  const { call, duplicate, options } = client as Partial<RedisClient> & {
+  const { call, duplicate, options } = (client ?? {}) as Partial<RedisClient> & {
     readonly options?: { readonly keyPrefix?: string };
   };
   if (typeof call !== "function" || typeof duplicate !== "function") {

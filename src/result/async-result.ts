@@ -6,6 +6,7 @@
 import type { Backend, ResultRecord } from "../backend.ts";
 import { CeleriacError, ConfigurationError, RemoteTaskError, TimeoutError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
+import { checkOptionNames } from "../lib/options.ts";
 import type { Platform } from "../lib/port.ts";
 import { decodeException } from "../protocol/exception.ts";
 import { decodeResult, READY_STATES, type ResultMeta } from "../protocol/result.ts";
@@ -20,6 +21,8 @@ export interface ResultSource {
   /** Undefined where the app has none. */
   backend(): Backend | undefined;
 }
+
+const GET_OPTIONS = ["timeout", "signal", "propagate", "disableSyncSubtasks"];
 
 /** How long and in what manner to wait. */
 export interface GetOptions {
@@ -76,6 +79,7 @@ export class AsyncResult<T = unknown> {
   /** As above: the result, or the failure thrown. */
   get(options?: GetOptions): Promise<T>;
   async get(options: GetOptions = {}): Promise<T | RemoteTaskError> {
+    checkOptionNames("get()", options, GET_OPTIONS);
     if (options.disableSyncSubtasks !== false && insideTask(this.#source.platform.context.current())) {
       throw new CeleriacError(
         "result-wait-in-task",

@@ -64,7 +64,6 @@ describe("a server that cannot be used", () => {
     );
     for (
       const call of [
-        () => backend.store(record("a", "SUCCESS", CANARY), { ttl: DAY }),
         () => backend.load(["a"]),
         () => backend.forget(["a"]),
         () => backend.facts?.get("a") ?? Promise.resolve(),
@@ -78,6 +77,16 @@ describe("a server that cannot be used", () => {
       expect(shown(error)).not.toContain(CANARY);
       expect(ms).toBeLessThan(3000);
     }
+  });
+
+  test("a result waits for a server that never was there, until commandTimeout", async () => {
+    await using backend = closing(
+      redisBackend(`redis://user:${CANARY}@127.0.0.1:1/0`, { commandTimeout: "600ms" }),
+    );
+    const { error, ms } = await ended(backend.store(record("a", "SUCCESS", CANARY), { ttl: DAY }));
+    expect(error).toMatchObject({ name: "ConnectionError", code: "backend-unreachable" });
+    expect(shown(error)).not.toContain(CANARY);
+    expect(ms).toBeGreaterThan(500);
   });
 
   test("a host that does not exist is unreachable", async () => {
