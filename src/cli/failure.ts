@@ -4,11 +4,14 @@
  * @module
  */
 import { CeleriacError, ConnectionError } from "../errors.ts";
+import { oneLine } from "../lib/printable.ts";
+import { redactText } from "../lib/redact.ts";
 import { EXIT, type Host } from "./host.ts";
 
 /** Writes the line and returns the exit code that goes with the error. */
 export function explain(host: Host, error: unknown, colour: boolean = host.stderr.colour): number {
-  const line = `celeriac: ${sentence(error)}`;
+  // A module of the user's may put a whole URL into its error.
+  const line = redactText(`celeriac: ${oneLine(sentence(error))}`);
   host.stderr.write(`${colour ? `\u001b[31m${line}\u001b[0m` : line}\n`);
   return error instanceof ConnectionError ? EXIT.unavailable : EXIT.failure;
 }

@@ -6,7 +6,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ConfigurationError } from "../errors.ts";
+import { CeleriacError, ConfigurationError } from "../errors.ts";
 import { APP } from "../app/inner.ts";
 import type { Celery } from "../app/app.ts";
 
@@ -101,6 +101,8 @@ async function importModule(load: Loader, url: string, module: string): Promise<
   try {
     return await load(url);
   } catch (cause) {
+    // Two tasks of one name, an unknown option: they have a code of their own.
+    if (cause instanceof CeleriacError) throw cause;
     const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
     throw new ConfigurationError(
       "app-broken",

@@ -9,6 +9,8 @@ import { innerOf } from "../app/inner.ts";
 import { type ConsoleLogger, consoleLogger, localTime } from "../lib/console-logger.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import { LOG_LEVELS } from "../lib/logger.ts";
+import { oneLine } from "../lib/printable.ts";
+import { unlessAborted } from "../worker/abort.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker.ts";
 import { renderBanner } from "./banner.ts";
@@ -17,6 +19,7 @@ import { findApp, type Globals } from "./globals.ts";
 import { EXIT, type Host } from "./host.ts";
 import { declareMissingWorkerFlags, missingFlag } from "./missing.ts";
 import { level, list, whole } from "./options.ts";
+import { stopOnSignals } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
 interface WorkerFlags {
@@ -70,10 +73,15 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
   await using found = await findApp(globals, host, flags.include);
   const { app } = found;
   const worker = new Worker(app, optionsOf(flags, logger));
-  await innerOf(app).ready();
-  if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));
-  const watches = [...stopOnSignals(host, worker, logger), logStrays(host, logger)];
+  const stopping = new AbortController();
+  const stop = (): Promise<void> => {
+    stopping.abort();
+    return worker.stop();
+  };
+  const watches = [...stopOnSignals(host, { stop }, logger), logStrays(host, logger)];
   try {
+    if (!await unlessAborted(innerOf(app).ready(), stopping.signal)) return EXIT.ok;
+    if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));
     await worker.run();
     return EXIT.ok;
   } catch (error) {
@@ -116,35 +124,20 @@ function banner(host: Host, globals: Globals, app: Celery, worker: Worker, logle
   }, globals.colour && host.stdout.colour);
 }
 
-/** celery/apps/worker.py: the first SIGINT and each SIGTERM warm, the second SIGINT and SIGQUIT cold. */
-function stopOnSignals(host: Host, worker: Worker, logger: ConsoleLogger): Disposable[] {
-  let interrupted = false;
-  const say = (text: string): void => host.stdout.write(`\nworker: ${text}\n`);
-  const warm = (): void => {
-    say("Warm shutdown (MainProcess)");
-    void worker.stop();
-  };
-  const cold = (): never => {
-    say("Cold shutdown (MainProcess)");
-    logger.flush();
-    return host.exit(EXIT.failure);
-  };
-  return [
-    host.onSignal("SIGINT", () => {
-      if (interrupted) cold();
-      interrupted = true;
-      say("Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!");
-      warm();
-    }),
-    host.onSignal("SIGTERM", warm),
-    host.onSignal("SIGQUIT", cold),
-  ];
-}
-
 /** A promise that a task left behind and nobody heard must not take the other tasks down. */
 function logStrays(host: Host, logger: ConsoleLogger): Disposable {
   return host.onStray((error) => {
     const traceback = error instanceof Error ? error.stack : undefined;
-    logger.log("error", `A promise was rejected and nobody heard: ${String(error)}`, { error, traceback });
+    const text = asText(error);
+    logger.log("error", `A promise was rejected and nobody heard: ${oneLine(text)}`, { error, traceback });
   });
+}
+
+/** A rejection may be anything, even what has no text. */
+function asText(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return typeof error;
+  }
 }

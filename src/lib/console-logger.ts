@@ -6,6 +6,7 @@
 import { LOG_LEVELS, type Logger, type LogLevel } from "./logger.ts";
 import { systemPlatform } from "./platform.ts";
 import type { Clock } from "./port.ts";
+import { manyLines } from "./printable.ts";
 
 /** Where the lines go and which are wanted. */
 export interface ConsoleLoggerOptions {
@@ -33,7 +34,10 @@ const COLOURS: Partial<Record<LogLevel, number>> = { debug: 34, warning: 33, err
 /** Lines of this level and above go out at once: they may be the last ones. */
 const URGENT = LOG_LEVELS.indexOf("warning");
 
-/** Celery's logger for a terminal or a file. A field `traceback` is printed below its line, as Python prints `exc_info`. */
+/**
+ * Celery's logger for a terminal or a file. A field `traceback` is printed below its line, as Python prints `exc_info`. Both may hold foreign
+ * text: control characters are escaped, and a further line that begins with "[", as only a new entry does, is indented.
+ */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): ConsoleLogger {
   const { level: least = "warning", colour = false, write = toConsole, clock = systemPlatform.clock } =
     options;
@@ -59,7 +63,7 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): ConsoleLogger
       const body = typeof traceback === "string" && traceback !== ""
         ? `${message}\n${traceback.trimEnd()}`
         : message;
-      const line = `[${stamp(clock.now())}: ${level.toUpperCase()}/MainProcess] ${body}`;
+      const line = `[${stamp(clock.now())}: ${level.toUpperCase()}/MainProcess] ${manyLines(body)}`;
       const code = colour ? COLOURS[level] : undefined;
       kept += code === undefined ? `${line}\n` : `\u001b[1;${code}m${line}\u001b[0m\n`;
       if (rank >= URGENT) flush();

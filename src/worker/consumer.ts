@@ -5,7 +5,7 @@
  */
 import type { Consumer, Delivery } from "../broker.ts";
 import type { Pool, Slot } from "../pool.ts";
-import { openContent } from "../protocol/content.ts";
+import { isCompressed, openContent } from "../protocol/content.ts";
 import { peekTask, readTask } from "../protocol/task.ts";
 import type { Env } from "./env.ts";
 import { Holds } from "./hold.ts";
@@ -21,6 +21,7 @@ import {
 import { celeryException, failed } from "./outcome.ts";
 import { recordOf, recordOfUnread } from "./record.ts";
 import { perform, Request } from "./request.ts";
+import { Slots } from "./slots.ts";
 import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
 
 /** What is done with a message without running it. */
@@ -29,7 +30,7 @@ type Refusal = Extract<Decision, { do: "reject" | "drop" }>;
 /** The receiving side of one worker, over one consumer of the broker. */
 export class TaskConsumer {
   readonly #env: Env;
-  readonly #pool: Pool;
+  readonly #slots: Slots;
   readonly #consumer: Consumer;
   readonly #holds: Holds;
   /** Received, and first in line for a slot. */
@@ -38,17 +39,17 @@ export class TaskConsumer {
   readonly #losses = new Map<Request, Disposable>();
   /** Messages whose content is being opened. */
   readonly #opening = new Set<Promise<void>>();
+  #lastOpening: Promise<void> = Promise.resolve();
   /** How many tasks may have run without being stored and settled: a slow backend must hold up the next ones. */
   readonly #backlog: number;
-  #asking = false;
   #stopping = false;
 
   /** `prefetch` is what the consumer was made with. */
   constructor(env: Env, pool: Pool, consumer: Consumer, prefetch: number) {
     this.#env = env;
-    this.#pool = pool;
     this.#consumer = consumer;
     this.#holds = new Holds(env, consumer, prefetch);
+    this.#slots = new Slots(env, pool, (slot) => this.#given(slot));
     this.#backlog = Math.max(prefetch, 4 * pool.size);
   }
 
@@ -78,6 +79,7 @@ export class TaskConsumer {
    */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#slots.stop();
     // First: what goes back before the consumer is gone would come again.
     await this.#quit();
     await Promise.all(this.#opening);
@@ -108,24 +110,39 @@ export class TaskConsumer {
       if (name !== undefined && !this.#env.app.tasks.has(name)) {
         return this.#unregistered(delivery, name, delivery.message.headers["id"]);
       }
-      const text = openContent(delivery.message, { accept: this.#env.settings.acceptContent });
-      if (typeof text === "string") this.#read(delivery, text);
-      else this.#readLater(delivery, text);
+      if (isCompressed(delivery.message)) return this.#readLater(delivery);
+      this.#read(delivery, this.#open(delivery) as string);
     } catch (error) {
       this.#unread(delivery, error);
     }
   }
 
-  #readLater(delivery: Delivery, text: Promise<string>): void {
-    const opening = text
-      .then((opened) => this.#stopping ? this.#giveBack(delivery) : this.#read(delivery, opened))
-      .catch((error: unknown) => this.#unread(delivery, error))
-      .finally(() => this.#opening.delete(opening));
+  #open({ message }: Delivery): string | Promise<string> {
+    const { acceptContent: accept, contentLimits: limits } = this.#env.settings;
+    return openContent(message, { accept, limits });
+  }
+
+  /** One at a time: a prefetch of small messages that are large inside would fill the memory at once. */
+  #readLater(delivery: Delivery): void {
+    const open = async (): Promise<void> => {
+      try {
+        const text = this.#stopping ? undefined : await this.#open(delivery);
+        if (this.#stopping || text === undefined) this.#giveBack(delivery);
+        else this.#read(delivery, text);
+      } catch (error) {
+        this.#unread(delivery, error);
+      }
+    };
+    const opening = this.#lastOpening.then(open, open).finally(() => this.#opening.delete(opening));
     this.#opening.add(opening);
+    this.#lastOpening = opening;
   }
 
   #read(delivery: Delivery, text: string): void {
-    const message = readTask(delivery.message, text, { exact: this.#env.app.exact });
+    const message = readTask(delivery.message, text, {
+      exact: this.#env.app.exact,
+      limits: this.#env.settings.contentLimits,
+    });
     const decision = decide(message, this.#env.app.tasks.get(message.task), this.#env.now());
     if (decision.do === "reject" || decision.do === "drop") {
       return this.#unregistered(delivery, message.task, message.id);
@@ -162,25 +179,16 @@ export class TaskConsumer {
   /** Gives slots to those who wait, first come, first served. */
   #dispatch(): void {
     const { state } = this.#env;
-    while (this.#ready.size > 0 && !this.#asking && !this.#stopping && state.concluding < this.#backlog) {
-      const slot = this.#pool.acquire();
-      if (slot instanceof Promise) this.#ask(slot);
-      else this.#begin(slot);
+    while (this.#ready.size > 0 && !this.#stopping && state.concluding < this.#backlog) {
+      const slot = this.#slots.next();
+      if (slot === undefined) return;
+      this.#begin(slot);
     }
   }
 
-  #ask(slot: Promise<Slot>): void {
-    this.#asking = true;
-    slot.then((given) => {
-      this.#asking = false;
-      this.#begin(given);
-      this.#dispatch();
-    }, (error: unknown) => {
-      this.#asking = false;
-      this.#env.logger.log("critical", `The pool gives no slot: ${exceptionRepr(failed(error).exception)}`, {
-        error,
-      });
-    });
+  #given(slot: Slot): void {
+    this.#begin(slot);
+    this.#dispatch();
   }
 
   #begin(slot: Slot): void {

@@ -9,6 +9,7 @@ import type { Backend, ResultRecord } from "../backend.ts";
 import type { Delivery, Settlement } from "../broker.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Clock, Context } from "../lib/port.ts";
+import { guarded } from "./guarded.ts";
 import { failed } from "./outcome.ts";
 import { exceptionRepr } from "./lines.ts";
 import { WorkerState } from "./state.ts";
@@ -27,6 +28,7 @@ export class Env {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly context: Context;
+  /** Never throws. */
   readonly logger: Logger;
   /** The worker's node name. */
   readonly hostname: string;
@@ -45,7 +47,7 @@ export class Env {
     this.clock = app.platform.clock;
     this.context = app.platform.context;
     this.hostname = hostname;
-    this.logger = logger;
+    this.logger = guarded(logger);
   }
 
   /** Undefined where the app has none. Found at first use: until then its settings may still change. */
@@ -76,7 +78,7 @@ export class Env {
       await backend.store(record, replyTo === null ? { ttl } : { ttl, replyTo });
     } catch (error) {
       const { exception, traceback } = failed(error);
-      const line = `Couldn't store ${record.status} of task ${record.taskId}: ${exceptionRepr(exception)}`;
+      const line = `Couldn't store ${record.status} of task ${subject.label}: ${exceptionRepr(exception)}`;
       this.logger.log("error", line, { ...subject.about, code: "result-store-failed", error, traceback });
     } finally {
       this.#done();

@@ -6,6 +6,9 @@
 import type { WireSignature } from "../protocol/signature.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { ResultTuple } from "../result/tuple.ts";
+import { exceptionRepr } from "./lines.ts";
+import { failed, failureOf } from "./outcome.ts";
+import { recordOfChained } from "./record.ts";
 import type { Request } from "./request.ts";
 
 /** Whether anything follows a success. */
@@ -28,8 +31,26 @@ export async function sendSuccessors(request: Request, value: unknown): Promise<
   await all(sent);
 }
 
+/** The chain ends here: each task that was to come has this failure, and the error callbacks go out; what cannot be sent is told. */
+export async function tellOthers(request: Request): Promise<void> {
+  const { env, keepsErrors, message, outcome } = request;
+  const state = failureOf(outcome);
+  const chained = keepsErrors ? message.embed.chain ?? [] : [];
+  await Promise.all(chained.map(async (signature) => {
+    const record = recordOfChained(request, signature, state);
+    if (record !== undefined) await env.store(record, message.replyTo, request);
+  }));
+  try {
+    await sendErrbacks(request);
+  } catch (error) {
+    const { exception, traceback } = failed(error);
+    const line = `Task ${request.label} could not send its error callbacks: ${exceptionRepr(exception)}`;
+    env.logger.log("error", line, { ...request.about, code: "errback-failed", error, traceback });
+  }
+}
+
 /** Sends the error callbacks, each with the id of the failed task (Celery's old style: the new one is a Python call). */
-export async function sendErrbacks(request: Request): Promise<void> {
+async function sendErrbacks(request: Request): Promise<void> {
   const { embed: { errbacks }, id } = request.message;
   await sendGroup(request, errbacks ?? [], id);
 }

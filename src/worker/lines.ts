@@ -5,35 +5,23 @@
  */
 import type { Delivery } from "../broker.ts";
 import { silentLogger } from "../lib/logger.ts";
-import type { Logger, LogLevel } from "../lib/logger.ts";
+import type { LogLevel } from "../lib/logger.ts";
+import { oneLine } from "../lib/printable.ts";
 import type { WireException } from "../protocol/exception.ts";
 import { saferepr } from "../protocol/repr.ts";
-
-/** Characters that could forge a log line or steer a terminal: controls, invisible and bidirectional marks, lone surrogates. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
-
-/** Those that Python's `repr` has a letter for. */
-const LETTERS: ReadonlyMap<string, string> = new Map([["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"]]);
+import type { ChoosyLogger } from "./guarded.ts";
 
 /** The longest name or id that a line shows. */
 const LONGEST = 300;
 
 /** Foreign text made fit for a line: control characters escaped as Python's `repr` does, length bounded. */
 export function printable(text: string): string {
-  return escaped(text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text);
-}
-
-function escaped(text: string): string {
-  return text.replace(UNPRINTABLE, (char) => {
-    const code = char.codePointAt(0) ?? 0;
-    const hex = code.toString(16);
-    return LETTERS.get(char) ?? (code < 0x100 ? `\\x${hex.padStart(2, "0")}` : `\\u${hex.padStart(4, "0")}`);
-  });
+  return oneLine(text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text);
 }
 
 /** A value as Python shows it, cut to some 1,024 characters. Celery's own `saferepr` leaves control characters as they are. */
 export function shown(value: unknown): string {
-  return escaped(saferepr(value));
+  return oneLine(saferepr(value));
 }
 
 /** `tasks.add[id]`, as most lines name a task. */
@@ -54,7 +42,7 @@ export function seconds(ms: number): string {
 }
 
 /** Whether it is worth making a line of this level. A logger may say so by a method `enabled`. */
-export function heeds(logger: Logger & { enabled?(level: LogLevel): boolean }, level: LogLevel): boolean {
+export function heeds(logger: ChoosyLogger, level: LogLevel): boolean {
   return logger !== silentLogger && logger.enabled?.(level) !== false;
 }
 

@@ -6,6 +6,7 @@
 import type { Broker, BrokerEvent } from "../broker.ts";
 import { CeleriacError, ConnectionError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
+import { unlessAborted } from "./abort.ts";
 import type { Env } from "./env.ts";
 import { printable } from "./lines.ts";
 
@@ -49,11 +50,10 @@ export class Link implements Disposable {
     const { settings } = this.#env;
     for (let attempt = 1; !signal.aborted; attempt++) {
       try {
-        await this.#broker.connect({ signal });
+        if (!await unlessAborted(this.#broker.connect({ signal }), signal)) break;
         this.#up();
         return true;
       } catch (error) {
-        if (signal.aborted) break;
         const allowed = settings.brokerConnectionRetryOnStartup &&
           attempt <= settings.brokerConnectionMaxRetries;
         if (!allowed || !(error instanceof ConnectionError) || FINAL.has(error.code)) throw error;
@@ -133,6 +133,8 @@ export class Link implements Disposable {
     const timer = this.#env.clock.after(ms, resolve);
     const stop = (): void => resolve();
     signal.addEventListener("abort", stop, { once: true });
+    // Whoever was told of the failure may have answered with a stop.
+    if (signal.aborted) stop();
     await promise;
     timer.cancel();
     signal.removeEventListener("abort", stop);

@@ -39,3 +39,11 @@ export function failed(error: unknown): Failure {
 export function celeryException(type: string, ...message: readonly unknown[]): WireException {
   return { exc_type: type, exc_message: message, exc_module: "celery.exceptions" };
 }
+
+/** A failure as the state that is stored for the task, and for those that it concerns. */
+export function failureOf(
+  outcome: Outcome | undefined,
+): { status: "FAILURE"; result: WireException; traceback: string } {
+  if (outcome?.is !== "failure") throw new TypeError("The task has not failed.");
+  return { status: "FAILURE", result: outcome.exception, traceback: outcome.traceback };
+}

@@ -12,10 +12,10 @@ import type { TaskRequest } from "../protocol/task.ts";
 import { AsyncResult } from "../result/async-result.ts";
 import type { ResultTuple } from "../result/tuple.ts";
 import type { Env, Subject } from "./env.ts";
-import { concernsOthers, hasSuccessors, sendErrbacks, sendSuccessors } from "./follow.ts";
+import { concernsOthers, hasSuccessors, sendSuccessors, tellOthers } from "./follow.ts";
 import { exceptionRepr, heeds, label, seconds, shown } from "./lines.ts";
-import { failed, type Outcome, succeeded } from "./outcome.ts";
-import { recordOf, recordOfChained } from "./record.ts";
+import { failed, failureOf, type Outcome, succeeded } from "./outcome.ts";
+import { recordOf } from "./record.ts";
 import { RunningTask } from "./running.ts";
 
 const ACK: Settlement = { as: "ack" };
@@ -126,13 +126,13 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (leads(request)) await follow(request);
     if (keeps(request)) await store(request);
     count(request);
-    if (spreads(request)) await tell(request);
+    if (spreads(request)) await tellOthers(request);
     settle(request);
     report(request);
   } catch (error) {
     collapse(request, error);
-    free(request, slot);
   } finally {
+    free(request, slot);
     request.env.state.finish(request);
   }
 }
@@ -176,9 +176,9 @@ function conclude(request: Request, outcome: Outcome): void {
     : outcome;
 }
 
+/** Only the first call counts. */
 function free(request: Request, slot: Slot): void {
-  request.env.state.conclude(request);
-  slot[Symbol.dispose]();
+  if (request.env.state.conclude(request)) slot[Symbol.dispose]();
 }
 
 function leads(request: Request): boolean {
@@ -214,7 +214,7 @@ function finalRecord(request: Request): ResultRecord {
       return finalRecord(request);
     }
   }
-  return recordOf(request, failureOf(request));
+  return recordOf(request, failureOf(outcome));
 }
 
 /** The place where a chord's part is counted, after the result and before the ack. No chord runs yet: `strategy` refuses them. */
@@ -222,32 +222,6 @@ function count(_request: Request): void {}
 
 function spreads(request: Request): boolean {
   return request.outcome?.is === "failure" && concernsOthers(request);
-}
-
-/** The chain ends here: each task that was to come has this failure, and the error callbacks go out. */
-async function tell(request: Request): Promise<void> {
-  const { env, keepsErrors, message } = request;
-  const state = failureOf(request);
-  const chained = keepsErrors ? message.embed.chain ?? [] : [];
-  await Promise.all(chained.map(async (signature) => {
-    const record = recordOfChained(request, signature, state);
-    if (record !== undefined) await env.store(record, message.replyTo, request);
-  }));
-  try {
-    await sendErrbacks(request);
-  } catch (error) {
-    const { exception, traceback } = failed(error);
-    env.logger.log(
-      "error",
-      `Task ${request.label} could not send its error callbacks: ${exceptionRepr(exception)}`,
-      {
-        ...request.about,
-        code: "errback-failed",
-        error,
-        traceback,
-      },
-    );
-  }
 }
 
 /** Late ack. */
@@ -280,11 +254,6 @@ function collapse(request: Request, error: unknown): void {
     traceback,
   });
   void request.release(ACK);
-}
-
-function failureOf({ outcome }: Request): { status: "FAILURE"; result: unknown; traceback: string | null } {
-  if (outcome?.is !== "failure") throw new TypeError("The task has not failed.");
-  return { status: "FAILURE", result: outcome.exception, traceback: outcome.traceback };
 }
 
 /** Under the name that Python knows, so that a Python caller meets its own exception. */

@@ -61,10 +61,11 @@ export class WorkerState {
     this.#reserved.delete(request);
   }
 
-  /** The task has run. */
-  conclude(request: Request): void {
-    this.#active.delete(request);
+  /** The task has run, or never will; false where that was known. */
+  conclude(request: Request): boolean {
+    if (!this.#active.delete(request)) return false;
     this.#concluding.add(request);
+    return true;
   }
 
   /** Nothing is left to do for it. */

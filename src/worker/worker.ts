@@ -10,6 +10,7 @@ import type { Logger } from "../lib/logger.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import type { Pool } from "../pool.ts";
 import { nodename } from "../protocol/node.ts";
+import { unlessAborted } from "./abort.ts";
 import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
 import { Link } from "./link.ts";
@@ -91,7 +92,8 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Connects, consumes, and runs tasks; resolves when it was stopped and everything is settled. Rejects with the coded error of a broker
+   * Connects, consumes, and runs tasks; resolves when it was stopped and everything is settled, at whatever
+   * moment of its start-up that was. Rejects with the coded error of a broker
    * that cannot be reached or refuses (see the settings `brokerConnectionRetryOnStartup` and `brokerConnectionMaxRetries`), "broker-missing"
    * where the app has none, the error of a queue that cannot be declared, or of a task module that cannot be loaded; running tasks have
    * ended then. A worker runs once: "worker-used".
@@ -102,7 +104,7 @@ export class Worker implements AsyncDisposable {
     }
     this.#state = "running";
     try {
-      await this.#app.ready();
+      if (!await unlessAborted(this.#app.ready(), this.#stopping.signal)) return;
       using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
       await this.#consume(link);
     } finally {
@@ -132,8 +134,8 @@ export class Worker implements AsyncDisposable {
     if (!await link.open(signal)) return;
     const broker = this.#app.broker();
     const plans = this.queues.map((name) => this.#app.queue(name));
-    await broker.declare(plans.flatMap((plan) => plan.entities), { signal });
-    if (signal.aborted) return;
+    const declared = broker.declare(plans.flatMap((plan) => plan.entities), { signal });
+    if (!await unlessAborted(declared, signal)) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
     const consumer = new TaskConsumer(
       this.#env,

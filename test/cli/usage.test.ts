@@ -88,6 +88,7 @@ describe("-A", () => {
       "app-missing",
       /`answer` is no Celery app\. The module exports .*; name the app with :NAME\./,
     ],
+    ["./twice.ts", "task-duplicate", /Task tasks\.twice is declared twice/],
     ["./broken.ts", "app-broken", /this error occurred: TypeError: this module does not load/],
     ["./foreign.ts", "two-copies", /another copy of celeriac/],
   ])("%s fails with one line and the code %s, exit code 1", async (app, code, says) => {

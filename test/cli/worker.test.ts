@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { start } from "./run.ts";
+import { until } from "../support/wait.ts";
 
 const WORKER = ["-A", "./memory.ts", "worker", "-Q", "sum-queue", "-c", "4", "--hostname", "w1@box"];
 
@@ -52,8 +53,11 @@ describe("celeriac worker", () => {
       /worker: Hitting Ctrl\+C again will initiate cold shutdown, terminating all running tasks!/,
     );
     await child.saw(/worker: Warm shutdown \(MainProcess\)/);
-    process.kill(child.pid, "SIGINT");
-    await child.saw(/worker: Cold shutdown \(MainProcess\)/);
+    // Pressed again and again: what comes within half a second of the first is the first one, passed on twice.
+    await until(() => {
+      if (child.ended === undefined) process.kill(child.pid, "SIGINT");
+      return /worker: Cold shutdown \(MainProcess\)/.test(child.log);
+    }, { what: "the cold shutdown", every: 50 });
     expect(await child.end).toBe("exit 1");
     expect(child.log).not.toContain(": ended");
   });
@@ -70,6 +74,25 @@ describe("celeriac worker", () => {
     await child.saw(/A promise was rejected and nobody heard: Error: nobody listens/);
     await child.saw(/succeeded in .*: 149/);
     expect(await child.stop("SIGTERM")).toBe("exit 0");
+  });
+
+  test("lets neither an error nor a name of an argument forge a log line", async () => {
+    await using child = start([...WORKER, "-l", "INFO", "-c", "1"], { WORK: "forge,sum" });
+    await child.saw(/A promise was rejected and nobody heard: Error: stray\\n\[2026/);
+    await child.saw(/succeeded in .*: 149/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    expect(child.log).toContain("FORGED");
+    expect(child.log).not.toMatch(/^\[2026-11-22 00:00:00,000|\u001b/m);
+  });
+
+  test("ends by SIGTERM with 0 while it starts, whatever it waits for", async () => {
+    for (const wait of ["include", "connect", "declare"]) {
+      await using child = start(["-A", "./starting.ts", "worker", "-l", "info"], { WAIT: wait });
+      await child.saw(new RegExp(`waits in ${wait}`));
+      expect(await child.stop("SIGTERM"), `${wait}: ${child.log}`).toBe("exit 0");
+      expect(child.stderr).not.toMatch(/celeriac: /);
+      expect(child.log).toContain("worker: Warm shutdown (MainProcess)");
+    }
   });
 
   test("takes the flags of a Procfile that switch off what is not there", async () => {

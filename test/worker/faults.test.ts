@@ -220,3 +220,26 @@ test("a worker that is stopped while the broker is away ends, and holds nothing"
   expect(worker.snapshot()).toMatchObject({ active: [], reserved: [], concluding: [] });
   await bench.proxy.refuse(false);
 });
+
+test("a stop at any moment of start-up ends the run without an error", async () => {
+  const ends: string[] = [];
+  for (let chunk = 1, ready = false; !ready; chunk++) {
+    await using bench = await rig();
+    let seen = 0;
+    let worker: Worker | undefined;
+    bench.proxy.onChunk = () => {
+      if (++seen === chunk) void worker?.stop();
+    };
+    const started = bench.work();
+    worker = started.worker;
+    await until(() => {
+      ready = bench.lines.some((line) => line.endsWith("ready."));
+      return seen >= chunk || ready;
+    }, { what: `${chunk} chunks` });
+    if (seen < chunk) await worker.stop();
+    await expect(started.done, `at chunk ${chunk}`).resolves.toBeUndefined();
+    ends.push(`${chunk}${ready ? " ready" : ""}`);
+  }
+  console.log(`stopped at chunks: ${ends.join(", ")}`);
+  expect(ends.length).toBeGreaterThan(8);
+});

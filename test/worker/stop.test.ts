@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Broker } from "../../src/broker.ts";
+import { ConnectionError } from "../../src/errors.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { Worker } from "../../src/worker/worker.ts";
 import { until } from "../support/wait.ts";
@@ -132,3 +134,119 @@ describe("stopping a worker", () => {
     for (let i = 0; i < 3; i++) await bench.sees(`id-${i}`, "SUCCESS");
   });
 });
+
+describe("a second stop", () => {
+  test("resolves when the first does, with what runs still running until then", async () => {
+    await using bench = setup();
+    const gate = deferred<void>();
+    bench.app.task("t.add", () => gate.promise);
+    await bench.pushTask({});
+    const { worker, done } = bench.work();
+    await until(() => worker.snapshot().active.length === 1, { what: "it runs" });
+    const ended: string[] = [];
+    const first = worker.stop().then(() => ended.push("first"));
+    await bench.broker.count("celery");
+    const second = worker.stop().then(() => ended.push("second"));
+    await bench.broker.count("celery");
+    expect(ended).toEqual([]);
+    gate.resolve();
+    await Promise.all([first, second, done]);
+    expect(ended).toEqual(["first", "second"]);
+    expect(bench.unsettled.size).toBe(0);
+  });
+});
+
+describe("a stop during start-up ends the run without an error", () => {
+  test("after any number of turns", async () => {
+    for (let turns = 0; turns < 60; turns++) {
+      await using bench = setup();
+      const { worker, done } = bench.work();
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      await worker.stop();
+      await expect(done, `after ${turns} turns`).resolves.toBeUndefined();
+    }
+  });
+
+  /** Runs a worker that is stopped inside one call of its broker, which then goes on as `go` says. */
+  async function stoppedIn(
+    call: "connect" | "declare" | "consume",
+    go: "on" | "never" | "wrong",
+  ): Promise<void> {
+    const asked = deferred<void>();
+    let worker: Worker | undefined;
+    const at = <T>(name: typeof call, real: () => T, never: () => T, wrong: () => T): T => {
+      if (name !== call || worker === undefined) return real();
+      void worker.stop();
+      asked.resolve();
+      return { on: real, never, wrong }[go]();
+    };
+    const never = () => new Promise<void>(() => {});
+    const wrong = () => Promise.reject(new ConnectionError("broker-unreachable", "Not this time."));
+    const wrapBroker = (broker: Broker): Broker =>
+      intercept(broker, {
+        connect: (options) => at("connect", () => broker.connect(options), never, wrong),
+        declare: (entities, options) => at("declare", () => broker.declare(entities, options), never, wrong),
+        consume: (...given) => at("consume", () => broker.consume(...given), unused, unused),
+      });
+    await using bench = setup({ wrapBroker });
+    const started = bench.work();
+    worker = started.worker;
+    await asked.promise;
+    await expect(started.done, `${call} goes ${go}`).resolves.toBeUndefined();
+    expect(bench.lines.filter((line) => line.level === "error")).toEqual([]);
+  }
+
+  test("while it connects, declares and begins to consume, whatever comes of that", async () => {
+    for (const go of ["on", "never", "wrong"] as const) {
+      await stoppedIn("connect", go);
+      await stoppedIn("declare", go);
+    }
+    await stoppedIn("consume", "on");
+  });
+
+  test("while its modules load, even for ever", async () => {
+    const loading = deferred<void>();
+    const module = deferred<unknown>();
+    await using bench = setup({
+      include: [() => {
+        loading.resolve();
+        return module.promise;
+      }],
+    });
+    const { worker, done } = bench.work();
+    await loading.promise;
+    await worker.stop();
+    await expect(done).resolves.toBeUndefined();
+    // Nor does it matter any more, and least of all unheard, that the module was broken.
+    module.reject(new Error("broken"));
+    await bench.broker.count("celery");
+  });
+
+  test("before and in the pause between two attempts to connect", async () => {
+    for (const late of [false, true]) {
+      let worker: Worker | undefined;
+      await using bench = setup({
+        wrapBroker: (broker) =>
+          intercept(broker, {
+            connect: () => Promise.reject(new ConnectionError("broker-unreachable", "Nobody is there.")),
+          }),
+        logger: {
+          log(_level, message) {
+            if (!message.includes("Trying again")) return;
+            if (late) setTimeout(() => void worker?.stop());
+            else void worker?.stop();
+          },
+        },
+      });
+      const started = bench.work();
+      worker = started.worker;
+      let ended = false;
+      void started.done.then(() => ended = true);
+      await until(() => ended, { what: "its end, without the pause of 2 s", deadline: 1500 });
+    }
+  });
+});
+
+function unused(): never {
+  throw new Error("not asked for");
+}
