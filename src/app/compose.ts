@@ -7,6 +7,7 @@ import { signatures, type WireOptions } from "../canvas/options.ts";
 import { ConfigurationError, TaskArgumentError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
 import { didYouMean } from "../lib/suggest.ts";
+import { isInstant } from "../protocol/instant.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "../protocol/signature.ts";
 import type { TaskSpec } from "../protocol/task.ts";
 import type { CallOptions } from "../result/sender.ts";
@@ -186,7 +187,7 @@ function expiresOf({ expires }: CallOptions, sending: Sending): number | string 
 const ISO_START = /^\d{4}-/;
 
 function written(ms: number, { instant }: Sending): number | string {
-  return instant === undefined || Number.isNaN(ms) ? ms : instant(ms);
+  return instant === undefined || !isInstant(ms) ? ms : instant(ms);
 }
 
 function timeOf(value: Duration | undefined, what: string): number | undefined {
@@ -204,6 +205,7 @@ function stampsOf(
 ): { readonly names: readonly string[]; readonly values: Readonly<Record<string, unknown>> } | undefined {
   const stamped = rest["stamped_headers"];
   if (!Array.isArray(stamped)) return undefined;
-  const names = stamped.filter((name) => typeof name === "string") as string[];
-  return { names, values: Object.fromEntries(names.map((name) => [name, rest[name]])) };
+  const names = stamped as readonly string[];
+  const own = names.filter((name) => Object.hasOwn(rest, name));
+  return { names, values: Object.fromEntries(own.map((name) => [name, rest[name]])) };
 }

@@ -5,8 +5,9 @@
  */
 import type { Backend } from "../backend.ts";
 import type { Broker } from "../broker.ts";
-import { optionsFromWire, wireSignature } from "../canvas/options.ts";
+import { optionsFromWire } from "../canvas/options.ts";
 import { merged } from "../canvas/signature.ts";
+import { wireSignature } from "../canvas/wire-kinds.ts";
 import { InvalidTaskError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
@@ -232,7 +233,7 @@ function wireCall(signature: WireSignature, leading: readonly unknown[], options
   if (kind !== null && kind !== undefined) {
     throw new InvalidTaskError(
       "signature-unsupported",
-      `A signature of type ${JSON.stringify(kind)} cannot be sent yet.`,
+      `A signature of type ${JSON.stringify(String(kind).slice(0, 40))} cannot be sent yet.`,
     );
   }
   const wire = optionsFromWire(own ?? {});

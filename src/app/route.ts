@@ -114,7 +114,7 @@ export class Router {
     }
     throw new ConfigurationError(
       "queue-unknown",
-      `Queue ${JSON.stringify(name)} is missing from task_queues.`,
+      `Queue ${JSON.stringify(name.slice(0, 80))} is missing from task_queues.`,
       {
         hint: didYouMean(name, this.defaultQueues) ??
           "Name it there, or set task_create_missing_queues to true.",

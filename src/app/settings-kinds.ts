@@ -6,6 +6,8 @@
 import type { ExchangeType } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
+import { DEFAULT_LIMITS, type Limits } from "../protocol/limits.ts";
+import { camelCase } from "./settings-names.ts";
 import type { IncludeLoader, PublishRetryPolicy, QueueOptions, RouteOptions } from "./settings.ts";
 import { instantFormat } from "./timezone.ts";
 
@@ -86,6 +88,22 @@ export function whole(least: number, most: number = Number.MAX_SAFE_INTEGER): Ki
         : undefined,
   };
 }
+
+/** What a message may cost to read; what it does not say is the default. */
+export const limits: Kind<Limits> = {
+  is: `an object with some of ${Object.keys(DEFAULT_LIMITS).join(", ")}, each a whole number from 1`,
+  read: (value, name) => {
+    if (!isRecord(value)) return undefined;
+    const read: Record<string, number> = { ...DEFAULT_LIMITS };
+    for (const [given, part] of Object.entries(value)) {
+      const key = camelCase(given);
+      const most = part === undefined ? undefined : whole(1).read(part, name);
+      if (!Object.hasOwn(DEFAULT_LIMITS, key) || (part !== undefined && most === undefined)) return undefined;
+      if (most !== undefined) read[key] = most;
+    }
+    return read as { readonly [K in keyof Limits]: number };
+  },
+};
 
 /** One of a few. */
 export function oneOf<const V extends readonly unknown[]>(...values: V): Kind<V[number]> {

@@ -4,11 +4,13 @@
  * @module
  */
 import { ConfigurationError } from "../errors.ts";
+import { DEFAULT_LIMITS } from "../protocol/limits.ts";
 import {
   deliveryMode,
   exchangeType,
   flag,
   type Kind,
+  limits,
   loaders,
   names,
   oneOf,
@@ -92,6 +94,7 @@ const TABLE: Table = {
   taskAcksOnFailureOrTimeout: is(flag, true),
   workerConcurrency: maybe(whole(1)),
   workerPrefetchMultiplier: is(whole(0), 4),
+  contentLimits: is(limits, DEFAULT_LIMITS),
   publishTimeout: is(time, 30_000),
 };
 

@@ -124,6 +124,21 @@ export interface SettingsOptions {
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
   readonly workerPrefetchMultiplier?: number;
+  /** celeriac's own: what a message may cost a worker to read; one beyond it counts as one that cannot be read. */
+  readonly contentLimits?: {
+    /** Bytes on the wire. @default 134217728 (128 MiB) */
+    readonly maxBody?: number;
+    /** Bytes after decompression; compressed messages are opened one at a time. @default 16777216 (16 MiB) */
+    readonly maxDecompressed?: number;
+    /** How many times its size on the wire a body of more than 8 MiB may be after decompression. @default 100 */
+    readonly maxRatio?: number;
+    /** How deep arrays and objects may be nested. @default 500 */
+    readonly maxDepth?: number;
+    /** Object keys in all. @default 1000000 */
+    readonly maxKeys?: number;
+    /** Values in all, counted by commas and opening brackets. @default 1000000 */
+    readonly maxValues?: number;
+  };
   /** celeriac's own: the deadline of a publish whose call says none. @default 30 */
   readonly publishTimeout?: Duration;
 }
@@ -187,6 +202,8 @@ export interface Settings extends PlainSettings {
   readonly brokerConnectionMaxRetries: number;
   /** ms; 0: off. */
   readonly brokerHeartbeat: number;
+  /** What a message may cost to read: complete. */
+  readonly contentLimits: Required<NonNullable<SettingsOptions["contentLimits"]>>;
   /** The URL; undefined where none is given. */
   readonly resultBackend: string | undefined;
   /** ms; undefined: for ever. */

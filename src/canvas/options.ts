@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { InvalidTaskError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
+import { own } from "../protocol/fields.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { RetryPolicy, SendOptions } from "../result/sender.ts";
 import type { AnySignature } from "./signature.ts";
+import { wireOption, wirePolicy, wireSignature, wireSignatures } from "./wire-kinds.ts";
 
 /** Options that read the same in both spellings but for their names. */
 const PLAIN = [
@@ -86,46 +87,36 @@ export interface WireOptions {
   readonly rest: Readonly<Record<string, unknown>>;
 }
 
-/** Reads the options of a signature as a peer wrote them. Throws `InvalidTaskError` "signature-invalid" for a link that is none. */
+/**
+ * Reads the options of a signature as a peer wrote them: null says nothing, and what follows the task may be one signature or several.
+ *
+ * @throws {InvalidTaskError} `signature-invalid`: an option that is not of its kind.
+ */
 export function optionsFromWire(wire: Readonly<Record<string, unknown>>): WireOptions {
   const options: Record<string, unknown> = {};
-  const rest: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(wire)) {
-    if (value === null || value === undefined || FOLLOWS.has(name)) continue;
+  const rest: [name: string, value: unknown][] = [];
+  for (const [name, given] of Object.entries(wire)) {
+    if (FOLLOWS.has(name)) continue;
+    const value = wireOption(name, given);
+    if (value === undefined) continue;
     const door = TO_DOOR.get(name);
-    if (door !== undefined) options[door] = plain(value);
+    if (name === "chain") options["chain"] = wireSignatures(value, name);
+    else if (door !== undefined) options[door] = value;
     else if (name === "retry") options["retry"] = value === true;
-    else if (name === "retry_policy") options["retryPolicy"] = policyFromWire(value);
-    else rest[name] = value;
+    else if (name === "retry_policy") options["retryPolicy"] = wirePolicy(value);
+    else rest.push([name, value]);
   }
+  const chord = own(wire, "chord") ?? null;
   return {
     options: options as SendOptions,
-    callbacks: wireSignatures(wire["link"], "link"),
-    errbacks: wireSignatures(wire["link_error"], "link_error"),
-    chord: wire["chord"] === undefined || wire["chord"] === null
-      ? null
-      : wireSignature(wire["chord"], "chord"),
-    rest,
+    callbacks: wireSignatures(own(wire, "link"), "link"),
+    errbacks: wireSignatures(own(wire, "link_error"), "link_error"),
+    chord: chord === null ? null : wireSignature(chord, "chord"),
+    rest: Object.fromEntries(rest),
   };
 }
 
 const FOLLOWS: ReadonlySet<string> = new Set(["link", "link_error", "chord"]);
-
-/** A value as {@link WireSignature}; `kwargs`, `subtask_type` and `immutable` may be missing, as Celery tolerates. */
-export function wireSignature(value: unknown, what: string): WireSignature {
-  const found = value as Partial<WireSignature> | null | undefined;
-  if (typeof found === "object" && found !== null && typeof found.task === "string") {
-    return found as WireSignature;
-  }
-  throw new InvalidTaskError("signature-invalid", `${what} holds something that is not a signature.`);
-}
-
-function wireSignatures(value: unknown, what: string): WireSignature[] | null {
-  if (value === undefined || value === null) return null;
-  return (Array.isArray(value) ? value as readonly unknown[] : [value]).map((each) =>
-    wireSignature(each, what)
-  );
-}
 
 function seconds(value: Duration, what: string): number {
   return toMs(value, what) / 1000;
@@ -138,22 +129,4 @@ function policyToWire(policy: RetryPolicy): Record<string, unknown> {
     if (value !== undefined) wire[name] = door === "maxRetries" ? value : seconds(value, door);
   }
   return wire;
-}
-
-function policyFromWire(value: unknown): RetryPolicy {
-  const policy: Record<string, unknown> = {};
-  if (typeof value !== "object" || value === null) return policy;
-  const wire = value as Readonly<Record<string, unknown>>;
-  for (const [door, name] of POLICY) if (wire[name] !== undefined) policy[door] = plain(wire[name]);
-  return policy as RetryPolicy;
-}
-
-/** Exact forms (`PyFloat`, `PyDatetime`) as numbers and text: an option is read, not passed on. */
-function plain(value: unknown): unknown {
-  if (value instanceof String) return String(value);
-  if (typeof value === "object" && value !== null && "text" in value && typeof value.text === "string") {
-    const number = Number(value.text);
-    return Number.isNaN(number) ? value.text : number;
-  }
-  return value;
 }

@@ -6,7 +6,7 @@
 import { ConfigurationError, ContentDisallowedError, DecodeError, EncodeError } from "../errors.ts";
 import { compress, compressionType, decompress } from "./compression.ts";
 import { encodeJson } from "./json.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits, mostDecompressed } from "./limits.ts";
 import type { Message } from "./message.ts";
 
 /** kombu's serializers by name. Peers compare the content type byte for byte. */
@@ -114,9 +114,14 @@ export function openContent(message: Message, options: OpenOptions): string | Pr
       `The body is ${message.body.length} bytes, more than ${limits.maxBody}.`,
     );
   }
-  const { compression } = message.headers;
-  if (compression === undefined || compression === null || compression === "") return utf8(message.body);
-  return decompress(message.body, compression, limits.maxDecompressed).then(utf8);
+  if (!isCompressed(message)) return utf8(message.body);
+  const max = mostDecompressed(message.body.length, limits);
+  return decompress(message.body, message.headers["compression"], max).then(utf8);
+}
+
+/** Whether {@link openContent} of this message takes a promise. */
+export function isCompressed({ headers: { compression } }: Message): boolean {
+  return compression !== undefined && compression !== null && compression !== "";
 }
 
 function assertReadable(message: Message, accept: readonly string[]): void {

@@ -57,7 +57,10 @@ function readDatetime(value: string, exact: boolean): unknown {
 function readBase64(value: string): Uint8Array | undefined {
   // atob also takes text without its padding, and spaces.
   if (value.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) return undefined;
-  return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+  const text = atob(value);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }
 
 /** Takes `hex` alone; kombu 5.3 also wrote `version`. */

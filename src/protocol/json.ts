@@ -25,7 +25,7 @@ const SIGNS = /__type__|\\u00[567]|(?:^|[^.\d])\d{16}/;
  * {@link PyUuid}, bytes a `Uint8Array`, integers beyond 2^53 bigint. Exact form: datetime is a {@link PyDatetime}, and a number that
  * JavaScript would write otherwise a {@link PyFloat}. A key `__proto__` becomes a field of its own.
  *
- * @throws {DecodeError} `decode-json`, or `decode-too-deep`, `decode-too-many-keys` before anything is decoded.
+ * @throws {DecodeError} `decode-json`, or `decode-too-deep`, `decode-too-many-keys`, `decode-too-many-values` before anything is decoded.
  */
 export function decodeJson(text: string, options: DecodeOptions = {}): unknown {
   checkShape(text, options.limits ?? DEFAULT_LIMITS);
@@ -59,14 +59,17 @@ function guarded(read: () => unknown): unknown {
   }
 }
 
-/** Depth and key count, told from the text alone; a text with fewer brackets and characters than the limits is not looked through. */
-function checkShape(text: string, { maxDepth, maxKeys }: Limits): void {
+/** Depth and counts, told from the text alone; a text with fewer brackets and characters than the limits is not looked through. */
+function checkShape(text: string, { maxDepth, maxKeys, maxValues }: Limits): void {
   const { length } = text;
-  if (length / SHORTEST_FIELD <= maxKeys && (length <= maxDepth || openers(text, maxDepth) <= maxDepth)) {
-    return;
-  }
+  if (
+    length <= maxValues && length / SHORTEST_FIELD <= maxKeys &&
+    (length <= maxDepth || openers(text, maxDepth) <= maxDepth)
+  ) return;
   let depth = 0;
   let keys = 0;
+  // Each value but the first follows a comma or the bracket that opened its list or object.
+  let values = 0;
   for (let at = 0; at < length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
@@ -76,10 +79,19 @@ function checkShape(text: string, { maxDepth, maxKeys }: Limits): void {
       }
     } else if (code === COLON) {
       if (++keys > maxKeys) throw new DecodeError("decode-too-many-keys", `More than ${maxKeys} keys.`);
+    } else if (code === COMMA) {
+      if (++values > maxValues) throw tooManyValues(maxValues);
     } else if (code === BRACKET || code === BRACE) {
+      if (++values > maxValues) throw tooManyValues(maxValues);
       if (++depth > maxDepth) throw new DecodeError("decode-too-deep", `Nested deeper than ${maxDepth}.`);
     } else if (code === BRACKET_END || code === BRACE_END) depth--;
   }
+}
+
+function tooManyValues(most: number): DecodeError {
+  return new DecodeError("decode-too-many-values", `More than ${most} values.`, {
+    hint: "Send fewer at a time, or raise maxValues of the setting contentLimits.",
+  });
 }
 
 /** How many arrays and objects are opened at most; stops counting beyond `enough`. */
@@ -96,6 +108,7 @@ const SHORTEST_FIELD = 4;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COLON = 0x3a;
+const COMMA = 0x2c;
 const BRACKET = 0x5b;
 const BRACKET_END = 0x5d;
 const BRACE = 0x7b;

@@ -7,27 +7,8 @@ import { DecodeError } from "../errors.ts";
 import { decodeJson, type DecodeOptions, encodeJson } from "./json.ts";
 import { isRecord, lenientText, own } from "./fields.ts";
 
-/** Celery's states. A task may also store any word of its own. */
-export const STATES = {
-  PENDING: "PENDING",
-  RECEIVED: "RECEIVED",
-  STARTED: "STARTED",
-  SUCCESS: "SUCCESS",
-  FAILURE: "FAILURE",
-  REVOKED: "REVOKED",
-  RETRY: "RETRY",
-  IGNORED: "IGNORED",
-  REJECTED: "REJECTED",
-} as const;
-
 /** States that do not change any more. */
 export const READY_STATES: ReadonlySet<string> = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
-
-/** States whose result is an exception. */
-export const EXCEPTION_STATES: ReadonlySet<string> = new Set(["RETRY", "FAILURE", "REVOKED"]);
-
-/** States whose exception `get()` throws. */
-export const PROPAGATE_STATES: ReadonlySet<string> = new Set(["FAILURE", "REVOKED"]);
 
 /** One stored state of a task. */
 export interface ResultMeta {

@@ -40,7 +40,7 @@ export interface TaskSpec {
   readonly eta?: number | string | null | undefined;
   /** Not after: ms since the epoch, or the ISO text that a peer wrote. @default null */
   readonly expires?: number | string | null | undefined;
-  /** The clock's reading, ms since the epoch. With `expires` it gives the property `expiration`, by which RabbitMQ drops the message. */
+  /** The clock's reading, ms since the epoch. With `expires` of the next ten years it gives the property `expiration`, by which RabbitMQ drops the message. */
   readonly now?: number | undefined;
   /** @default 0 */
   readonly retries?: number | undefined;
@@ -123,7 +123,8 @@ export function buildTask(spec: TaskSpec): TaskParts {
     reply_to: shortText(spec.replyTo, "replyTo"),
   };
   if (expires !== null && spec.now !== undefined) {
-    properties["expiration"] = expiration(spec.expires, spec.now);
+    const left = timeLeft(spec.expires, spec.now);
+    if (left <= LONGEST_EXPIRATION) properties["expiration"] = String(left);
   }
   return { headers, properties, body: [args, kwargs, spec.embed ?? NO_EMBED] };
 }
@@ -216,10 +217,16 @@ function instantText(value: unknown, field: string): string | null {
   throw invalid(`${field} is no instant`);
 }
 
-function expiration(expires: unknown, now: number): string {
+function timeLeft(expires: unknown, now: number): number {
   const ms = typeof expires === "number" ? expires : parseInstant(expires) ?? now;
-  return String(Math.max(0, Math.trunc(ms - now)));
+  return Math.max(0, Math.trunc(ms - now));
 }
+
+/**
+ * Ten years in ms: of one more, RabbitMQ says "invalid expiration … value_too_large" and closes the channel (measured on 3.10). Without the
+ * property the message stays, and the header `expires` still tells the worker to drop the task.
+ */
+const LONGEST_EXPIRATION = 315_360_000_000;
 
 function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;

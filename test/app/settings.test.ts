@@ -25,7 +25,14 @@ describe("settings", () => {
       taskAcksLate: false,
       workerPrefetchMultiplier: 4,
       publishTimeout: 30_000,
+      contentLimits: { maxBody: 2 ** 27, maxDecompressed: 2 ** 24, maxRatio: 100, maxValues: 1_000_000 },
     });
+  });
+
+  test("take limits of content in parts, by either spelling, and the rest stays", () => {
+    const { app } = setup();
+    app.configFromObject({ content_limits: { max_values: 5, maxDepth: 7 } });
+    expect(app.conf.contentLimits).toMatchObject({ maxValues: 5, maxDepth: 7, maxKeys: 1_000_000 });
   });
 
   test("come by Celery's names, in camelCase, and by the old names, mixed", () => {
@@ -120,6 +127,10 @@ describe("settings", () => {
     ["broker_url", 5],
     ["task_publish_retry_policy", { max: 1 }],
     ["task_default_delivery_mode", 3],
+    ["content_limits", 5],
+    ["content_limits", { maxValues: 0 }],
+    ["content_limits", { maxDepth: "deep" }],
+    ["content_limits", { constructor: 5 }],
     ["result_expires", true],
   ])("%s: %j is refused", (name, value) => {
     const { app } = setup();

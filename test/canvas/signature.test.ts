@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PyDatetime, PyFloat } from "../../mod.ts";
 import { innerOf } from "../../src/app/inner.ts";
@@ -214,6 +215,163 @@ describe("a signature as a peer wrote it", () => {
     expect(asked.batches).toHaveLength(0);
   });
 
+  test.each<[string, unknown]>([
+    ...["task_id", "reply_to", "group_id", "root_id", "parent_id", "queue", "exchange", "routing_key"]
+      .flatMap(
+        (name): [string, unknown][] => [[name, {}], [name, 5], [name, []], [name, true]],
+      ),
+    ...["serializer", "compression", "shadow", "argsrepr", "kwargsrepr"].flatMap((
+      name,
+    ): [string, unknown][] => [[name, 5], [name, { text: {} }]]),
+    ...["priority", "group_index", "countdown", "time_limit", "soft_time_limit"].flatMap((
+      name,
+    ): [string, unknown][] => [[name, "x"], [name, {}], [name, 2n ** 70n], [name, new PyFloat("1e999")]]),
+    ["headers", "abc"],
+    ["headers", ["x"]],
+    ["headers", new PyDatetime("2030-01-01")],
+    ["chain", "abc"],
+    ["chain", [5]],
+    ["chain", 5],
+    ["chain", {}],
+    ["link", 5],
+    ["link", [{ task: 5 }]],
+    ["link", [{ task: "t", args: {} }]],
+    ["link_error", [{ task: "t", kwargs: [] }]],
+    ["chord", { task: "t", options: "abc" }],
+    ["eta", {}],
+    ["eta", 5],
+    ["expires", []],
+    ["ignore_result", "x"],
+    ["add_to_parent", 5],
+    ["retry_policy", 5],
+    ["retry_policy", [1]],
+    ["stamped_headers", "abc"],
+    ["stamped_headers", [5]],
+  ])("whose option %s is of a wrong kind is refused by the option's name (case %#)", async (name, value) => {
+    const { app, asked } = setup();
+    const wire = { task: "t", args: [], kwargs: {}, options: { [name]: value }, subtask_type: null };
+    const error = await failureOf(innerOf(app).sendSignature(wire as never, [], {}));
+    expect(error).toMatchObject({ name: "InvalidTaskError", code: "signature-invalid" });
+    expect(error.message).toContain(name);
+    expect(asked).toMatchObject({ batches: [], declared: [] });
+  });
+
+  test("whose options are null or empty texts says nothing, as in Celery", async () => {
+    const { app, asked } = setup();
+    const names = [
+      "queue",
+      "exchange",
+      "routing_key",
+      "priority",
+      "headers",
+      "chain",
+      "link",
+      "retry_policy",
+    ];
+    const options = { ...Object.fromEntries(names.map((name) => [name, null])), chain: [] };
+    for (const more of [{}, { queue: "", task_id: "", serializer: "", compression: "" }]) {
+      const wire = { task: "t", args: [], kwargs: {}, options: { ...options, ...more } };
+      await innerOf(app).sendSignature(wire as never, [], {});
+    }
+    expect(asked.batches.map(({ messages: [sent] }) => [sent?.to, sent?.message.headers["id"] !== ""]))
+      .toEqual([
+        [{ exchange: "", routingKey: "celery" }, true],
+        [{ exchange: "", routingKey: "celery" }, true],
+      ]);
+  });
+
+  test("keeps a custom header named text, and reads numbers in exact form", () => {
+    const { options } = optionsFromWire({
+      headers: { text: "5" },
+      priority: new PyFloat("5.0"),
+      chain: chainOf("t"),
+    });
+    expect(options).toEqual({ headers: { text: "5" }, priority: 5, chain: [chainOf("t")] });
+  });
+
+  test("has only stamps of its own: nothing that objects inherit", async () => {
+    const { app, asked } = setup();
+    const options = JSON.parse(
+      '{"stamped_headers": ["constructor", "toString", "__proto__", "mine"], "mine": 1, "__proto__": {"queue": "evil", "x": 1}}',
+    ) as Record<string, unknown>;
+    await innerOf(app).sendSignature({ task: "t", args: [], kwargs: {}, options } as never, [], {});
+    const stamps = messages(asked)[0]?.headers["stamps"] as Record<string, unknown>;
+    expect(Object.entries(stamps)).toEqual([["__proto__", { queue: "evil", x: 1 }], ["mine", 1]]);
+    expect(Object.getPrototypeOf(stamps)).toBe(Object.prototype);
+    expect(asked.batches[0]?.messages[0]?.to.routingKey).toBe("celery");
+  });
+
+  test("never has its huge values in an error", async () => {
+    const huge = "x".repeat(100_000);
+    for (
+      const wire of [
+        { task: "t", options: { queue: [huge] } },
+        { task: "t", options: { expires: huge } },
+        { task: "t", options: { queue: huge } },
+        { task: "t", options: {}, subtask_type: huge },
+        { task: "t", options: {}, subtask_type: { [huge]: huge } },
+      ]
+    ) {
+      const { app } = setup({ taskCreateMissingQueues: false });
+      const error = await failureOf(innerOf(app).sendSignature(wire as never, [], {}));
+      expect(error.message.length).toBeLessThan(300);
+    }
+  });
+
+  test("with arbitrary options is sent or ends in a coded error", async () => {
+    const names =
+      "task_id reply_to group_id group_index root_id parent_id queue exchange routing_key priority eta expires countdown " +
+      "time_limit soft_time_limit serializer compression headers shadow argsrepr kwargsrepr ignore_result add_to_parent chain link " +
+      "link_error chord retry retry_policy stamped_headers replaced_task_nesting __proto__ constructor";
+    const near = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom<unknown>("", "a", "json", "gzip", 0, 1, -1, 1e308, 255, null, true, [], {}, [{
+        task: "t",
+      }]),
+      fc.constantFrom<unknown>({ task: "t", args: [], kwargs: {} }, "2030-01-01T00:00:00", {
+        max_retries: null,
+      }),
+      fc.constantFrom<unknown>(
+        new PyFloat("1.0"),
+        new PyFloat("1e999"),
+        new PyDatetime("2030-01-01"),
+        2n ** 70n,
+      ),
+    );
+    const wires = fc.oneof(
+      {
+        arbitrary: fc.array(fc.tuple(fc.constantFrom(...names.split(" ")), near), { maxLength: 4 }),
+        weight: 3,
+      },
+      { arbitrary: fc.array(fc.tuple(fc.string(), near), { maxLength: 4 }), weight: 1 },
+    ).map((entries) => Object.fromEntries(entries));
+    const seen = new Map<string, number>();
+    const count = (kind: string): void => void seen.set(kind, (seen.get(kind) ?? 0) + 1);
+    const expected = new Set(["InvalidTaskError", "EncodeError", "ConfigurationError"]);
+    await fc.assert(
+      fc.asyncProperty(wires, async (options) => {
+        try {
+          optionsFromWire(options);
+          count("read");
+        } catch (error) {
+          expect(expected).toContain((error as Error).name);
+        }
+        const { app } = setup({ timezone: "Europe/Oslo" });
+        const wire = { task: "t", args: [], kwargs: {}, options };
+        try {
+          await innerOf(app).sendSignature(wire as never, [], {});
+          count("sent");
+        } catch (error) {
+          expect(expected).toContain((error as Error).name);
+          count(String((error as { readonly code?: unknown }).code));
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    console.log(`options of signatures: ${[...seen].map(([kind, many]) => `${kind} ${many}`).join(", ")}`);
+    expect([...seen.keys()]).toEqual(expect.arrayContaining(["read", "sent", "signature-invalid"]));
+  });
+
   test("without kwargs, subtask_type and immutable is taken, as Celery takes it", async () => {
     const { app, asked } = setup();
     await innerOf(app).sendSignature({ task: "t", args: [1], options: {} } as never, [2], {});
@@ -233,3 +391,7 @@ describe("a signature as a peer wrote it", () => {
     expect(optionsFromWire(wire).options).toEqual(options);
   });
 });
+
+function chainOf(task: string): never {
+  return { task, args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false } as never;
+}

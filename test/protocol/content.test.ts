@@ -155,6 +155,41 @@ describe("openContent", () => {
     expect(grew).toBeLessThan(60 * 2 ** 20);
   });
 
+  test.each<[string, () => string]>([
+    ["a list of 100,000 zeros", () => `[${"0, ".repeat(99_999)}0]`],
+    ["a million zeros", () => `[${"0, ".repeat(999_999)}0]`],
+    ["7 MiB of one record", () => `[${'{"name": "x", "value": null}, '.repeat(250_000)}0]`],
+    [
+      "15 MiB of counted records",
+      () =>
+        `[${
+          Array.from({ length: 180_000 }, (_, at) =>
+            `{"id": ${at}, "name": "customer ${
+              at * 7919 % 1_000_003
+            }", "active": true, "notes": null, "tags": []}`).join(
+              ", ",
+            )
+        }]`,
+    ],
+  ])("opens %s: what compresses well is no bomb", async (_name, make) => {
+    const text = make();
+    const body = await compress(new TextEncoder().encode(text));
+    console.log(`${_name}: ${text.length} bytes, 1:${Math.round(text.length / body.length)}`);
+    expect(await opened(message(body, { headers: { compression: "gzip" } }))).toBe(text);
+  });
+
+  test("refuses more than 8 MiB where it is more than a hundred times what came, and more than 16 MiB at all", async () => {
+    const headers = { compression: "gzip" };
+    const bomb = await compress(new Uint8Array(8 * 2 ** 20 + 1).fill(32));
+    await expect(opened(message(bomb, { headers }))).rejects.toMatchObject({ code: "decode-too-large" });
+    const most = await compress(new Uint8Array(8 * 2 ** 20).fill(32));
+    expect(await opened(message(most, { headers }))).toHaveLength(8 * 2 ** 20);
+    const chance = Uint8Array.from({ length: 17 * 2 ** 20 }, (_, at) => 97 + (at * 7919 >> 5) % 23);
+    await expect(opened(message(await compress(chance), { headers }))).rejects.toMatchObject({
+      code: "decode-too-large",
+    });
+  });
+
   test("opens what is just as large as the limit", async () => {
     const text = `"${"a".repeat(998)}"`;
     const packed = await packContent("a".repeat(998), { compression: "gzip" });

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Message } from "../../src/protocol/message.ts";
 import { ContentDisallowedError, DecodeError, EncodeError, InvalidTaskError } from "../../src/errors.ts";
+import { compress } from "../../src/protocol/compression.ts";
 import { openContent } from "../../src/protocol/content.ts";
 import { decodeException } from "../../src/protocol/exception.ts";
 import { decodeJson, encodeJson } from "../../src/protocol/json.ts";
@@ -268,5 +269,64 @@ describe("P26: hostile messages", () => {
     );
     seen.report("results");
     expect(seen.kinds).toEqual(expect.arrayContaining(["read", "decode-json"]));
+  });
+});
+
+describe("hostile messages against the limits that are shipped", () => {
+  const fill = (unit: string, mib: number): string => unit.repeat(Math.floor(mib * 2 ** 20 / unit.length));
+  const bombs: readonly (readonly [string, string, string])[] = [
+    ["objects", `[[0${fill(",{}", 30)}],{},{}]`, "decode-too-many-values"],
+    ["lists", `[[0${fill(",[]", 30)}],{},{}]`, "decode-too-many-values"],
+    ["numbers", `[[0${fill(",0", 30)}],{},{}]`, "decode-too-many-values"],
+    ["texts", `[[0${fill(',""', 30)}],{},{}]`, "decode-too-many-values"],
+    ["NaN", `[[NaN${fill(",0", 30)}],{},{}]`, "decode-too-many-values"],
+    ["keys", `[[],{"a":0${fill(',"a":0', 30)}},{}]`, "decode-too-many-values"],
+    ["depth", fill("[", 30), "decode-too-deep"],
+    ["callbacks", `[[],{},{"callbacks":[0${fill(",{}", 30)}]}]`, "decode-too-many-values"],
+  ];
+
+  const sent = (body: Uint8Array, compression?: string): Message => ({
+    headers: { task: "ok", id: "x", ...(compression === undefined ? {} : { compression }) },
+    properties: {},
+    contentType: "application/json",
+    contentEncoding: "utf-8",
+    body,
+  });
+
+  test.each(bombs)("30 MiB of %s are refused at little cost", (name, made, code) => {
+    const message = sent(new TextEncoder().encode(made));
+    const text = openContent(message, { accept: ["json"] }) as string;
+    const [memory, before] = [process.memoryUsage().rss, process.cpuUsage()];
+    expect(() => readTask(message, text)).toThrow(expect.objectContaining({ name: "DecodeError", code }));
+    const { user, system } = process.cpuUsage(before);
+    const grew = (process.memoryUsage().rss - memory) / 2 ** 20;
+    console.log(
+      `30 MiB of ${name} refused in ${((user + system) / 1000).toFixed(1)} ms of CPU, ${
+        grew.toFixed(1)
+      } MiB more memory`,
+    );
+    // Measured below 15 ms; the bound allows for a loaded machine and other runtimes.
+    expect((user + system) / 1000).toBeLessThan(100);
+    expect(grew).toBeLessThan(60);
+  });
+
+  test("compressed, the same are refused before they are whole", async () => {
+    for (const [name, made] of [...bombs, ["spaces", fill(" ", 120), ""] as const]) {
+      const body = await compress(new TextEncoder().encode(made));
+      const [memory, before] = [process.memoryUsage().rss, process.cpuUsage()];
+      await expect(openContent(sent(body, "gzip"), { accept: ["json"] })).rejects.toMatchObject({
+        name: "DecodeError",
+        code: "decode-too-large",
+      });
+      const { user, system } = process.cpuUsage(before);
+      const grew = (process.memoryUsage().rss - memory) / 2 ** 20;
+      console.log(
+        `${body.length} bytes of ${name} refused in ${((user + system) / 1000).toFixed(1)} ms of CPU, ${
+          grew.toFixed(1)
+        } MiB more memory`,
+      );
+      expect((user + system) / 1000).toBeLessThan(500);
+      expect(grew).toBeLessThan(100);
+    }
   });
 });

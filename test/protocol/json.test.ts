@@ -195,11 +195,43 @@ describe("decodeJson", () => {
     expect(decodeJson('{"a\\":::":1,"b":2}', { limits })).toEqual({ 'a":::': 1, b: 2 });
   });
 
+  test("refuses too many values before it decodes, counted by commas and brackets outside of texts", () => {
+    const limits = { ...DEFAULT_LIMITS, maxValues: 5 };
+    expect(decodeJson("[1, 2, 3, 4]", { limits })).toEqual([1, 2, 3, 4]);
+    expect(decodeJson('["a,b,c,d,[[[{{{", "\\",,,,,"]', { limits })).toEqual(["a,b,c,d,[[[{{{", '",,,,,']);
+    for (
+      const text of [
+        "[1,2,3,4,5,6]",
+        "[{},{},{},{}]",
+        "[[[[[[]]]]]]",
+        '{"a":1,"b":[2,3,4,5]}',
+        "[NaN,1,2,3,4,5]",
+      ]
+    ) {
+      expect(() => decodeJson(text, { limits })).toThrow(
+        expect.objectContaining({ name: "DecodeError", code: "decode-too-many-values" }),
+      );
+    }
+  });
+
   test("an unreasonable limit on depth still gives a DecodeError, not a stack overflow", () => {
     const text = `[NaN, ${"[".repeat(1_000_000)}`;
     expect(() => decodeJson(text, { limits: { ...DEFAULT_LIMITS, maxDepth: 1e9 } })).toThrow(
       expect.objectContaining({ name: "DecodeError" }),
     );
+  });
+
+  test("reads a million zeros, half a million short lists, and bytes of 8 MiB soon", () => {
+    expect(decodeJson(`[${"0,".repeat(999_998)}0]`)).toHaveLength(999_999);
+    expect(decodeJson(`[[]${",[]".repeat(499_998)}]`)).toHaveLength(499_999);
+    const text = `{"__type__": "base64", "__value__": "${"AQEB".repeat(8 * 2 ** 20 / 3)}"}`;
+    const before = process.cpuUsage();
+    const found = decodeJson(text) as Uint8Array;
+    const { user, system } = process.cpuUsage(before);
+    expect(found).toHaveLength(Math.floor(8 * 2 ** 20 / 3) * 3);
+    expect(found.every((byte) => byte === 1)).toBe(true);
+    console.log(`8 MiB of base64 read in ${Math.round((user + system) / 1000)} ms of CPU`);
+    expect((user + system) / 1000).toBeLessThan(700);
   });
 
   test("reads a long text with a million escapes beside a NaN", () => {

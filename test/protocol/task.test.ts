@@ -85,6 +85,13 @@ describe("buildTask", () => {
     expect(at(5)).toBeUndefined();
   });
 
+  test("an expiry beyond RabbitMQ's ten years is left to the workers", () => {
+    const at = (expires: number): unknown => buildTask({ ...spec, expires, now: 0 });
+    expect(at(315_360_000_000)).toMatchObject({ properties: { expiration: "315360000000" } });
+    expect(at(315_360_000_001)).not.toHaveProperty("properties.expiration");
+    expect(at(315_360_000_001)).toMatchObject({ headers: { expires: "1979-12-30T00:00:00.001000+00:00" } });
+  });
+
   test("keeps the ISO text of a peer, and writes ours as Python would", () => {
     const { headers } = buildTask({ ...spec, eta: "2030-01-02T03:04:05+09:00", expires: 0 });
     expect(headers).toMatchObject({ eta: "2030-01-02T03:04:05+09:00", expires: "1970-01-01T00:00:00+00:00" });
