@@ -50,6 +50,8 @@ export class AmqpConsumer implements Consumer {
   readonly #intakes: Set<Intake> = new Set();
   readonly #deliveries: AsyncQueue<AmqpDelivery> = new AsyncQueue();
   #prefetch: number;
+  /** From `stop` on: what nobody read, until its channel may give it back. */
+  #held: AmqpDelivery[] | undefined;
   #stopped: Promise<void> | undefined;
   #shutDown = false;
 
@@ -148,7 +150,7 @@ export class AmqpConsumer implements Consumer {
     await this.#parts.prepare(epoch);
     if (tap.abort.signal.aborted) return { off: Promise.resolve(undefined) };
     const intake = await Intake.open(tap.queue, epoch, {
-      delivered: (delivery) => this.#deliveries.push(delivery),
+      delivered: (delivery) => (this.#held ?? this.#deliveries).push(delivery),
       lost: (gone) => this.#gone(tap, gone),
     });
     this.#intakes.add(intake);
@@ -196,7 +198,10 @@ export class AmqpConsumer implements Consumer {
 
   /** Takes what nobody saw yet out of the stream. */
   #unyielded(intake: Intake): readonly AmqpDelivery[] {
-    return this.#deliveries.take(({ origin }) => origin === intake);
+    const held = this.#held;
+    if (held === undefined) return this.#deliveries.take(({ origin }) => origin === intake);
+    this.#held = held.filter(({ origin }) => origin !== intake);
+    return held.filter(({ origin }) => origin === intake);
   }
 
   /** When an answer is waited for no longer. */
@@ -227,10 +232,11 @@ export class AmqpConsumer implements Consumer {
     const taps = [...this.#taps.values()];
     const shut = taps.map((tap) => this.#shut(tap, deadline));
     // Nothing more is yielded from here on, though the broker's answers are still to come.
-    const held = this.#deliveries.take(() => true);
+    this.#held = this.#deliveries.take(() => true);
     this.#deliveries.end();
-    for (const delivery of held) void delivery.settle({ as: "requeue" });
     await Promise.all(shut);
+    // Of channels that had stopped consuming before, and of those that were not to be waited for any longer.
+    for (const delivery of this.#held.splice(0)) void delivery.settle({ as: "requeue" });
     this.#shutDown = true;
     this.#endWhenDone();
   }

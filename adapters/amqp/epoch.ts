@@ -78,6 +78,11 @@ export class Epoch {
     return epoch;
   }
 
+  /** The settings' clock. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   /** Why the connection is gone; undefined while it stands. */
   get lost(): ConnectionError | undefined {
     return this.#lost;

@@ -10,6 +10,7 @@ import { AmqpDelivery, type Origin, SETTLED } from "./delivery.ts";
 import { writeAck, writeNack } from "./encode.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
+import { sleep } from "./limit.ts";
 import type { Outbox } from "./outbox.ts";
 import { tell } from "./tell.ts";
 
@@ -23,6 +24,12 @@ export interface IntakeEvents {
 
 /** AMQP counts the window in 16 bits; more is no limit, as in Celery. */
 const WIDEST = 65_535;
+
+/** RabbitMQ's channel keeps settlements of a quorum queue back while more than this many are under way, and drops them when it closes. */
+const UNDER_WAY = 32;
+
+/** How long they may be under way, ms: the queue writes them to its disk first, and no answer says when. */
+const WRITING = 250;
 
 /** One consuming channel, from its opening to its end. */
 export class Intake implements Origin {
@@ -38,11 +45,16 @@ export class Intake implements Origin {
   /** What the acks of this turn of the event loop learn. */
   #turn: Deferred<"settled" | "stale"> | undefined;
   #scheduled = false;
+  /** Settlements written, each less than `WRITING` after the one before; and when the last one was. */
+  #burst = 0;
+  #wroteAt = 0;
   #tag = "";
   #tags = 0;
   #change: Promise<void> = Promise.resolve();
   #consuming = false;
   #alive = 0;
+  /** What came after `stop`. */
+  #late: AmqpDelivery[] = [];
   #stopping = false;
   /** Whether the broker knows that we consume no more: once the last delivery is settled the channel may be closed. */
   #idle = false;
@@ -144,6 +156,7 @@ export class Intake implements Origin {
       return (this.#turn ??= deferred()).promise;
     }
     this.#outstanding.delete(delivery.tag);
+    this.#wrote(1);
     writeNack(this.#out, this.#channel.id, delivery.tag, how === "requeue");
     this.#closeWhenDone();
     return SETTLED;
@@ -175,11 +188,19 @@ export class Intake implements Origin {
     // Nothing else may be asked meanwhile: RabbitMQ owes no cancel-ok where a close follows, and the library then mixes the answers up.
     if (this.#tag !== "") await this.#epoch.rpc(this.#channel.basicCancel(this.#tag));
     this.#idle = true;
-    for (const delivery of unyielded()) void delivery.settle({ as: "requeue" });
+    // The answer comes behind all that was settled before.
+    this.#burst = 0;
+    // Not before: what goes back to a queue that still has us as its consumer comes again, and counts as one more delivery.
+    const back = [...unyielded(), ...this.#late.splice(0)];
+    for (const delivery of back) void delivery.settle({ as: "requeue" });
     this.#off.resolve(undefined);
     // An answer on this channel proves that what was written before it was worked through.
     if (this.#outstanding.size > 0) await this.#epoch.rpc(this.#channel.basicQos(1));
-    else await this.close();
+    else {
+      // What goes back goes back by the close as well.
+      this.#burst = 0;
+      await this.close();
+    }
   }
 
   /** Closes the channel: the broker has then seen every settlement, and the rest is back in its queue. */
@@ -190,6 +211,13 @@ export class Intake implements Origin {
   async #close(): Promise<void> {
     if (this.#lost || this.#channel.closed) return;
     this.#flush();
+    const { clock } = this.#epoch;
+    const writing = this.#wroteAt + WRITING - clock.now();
+    if (this.#burst > UNDER_WAY && writing > 0) {
+      await this.#epoch.rpc(sleep(writing, clock));
+      if (this.#lost || this.#channel.closed) return;
+      this.#flush();
+    }
     const answer = this.#epoch.rpc(this.#channel.close());
     this.#lose();
     await answer;
@@ -201,8 +229,9 @@ export class Intake implements Origin {
     this.#outstanding.set(message.deliveryTag, delivery);
     // The answer to basic.consume came just before, in the same read perhaps.
     this.#consuming = true;
-    if (this.#stopping) void delivery.settle({ as: "requeue" });
-    else this.#events.delivered(delivery);
+    if (!this.#stopping) this.#events.delivered(delivery);
+    else if (this.#idle) void delivery.settle({ as: "requeue" });
+    else this.#late.push(delivery);
   }
 
   /** Writes the acks of this turn: one for all up to a tag where every older one is acked, else one each. */
@@ -222,6 +251,7 @@ export class Intake implements Origin {
     }
     // RabbitMQ closes the channel where the tag of a multiple ack is not outstanding: this one is.
     if (run > 0) writeAck(this.#out, id, last, run > 1);
+    this.#wrote(acks.length - run + 1);
     if (run < acks.length) {
       for (const tag of acks) {
         if (tag <= last) continue;
@@ -230,6 +260,13 @@ export class Intake implements Origin {
       }
     }
     this.#learn("settled");
+  }
+
+  /** Counts settlements, those of one turn as often as frames are written for them. */
+  #wrote(count: number): void {
+    const now = this.#epoch.clock.now();
+    this.#burst = count + (now - this.#wroteAt < WRITING ? this.#burst : 0);
+    this.#wroteAt = now;
   }
 
   #learn(fate: "settled" | "stale"): void {
@@ -261,6 +298,7 @@ export class Intake implements Origin {
     this.#alive = this.aliveAt;
     this.#lost = true;
     this.#outstanding.clear();
+    this.#late = [];
     this.#acks = [];
     this.#learn("stale");
     this.#forget();

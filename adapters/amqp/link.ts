@@ -32,7 +32,6 @@ export interface LinkParts {
 export class Link {
   readonly kind: "publish" | "consume";
   readonly #parts: LinkParts;
-  readonly #upListeners: Set<(epoch: Epoch) => void> = new Set();
   readonly #lossListeners: Set<(epoch: Epoch) => void> = new Set();
   #epoch: Epoch | undefined;
   #opening: Promise<Epoch> | undefined;
@@ -57,11 +56,6 @@ export class Link {
   /** Whether it is open, being opened, or held. */
   get wanted(): boolean {
     return this.#epoch !== undefined || this.#opening !== undefined || this.#holders > 0;
-  }
-
-  /** Calls `listener` with each connection that comes up. */
-  onUp(listener: (epoch: Epoch) => void): void {
-    this.#upListeners.add(listener);
   }
 
   /** Calls `listener` with each connection that was up and is lost. */
@@ -105,8 +99,10 @@ export class Link {
     const epoch = this.#epoch;
     this.#epoch = undefined;
     if (epoch !== undefined) {
-      await epoch.close(deadline);
+      // What is written is on its way; nothing new may be written to a connection that says goodbye.
+      if (epoch.lost === undefined) epoch.out.flush();
       for (const listener of this.#lossListeners) listener(epoch);
+      await epoch.close(deadline);
     }
     if (this.#holders > 0) this.#keep();
   }
@@ -158,7 +154,6 @@ export class Link {
       else this.#down(error, undefined);
     });
     this.#parts.emit({ is: "up", link: this.kind });
-    for (const listener of this.#upListeners) listener(epoch);
     this.#waiting?.resolve(epoch);
     this.#waiting = undefined;
   }

@@ -17,6 +17,9 @@ import { notSent, refused, unknown } from "./verdict.ts";
 /** More channels than this are closed again when idle; Celery itself publishes to four exchanges or so. */
 const MANY_CHANNELS = 64;
 
+/** The longest expiration, ms: ten years of 365 days. RabbitMQ closes the channel over 1 ms more (406, value_too_large). */
+const LONGEST_EXPIRATION = 315_360_000_000;
+
 /** What a publisher is made of. */
 export interface PublisherParts {
   readonly link: Link;
@@ -31,6 +34,8 @@ export interface PublisherParts {
 interface Lane {
   readonly waiting: Fifo<Publication>;
   outlet: Outlet | undefined;
+  /** The outlet's connection. */
+  on: Epoch | undefined;
   /** The connection on which a channel is being opened. */
   opening: Epoch | undefined;
 }
@@ -116,8 +121,12 @@ export class Publisher {
     if (size > maxMessage) {
       return `the body has ${size} bytes, the broker takes ${maxMessage} (option maxMessage)`;
     }
-    if (expiration !== undefined && expiration !== null && !/^\d{1,10}$/.test(String(expiration))) {
-      return "the property expiration must be whole milliseconds as text";
+    if (expiration !== undefined && expiration !== null) {
+      const text = String(expiration);
+      if (!/^\d{1,20}$/.test(text)) return "the property expiration must be whole milliseconds as text";
+      if (Number(text) > LONGEST_EXPIRATION) {
+        return `the property expiration is too far: ${text} ms; RabbitMQ takes ${LONGEST_EXPIRATION}, ten years`;
+      }
     }
     return notBefore === undefined ? undefined : "RabbitMQ has no delay of its own (notBefore)";
   }
@@ -126,7 +135,7 @@ export class Publisher {
     let lane = this.#lanes.get(exchange);
     if (lane === undefined) {
       if (this.#lanes.size >= MANY_CHANNELS) this.#retireIdle();
-      lane = { waiting: new Fifo(), outlet: undefined, opening: undefined };
+      lane = { waiting: new Fifo(), outlet: undefined, on: undefined, opening: undefined };
       this.#lanes.set(exchange, lane);
     }
     return lane;
@@ -202,14 +211,16 @@ export class Publisher {
         },
         unroutable: this.#parts.unroutable,
       });
-      if (epoch.lost !== undefined) return;
+      // Lost, or given up for another one meanwhile.
+      if (lane.opening !== epoch) return;
       lane.outlet = outlet;
+      lane.on = epoch;
       lane.opening = undefined;
       this.#worked = true;
       this.#pump();
     } catch (error) {
       // A lost connection is dealt with there.
-      if (epoch.lost !== undefined) return;
+      if (lane.opening !== epoch) return;
       lane.opening = undefined;
       this.#refuse(lane, error);
     }
@@ -224,13 +235,16 @@ export class Publisher {
     const error = epoch.lost;
     if (this.#ready === epoch) this.#ready = undefined;
     for (const lane of this.#lanes.values()) {
-      const again = lane.outlet?.lose(error?.message ?? "the connection was lost") ?? [];
+      if (lane.opening === epoch) lane.opening = undefined;
+      if (lane.on !== epoch) continue;
+      const again = lane.outlet?.lose(error?.message ?? "the connection was closed") ?? [];
       lane.outlet = undefined;
-      lane.opening = undefined;
+      lane.on = undefined;
       lane.waiting.putBack(again);
     }
     if (this.#connecting) return;
-    if (this.#worked) this.#connect();
+    // Without an error it was us who closed it.
+    if (this.#worked || error === undefined) this.#connect();
     else this.#refuseWaiting(error);
   }
 

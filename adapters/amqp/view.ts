@@ -1,6 +1,6 @@
 /**
  * The library's view of received bytes with its faults cured: unknown field types and 64-bit integers, `__proto__` as a key, byte arrays
- * that point into a buffer which is used again.
+ * that point into a buffer which is used again, headers that cannot be read or are nested without end.
  *
  * @module
  */
@@ -10,6 +10,15 @@ const decoder = new TextDecoder();
 
 /** Up to this length a string is first looked for among those seen lately: header names, task names, queues come again and again. */
 const SHORT = 32;
+
+/** How deep tables and arrays are read, as deep as we write them; RabbitMQ itself has no limit, our stack has. */
+const DEEPEST = 100;
+
+/** What stands between a header frame's size and its properties: class, weight, size of the body. */
+const BEFORE_PROPERTIES = 12;
+
+/** What stands before the payload of a frame: type, channel, size. */
+const FRAME_HEADER = 7;
 
 /** The strings seen lately, by hash; a newcomer takes the place. */
 const seen: string[] = new Array<string>(1024).fill("");
@@ -21,6 +30,7 @@ type Field = ReturnType<AMQPView["getField"]>[0];
 export class CarefulView extends AMQPView {
   readonly #bytes: Uint8Array;
   readonly #buffer: Buffer | undefined;
+  #depth = 0;
 
   constructor(bytes: Uint8Array) {
     super(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -38,6 +48,23 @@ export class CarefulView extends AMQPView {
   override getLongString(at: number): [string, number] {
     const length = this.getUint32(at);
     return [this.#text(at + 4, length), length + 4];
+  }
+
+  /**
+   * The properties of a header frame. Those that cannot be read are none at all: an error would end the connection, the message would come
+   * again on the next one, and so for ever.
+   */
+  override getProperties(at: number): ReturnType<AMQPView["getProperties"]> {
+    const length = this.#endOfFrame(at) - at;
+    try {
+      const [properties, read] = super.getProperties(at);
+      // The library leaves cluster_id unread, which may come last.
+      if (read <= length) return [properties, length];
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#depth = 0;
+    }
+    return [{}, length];
   }
 
   override getTable(at: number): [Record<string, Field>, number] {
@@ -62,6 +89,10 @@ export class CarefulView extends AMQPView {
         const [text, length] = this.getLongString(at + 1);
         return [text, length + 1];
       }
+      case 0x46:
+        return this.#nested(at, () => this.getTable(at + 1)[0]);
+      case 0x41:
+        return this.#nested(at, () => this.#array(at + 1));
       case 0x56:
         return [null, 1];
       case 0x49:
@@ -79,6 +110,33 @@ export class CarefulView extends AMQPView {
       default:
         return super.getField(at);
     }
+  }
+
+  /** A table or an array behind its type and its length: null below the deepest level. */
+  #nested(at: number, read: () => Field): [Field, number] {
+    const length = 5 + this.getUint32(at + 1);
+    if (this.#depth >= DEEPEST) return [null, length];
+    this.#depth++;
+    const value = read();
+    this.#depth--;
+    return [value, length];
+  }
+
+  #array(at: number): Field[] {
+    const items: Field[] = [];
+    const end = at + 4 + this.getUint32(at);
+    for (let next = at + 4; next < end;) {
+      const [item, length] = this.getField(next);
+      items.push(item);
+      next += length;
+    }
+    return items;
+  }
+
+  /** Where the payload of the header frame ends whose properties begin at `at`; bytes without a frame end with the view. */
+  #endOfFrame(at: number): number {
+    const payload = at - BEFORE_PROPERTIES;
+    return payload < FRAME_HEADER ? this.byteLength : payload + this.getUint32(payload - 4);
   }
 
   #text(at: number, length: number): string {

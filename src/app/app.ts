@@ -108,6 +108,13 @@ export class Celery {
       ? new Declaration(name, {}, options)
       : new Declaration(name, options, fn as TaskFunction);
     this.#core.registry.add(declaration);
+    const { idle } = declaration;
+    if (idle.length > 0) {
+      this.#core.logger.log(
+        "warning",
+        `Task ${name} sets ${idle.join(", ")}: celeriac's workers do not act on that yet.`,
+      );
+    }
     return taskHandle(this.#core, name);
   }
 

@@ -40,6 +40,9 @@ const NAMES: ReadonlySet<string> = new Set([
   "trackStarted",
 ]);
 
+/** What a worker of ours does not act on yet: said once for each task, never silently. */
+const IDLE = ["defaultRetryDelay", "maxRetries", "rateLimit", "softTimeLimit", "timeLimit"] as const;
+
 /** The options of `app.task` in all three forms. */
 export type AnyTaskOptions = TaskOptions & {
   readonly bind?: boolean | undefined;
@@ -93,7 +96,12 @@ export class Declaration implements TaskDefinition {
 
   /** Throws where arguments cannot fit, as far as the declaration can tell (Celery: `typing`). */
   check(args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): void {
-    if (this.#parameters !== undefined) bind(this.name, this.#parameters, args, kwargs);
+    if (this.#parameters !== undefined || this.options.input === undefined) this.#bind(args, kwargs);
+  }
+
+  /** The options that it sets and that change nothing in a worker of ours. */
+  get idle(): readonly string[] {
+    return IDLE.filter((name) => this.options[name] !== undefined);
   }
 
   /** Whether a call with one object sends its fields by name: the input's names are then declared. */

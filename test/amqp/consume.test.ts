@@ -145,6 +145,52 @@ test("a quorum queue tells how often a message was delivered before, a classic o
   }
 });
 
+test("what nobody read counts as delivered once after a stop", async () => {
+  await using rig = await Rig.start();
+  const quorum = rig.entity({ arguments: { "x-queue-type": "quorum", "x-expires": 120_000 } });
+  const other = rig.entity({ arguments: { "x-queue-type": "quorum", "x-expires": 120_000 } });
+  await rig.direct.declare([quorum, other]);
+  await rig.fill(quorum.name, times(50, String));
+  await rig.fill(other.name, times(50, String));
+  const consumer = rig.broker().consume([quorum.name, other.name], { prefetch: 40 });
+  for (const { name } of [quorum, other]) await rig.counts(name, 10);
+  const yielded = await take(consumer, 1);
+  await consumer.stop();
+  expect(await Promise.all(yielded.map((delivery) => delivery.settle({ as: "ack" })))).toEqual(["settled"]);
+  for (const { name } of [quorum, other]) {
+    const left = name === yielded[0]?.queue ? 49 : 50;
+    await rig.counts(name, left);
+    const again = rig.direct.consume([name], { prefetch: 0 });
+    const attempts = (await take(again, left)).map((delivery) => delivery.attempts ?? 0);
+    expect(attempts.filter((count) => count > 1)).toEqual([]);
+    expect(attempts.filter((count) => count === 1)).toHaveLength(left - 10);
+  }
+});
+
+test("a stop gives back what a cancelled consumer had brought, and yields nothing more", async () => {
+  await using rig = await Rig.start();
+  const broker = rig.broker({ topology: "leave" });
+  const seen = events(broker);
+  const gone = rig.entity();
+  const kept = await rig.queue();
+  await rig.direct.declare([gone]);
+  await rig.fill(gone.name, ["1", "2"]);
+  await rig.fill(kept, ["1", "2"]);
+  const consumer = broker.consume([gone.name, kept], { prefetch: 5 });
+  await rig.counts(gone.name, 0);
+  await rig.counts(kept, 0);
+  await remove(rig, gone.name);
+  await until(() => seen.some(({ is }) => is === "down"), { what: "news of the cancel" });
+  const frames = rig.record();
+  const stopping = consumer.stop();
+  expect(await take(consumer, 1)).toEqual([]);
+  await stopping;
+  await rig.counts(kept, 2);
+  await until(() => frames.filter(({ method }) => method === "60.120").length === 4, {
+    what: "four messages given back",
+  });
+});
+
 describe("the window", () => {
   test("may be changed at any moment, many times at once, and nothing is lost or doubled", async () => {
     await using rig = await Rig.start();

@@ -4,10 +4,11 @@
  * @module
  */
 import { AMQPClient } from "@cloudamqp/amqp-client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, inject, test } from "vitest";
+import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import type { Outgoing } from "../../src/broker.ts";
 import { pause, until } from "../support/wait.ts";
-import { kinds, Rig, task, times } from "./rig.ts";
+import { kinds, QUICK, Rig, task, times } from "./rig.ts";
 
 describe("verdicts", () => {
   test("a batch of routable and unroutable messages, equal ones among them, gets each its own", async () => {
@@ -88,6 +89,11 @@ describe("verdicts", () => {
     ["a body over the limit", (queue) => task(queue, "x".repeat(1001)), /1001 bytes.*takes 1000/],
     ["an expiration that is no number", (queue) => task(queue, "x", { expiration: "soon" }), /expiration/],
     [
+      "an expiration beyond RabbitMQ's ten years",
+      (queue) => task(queue, "x", { expiration: "315360000001" }),
+      /expiration is too far: 315360000001 ms; RabbitMQ takes 315360000000/,
+    ],
+    [
       "a delay, which RabbitMQ has not",
       (queue) => ({ ...task(queue), notBefore: Date.now() + 1000 }),
       /notBefore/,
@@ -102,6 +108,14 @@ describe("verdicts", () => {
     const verdicts = await broker.publish([task(queue), make(queue), task(queue)]);
     expect(kinds(verdicts)).toEqual(["confirmed", "refused", "confirmed"]);
     expect(verdicts[1]).toMatchObject({ retry: false, reason: expect.stringMatching(reason) });
+    expect(await rig.count(queue)).toBe(2);
+  });
+
+  test("an expiration of up to ten years is taken", async () => {
+    await using rig = await Rig.start();
+    const queue = await rig.queue();
+    const far = ["31536000000", "315360000000"].map((expiration) => task(queue, "x", { expiration }));
+    expect(kinds(await rig.broker().publish(far))).toEqual(["confirmed", "confirmed"]);
     expect(await rig.count(queue)).toBe(2);
   });
 
@@ -363,3 +377,25 @@ async function deleteExchange(url: string, exchange: string): Promise<void> {
   await (await client.channel()).exchangeDelete(exchange);
   await client.close();
 }
+
+test("what is published during the goodbye goes out on a connection of its own", async () => {
+  await using rig = await Rig.start();
+  const queue = await rig.queue();
+  // The goodbye gets no answer; who connects anew finds the first URL refused and takes the second.
+  const broker = amqpBroker([rig.url, inject("amqp")], QUICK);
+  await broker.publish([task(queue, "before")]);
+  const frames = rig.record();
+  await rig.proxy.refuse(true);
+  rig.proxy.blackhole("down");
+  const closing = broker.close({ deadline: Date.now() + 1000 });
+  await until(() => frames.some(({ method }) => method === "10.50"), { what: "the goodbye" });
+  const during = [task(queue, "during"), {
+    ...task(queue),
+    to: { exchange: "amq.direct", routingKey: queue },
+  }];
+  expect(kinds(await broker.publish(during))).toEqual(["confirmed", "unroutable"]);
+  await closing;
+  expect(kinds(await broker.publish([task(queue, "after")]))).toEqual(["confirmed"]);
+  await rig.counts(queue, 3);
+  await broker.close();
+});

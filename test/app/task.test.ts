@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as v from "valibot";
 import * as z from "zod";
+import { Celery } from "../../src/app/app.ts";
 import { innerOf } from "../../src/app/inner.ts";
 import type { Running } from "../../src/app/running.ts";
 import { bodyText, failureOf, messages, setup, thrownBy } from "./setup.ts";
@@ -130,5 +131,26 @@ describe("declaring", () => {
     expect(thrownBy(() => app.task("", () => 1))).toMatchObject({ code: "task-invalid" });
     expect(thrownBy(() => app.task("t", {} as never))).toMatchObject({ code: "task-invalid" });
     expect(thrownBy(() => app.task("t", {}, undefined as never))).toMatchObject({ code: "task-invalid" });
+  });
+});
+
+test("an option that no worker of ours acts on yet is told, once a task", () => {
+  const lines: string[] = [];
+  const app = new Celery("idle", {
+    logger: { log: (level, message) => void lines.push(`${level} ${message}`) },
+  });
+  app.task("tasks.plain", { acksLate: true }, () => 1);
+  expect(lines).toEqual([]);
+  app.task("tasks.limited", { timeLimit: 5, rateLimit: "10/m" }, () => 1);
+  expect(lines).toEqual([
+    "warning Task tasks.limited sets rateLimit, timeLimit: celeriac's workers do not act on that yet.",
+  ]);
+});
+
+test("keyword arguments for a task whose parameters have no names are refused before anything is sent", async () => {
+  const app = new Celery("unnamed", {});
+  const task = app.task("tasks.unnamed", (x: number) => x);
+  await expect(task.applyAsync([1], { kwargs: { y: 2 } } as object)).rejects.toMatchObject({
+    code: "task-kwargs-unnamed",
   });
 });

@@ -4,7 +4,7 @@
  * @module
  */
 import { expect, test } from "vitest";
-import type { BrokerEvent } from "../../../src/broker.ts";
+import type { Broker, BrokerEvent } from "../../../src/broker.ts";
 import { until } from "../../support/wait.ts";
 import { attempt, Bench, type BrokerSubject, type LinkFaults, textOf } from "../bench.ts";
 
@@ -31,8 +31,7 @@ export function exerciseLoss(subject: BrokerSubject & { readonly link: LinkFault
     await bench.publish(broker, queue, ["before"]);
     await link.freeze();
     const pending = broker.publish([bench.outgoing(queue, "1"), bench.outgoing(queue, "2")]);
-    // The batch leaves within this turn of the loop; what matters is that no answer can come.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await left(bench, broker, queue);
     await link.cut();
     await link.thaw();
     const verdicts = await pending;
@@ -60,7 +59,7 @@ export function exerciseLoss(subject: BrokerSubject & { readonly link: LinkFault
     await link.freeze();
     const stopper = new AbortController();
     const pending = broker.publish([bench.outgoing(queue, "1")], { signal: stopper.signal });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await left(bench, broker, queue);
     stopper.abort();
     expect((await pending).map((verdict) => verdict.is)).toEqual(["unknown"]);
   });
@@ -272,4 +271,12 @@ export function exerciseLoss(subject: BrokerSubject & { readonly link: LinkFault
     await broker.close({ deadline: Date.now() + 200 });
     await link.thaw();
   });
+}
+
+/** Waits until a publish under way has left, on a link that is frozen: a later one is unknown only where it left, and the order holds. */
+async function left(bench: Bench, broker: Broker, queue: string): Promise<void> {
+  await until(async () => {
+    const verdicts = await broker.publish([bench.outgoing(queue, "probe")], { deadline: Date.now() + 20 });
+    return verdicts[0]?.is === "unknown";
+  }, { what: "a publish that left", deadline: bench.patience });
 }
