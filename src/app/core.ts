@@ -86,6 +86,10 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return this.#compile().settings;
   }
 
+  get limits(): Settings["contentLimits"] {
+    return this.settings.contentLimits;
+  }
+
   get tasks(): ReadonlyMap<string, Declaration> {
     return this.registry.tasks;
   }

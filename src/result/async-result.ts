@@ -9,6 +9,7 @@ import { type Duration, toMs } from "../lib/duration.ts";
 import { checkOptionNames } from "../lib/options.ts";
 import type { Platform } from "../lib/port.ts";
 import { decodeException } from "../protocol/exception.ts";
+import type { Limits } from "../protocol/limits.ts";
 import { decodeResult, READY_STATES, type ResultMeta } from "../protocol/result.ts";
 import { childIds, type ResultTuple } from "./tuple.ts";
 
@@ -18,6 +19,8 @@ export interface ResultSource {
   readonly platform: Platform;
   /** How results are read: `exact` keeps every distinction of the wire (`json: "exact"`). */
   readonly exact: boolean;
+  /** How large a stored result may be. @default the protocol's limits */
+  readonly limits?: Limits;
   /** Undefined where the app has none. */
   backend(): Backend | undefined;
 }
@@ -197,7 +200,8 @@ export class AsyncResult<T = unknown> {
   }
 
   #read(record: ResultRecord): ResultMeta {
-    const meta = decodeResult(record.text, { exact: this.#source.exact });
+    const { exact, limits } = this.#source;
+    const meta = decodeResult(record.text, limits === undefined ? { exact } : { exact, limits });
     if (READY_STATES.has(meta.status)) this.#final = meta;
     return meta;
   }
