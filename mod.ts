@@ -37,6 +37,7 @@ export { AsyncResult } from "./src/result/async-result.ts";
 
 export type { ManyItem, ManyOutcome } from "./src/app/app.ts";
 export type { CeleryOptions } from "./src/app/options.ts";
+export type { Limits } from "./src/protocol/limits.ts";
 export type { Running, TaskLog } from "./src/app/running.ts";
 export type {
   IncludeLoader,

@@ -86,7 +86,8 @@ describe("a signature", () => {
 
   test("merges as Celery does when it is sent: arguments before its own, options over its own", async () => {
     const { app, asked } = setup();
-    const add = app.task("t", (...all: number[]) => all.length);
+    const named = { params: ["x", "a?", "b?"] } as const;
+    const add = app.task("t", named, (x: number, a?: number, b?: number) => x + (a ?? 0) + (b ?? 0));
     const signature = add.signature([3], { kwargs: { a: 1, b: 1 }, queue: "own", priority: 1 });
     await signature.applyAsync([] as never, { kwargs: { b: 2 }, queue: "called" });
     await (add.s(3) as unknown as { delay(...args: number[]): Promise<unknown> }).delay(1, 2);
