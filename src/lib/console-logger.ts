@@ -4,6 +4,7 @@
  * @module
  */
 import { LOG_LEVELS, type Logger, type LogLevel } from "./logger.ts";
+import { checkOptionNames } from "./options.ts";
 import { systemPlatform } from "./platform.ts";
 import type { Clock } from "./port.ts";
 import { manyLines } from "./printable.ts";
@@ -37,8 +38,11 @@ const URGENT = LOG_LEVELS.indexOf("warning");
 /**
  * Celery's logger for a terminal or a file. A field `traceback` is printed below its line, as Python prints `exc_info`. Both may hold foreign
  * text: control characters are escaped, and a further line that begins with "[", as only a new entry does, is indented.
+ *
+ * @throws {ConfigurationError} `option-unknown`.
  */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): ConsoleLogger {
+  checkOptionNames("consoleLogger", options, ["level", "colour", "write", "clock"]);
   const { level: least = "warning", colour = false, write = toConsole, clock = systemPlatform.clock } =
     options;
   const threshold = LOG_LEVELS.indexOf(least);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
+import { consoleLogger } from "../../src/lib/console-logger.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import { Celery } from "../../src/app/app.ts";
 
@@ -27,10 +28,11 @@ describe("option names", () => {
     );
   });
 
-  test("the memory pair and get() refuse what they do not know", async () => {
+  test("the memory pair, get() and consoleLogger refuse what they do not know", async () => {
     const unknown = expect.objectContaining({ code: "option-unknown" });
     expect(() => memoryBroker({ wrold: 1 } as object)).toThrow(unknown);
     expect(() => memoryBackend({ platfrom: 1 } as object)).toThrow(unknown);
+    expect(() => consoleLogger({ levl: "info" } as object)).toThrow(unknown);
     const app = new Celery("t", { broker: memoryBroker(), backend: memoryBackend() });
     await expect(app.result("id").get({ timout: 1 } as object)).rejects.toEqual(unknown);
   });
