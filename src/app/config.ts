@@ -84,6 +84,12 @@ export class Config {
 
 /** A module as settings: its exports, over those of its default export. */
 function exported(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (typeof values !== "object" || values === null) {
+    throw new ConfigurationError(
+      "option-invalid",
+      "configFromObject takes an object, or a module of settings.",
+    );
+  }
   const { default: under, ...named } = values;
   const isModule = Object.prototype.toString.call(values) === "[object Module]";
   return isModule && typeof under === "object" && under !== null ? { ...under, ...named } : values;

@@ -59,6 +59,11 @@ export function coreOf(name: string, options: CeleryOptions): AppCore {
   if (json !== undefined && json !== "plain" && json !== "exact") {
     throw new ConfigurationError("option-invalid", 'The option json must be "plain" or "exact".');
   }
+  if (transports !== undefined && typeof (transports as Partial<Transports> | null)?.broker !== "function") {
+    throw new ConfigurationError("option-invalid", "The option transports knows no brokers.", {
+      hint: 'import { transports } from "celeriac/url" and pass them.',
+    });
+  }
   const config = new Config(logger, origin?.config);
   config.fix(settings, OTHERS);
   if (typeof broker === "string") config.fix({ brokerUrl: broker }, OTHERS);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InvalidTaskError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
 import { own } from "../protocol/fields.ts";
 import type { WireSignature } from "../protocol/signature.ts";
@@ -74,7 +75,14 @@ export function optionsToWire(options: SendOptions): Record<string, unknown> {
 /** One signature or several in wire form. */
 export function signatures(link: AnySignature<unknown> | readonly AnySignature<unknown>[]): WireSignature[] {
   return (Array.isArray(link) ? link as readonly AnySignature<unknown>[] : [link as AnySignature<unknown>])
-    .map((signature) => signature.toJSON());
+    .map((signature) => {
+      if (typeof (signature as Partial<AnySignature<unknown>> | null)?.toJSON === "function") {
+        return signature.toJSON();
+      }
+      throw new InvalidTaskError("signature-invalid", "A link is a signature.", {
+        hint: "Make one: task.s(…).",
+      });
+    });
 }
 
 /** What a signature's wire options say: those of ours, what follows the task, and what else a peer wrote. */

@@ -181,7 +181,8 @@ function checkOptions(options: WorkerOptions): void {
       hint,
     });
   }
-  const { concurrency, prefetchMultiplier, queues } = options;
+  const { concurrency, hostname, prefetchMultiplier, queues } = options;
+  if (hostname !== undefined && typeof hostname !== "string") throw invalid("hostname", "a text");
   if (concurrency !== undefined && !isWhole(concurrency, 1)) {
     throw invalid("concurrency", "a whole number from 1 up");
   }
