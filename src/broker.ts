@@ -180,20 +180,31 @@ export type BrokerEvent =
   | { readonly is: "unblocked" }
   | { readonly is: "fatal"; readonly error: Error };
 
-/** What a broker can do. Differences are declared here, never asked by `if (fake)`. */
-export interface BrokerFeatures {
+/** What the sending half of a broker can do. */
+export interface PublishFeatures {
+  /**
+   * How long a link lives. "shared": it is opened once and outlives the call. "call": each call opens one of its own and closes it before
+   * it settles, so that nothing outlives a request (workerd, HTTP); what must stand before a publish then comes with it (`declare`).
+   */
+  readonly link: "shared" | "call";
   /** What a confirm proves: on disk, in memory, or nothing. */
   readonly confirm: "durable" | "memory" | "none";
   /** Whether a message that no queue takes is told of. */
   readonly mustRoute: boolean;
-  /** Whether messages come by themselves. */
-  readonly delivery: "push" | "poll";
-  /** Whether `subscribe` works. */
-  readonly subscribe: boolean;
   /** The kinds of exchange it has. */
   readonly exchanges: readonly ExchangeType[];
   /** Which number is the most urgent. */
   readonly priority: "high-first" | "low-first" | "none";
+  /** Bytes. */
+  readonly maxMessage: number;
+}
+
+/** What a broker can do. Differences are declared here, never asked by `if (fake)`. */
+export interface BrokerFeatures extends PublishFeatures {
+  /** Whether messages come by themselves. */
+  readonly delivery: "push" | "poll";
+  /** Whether `subscribe` works. */
+  readonly subscribe: boolean;
   /** Where a requeued message stands. */
   readonly requeue: "publication" | "returns-first" | "back" | "front";
   /** How a message is parked. */
@@ -204,26 +215,41 @@ export interface BrokerFeatures {
   readonly loss: "link" | "lease";
   /** Whether deliveries tell their count. */
   readonly attempts: boolean;
-  /** Bytes. */
-  readonly maxMessage: number;
+}
+
+/** How a batch is published. */
+export interface PublishOptions extends Call {
+  /**
+   * What must stand before the messages are sent: declared in this order first, over the same link and by the same deadline, where the
+   * broker has not declared it before. What `declare` would throw rejects the whole batch, and nothing was sent.
+   */
+  readonly declare?: readonly Entity[];
+}
+
+/** The sending half of a broker: all that a producer needs. The constructor does no I/O. */
+export interface PublishBroker {
+  /** "amqp", "redis", "memory": for logs and the banner. */
+  readonly transport: string;
+  /** The URL without secrets, for logs and the banner. */
+  readonly address: string;
+  /** What it can do. */
+  readonly features: PublishFeatures;
+  /** Same order as `batch`, settled by the deadline at the latest. */
+  publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]>;
+  /** Waits for what is on its way, then lets go of the links. Idempotent; the broker may be used again after it. */
+  close(options?: Call): Promise<void>;
 }
 
 /**
  * A broker. The constructor does no I/O: the first call that needs the link opens it. No method throws for the fate of one message.
  */
-export interface Broker {
-  /** "amqp", "redis", "memory": for logs and the banner. */
-  readonly transport: string;
-  /** The URL without secrets, for logs and the banner. */
-  readonly address: string;
+export interface Broker extends PublishBroker {
   /** What it can do. */
   readonly features: BrokerFeatures;
   /** Opens the links now; throws the coded error of the failure. Optional: other calls connect by themselves. */
   connect(options?: Call): Promise<void>;
   /** Declares in the given order; remembered, and repeated after a reconnect. */
   declare(entities: readonly Entity[], options?: Call): Promise<void>;
-  /** Same order as `batch`, settled by the deadline at the latest. */
-  publish(batch: readonly Outgoing[], options?: Call): Promise<readonly Verdict[]>;
   /** Competing consumers; each delivery is settled once. `prefetch` is per queue. */
   consume(queues: readonly string[], options: { readonly prefetch: number }): Consumer;
   /** Listens on a private queue, at most once. */

@@ -13,6 +13,7 @@ import type {
   Entity,
   Inbox,
   Outgoing,
+  PublishOptions,
   Subscription,
   Verdict,
 } from "../../src/broker.ts";
@@ -49,6 +50,7 @@ export class AmqpBroker implements Broker {
     this.#settings = settings;
     this.address = targets.map(({ address }) => address).join(";");
     this.features = {
+      link: "shared",
       confirm: "durable",
       mustRoute: true,
       delivery: "push",
@@ -93,8 +95,10 @@ export class AmqpBroker implements Broker {
     );
   }
 
-  publish(batch: readonly Outgoing[], call: Call = {}): Promise<readonly Verdict[]> {
-    return this.#publisher.publish(batch, call);
+  publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
+    const { declare, ...call } = options;
+    if (declare === undefined) return this.#publisher.publish(batch, call);
+    return this.declare(declare, call).then(() => this.#publisher.publish(batch, call));
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {

@@ -12,6 +12,7 @@ import type {
   Entity,
   Inbox,
   Outgoing,
+  PublishOptions,
   Subscription,
   Verdict,
 } from "../../src/broker.ts";
@@ -73,6 +74,7 @@ class InMemory implements MemoryBroker {
     this.world = world ?? new MemoryWorld(platform === undefined ? {} : { platform });
     this.#publisher = new Publisher(this.world, () => this.#link("publish"));
     this.features = {
+      link: "shared",
       confirm: "memory",
       mustRoute: true,
       delivery: "push",
@@ -99,8 +101,10 @@ class InMemory implements MemoryBroker {
     await this.#within(options, () => this.#retrying((session) => this.#topology.declare(entities, session)));
   }
 
-  publish(batch: readonly Outgoing[], options?: Call): Promise<readonly Verdict[]> {
-    return this.#publisher.publish(batch, options);
+  publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
+    const { declare, ...call } = options;
+    if (declare === undefined) return this.#publisher.publish(batch, call);
+    return this.declare(declare, call).then(() => this.#publisher.publish(batch, call));
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {

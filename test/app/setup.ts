@@ -20,6 +20,7 @@ export interface Answers {
   publish?(batch: readonly Outgoing[], call: Call | undefined, turn: number): Promise<readonly Verdict[]>;
   declare?(entities: readonly Entity[]): Promise<void>;
   readonly maxMessage?: number;
+  readonly link?: "shared" | "call";
 }
 
 /** A broker that only publishes. */
@@ -29,7 +30,7 @@ export function stubBroker(answers: Answers = {}): { readonly broker: Broker; re
   const broker = {
     transport: "stub",
     address: "stub://",
-    features: { maxMessage: answers.maxMessage ?? 2 ** 27 },
+    features: { link: answers.link ?? "shared", maxMessage: answers.maxMessage ?? 2 ** 27 },
     connect: () => Promise.resolve(),
     declare(entities: readonly Entity[]) {
       asked.declared.push(entities);

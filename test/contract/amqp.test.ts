@@ -19,6 +19,7 @@ describe("amqp over TCP", () =>
   exerciseBroker({
     make: () => amqpBroker(through.href, { reconnect: { min: "20ms", max: "200ms" } }),
     features: {
+      link: "shared",
       confirm: "durable",
       mustRoute: true,
       delivery: "push",

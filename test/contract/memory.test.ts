@@ -13,6 +13,7 @@ describe("memory broker", () => {
   exerciseBroker({
     make: () => memoryBroker({ world }),
     features: {
+      link: "shared",
       confirm: "memory",
       mustRoute: true,
       delivery: "push",

@@ -35,6 +35,40 @@ export function exercisePublish(subject: BrokerSubject): void {
     expect(await broker.publish([])).toEqual([]);
   });
 
+  test("what a publish declares stands before its messages, the second time too", async () => {
+    await using bench = new Bench(subject);
+    const broker = await bench.broker();
+    const queue = bench.queueEntity();
+    const exchange = bench.name("exchange");
+    const declare: Entity[] = [
+      { kind: "exchange", name: exchange, type: "direct", durable: false, autoDelete: true },
+      queue,
+      { kind: "binding", queue: queue.name, exchange, routingKey: "key" },
+    ];
+    for (const text of ["one", "two"]) {
+      const outgoing = { ...bench.outgoing({ exchange, routingKey: "key" }, text), mustRoute: true };
+      expect(await broker.publish([outgoing], { declare })).toEqual([{ is: "confirmed" }]);
+    }
+    expect(await broker.count(queue.name)).toBe(2);
+  });
+
+  test("a declaration that the broker refuses rejects the batch, and nothing is sent", async () => {
+    await using bench = new Bench(subject);
+    const broker = await bench.broker();
+    const queue = bench.queueEntity();
+    const type = features.exchanges.includes("topic") ? "topic" : "fanout";
+    const exchange = {
+      kind: "exchange",
+      name: bench.name("exchange"),
+      durable: false,
+      autoDelete: false,
+    } as const;
+    await broker.declare([queue, { ...exchange, type: "direct" }]);
+    const refused = broker.publish([bench.outgoing(queue.name, "no")], { declare: [{ ...exchange, type }] });
+    await expect(refused).rejects.toMatchObject({ code: "topology-mismatch" });
+    expect(await broker.count(queue.name)).toBe(0);
+  });
+
   test("verdicts stand in the order of the batch", async () => {
     await using bench = new Bench(subject);
     const broker = await bench.broker();
