@@ -39,15 +39,7 @@ export type { ManyItem, ManyOutcome } from "./src/app/app.ts";
 export type { CeleryOptions } from "./src/app/options.ts";
 export type { Limits } from "./src/protocol/limits.ts";
 export type { Running, TaskLog } from "./src/app/running.ts";
-export type {
-  IncludeLoader,
-  PlainSettings,
-  PublishRetryPolicy,
-  QueueOptions,
-  RouteOptions,
-  Settings,
-  SettingsOptions,
-} from "./src/app/settings.ts";
+export type { IncludeLoader, PlainSettings, Settings, SettingsOptions } from "./src/app/settings.ts";
 export type {
   SchemaInput,
   SchemaOutput,
@@ -57,20 +49,11 @@ export type {
   StandardSchemaV1,
 } from "./src/app/standard-schema.ts";
 export type {
-  ApplyArgs,
   BoundTaskOptions,
   InputTaskOptions,
   Names,
   PlainTaskOptions,
-  Registered,
-  Tail,
-  Task,
-  TaskArgs,
-  TaskFunction,
   TaskOptions,
-  TaskRegistry,
-  TaskResult,
-  TasksByName,
 } from "./src/app/task.ts";
 export type { TransportOptions, Transports } from "./src/app/transports.ts";
 export type { Backend, Facts, ResultRecord } from "./src/backend.ts";
@@ -101,7 +84,33 @@ export type { AnySignature, SignatureParts } from "./src/canvas/signature.ts";
 export type { ErrorDetails, RemoteErrorDetails } from "./src/errors.ts";
 export type { Duration } from "./src/lib/duration.ts";
 export type { Logger, LogLevel } from "./src/lib/logger.ts";
-export type { Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "./src/lib/port.ts";
+export type {
+  BasePlatform,
+  Clock,
+  Context,
+  HostFacts,
+  Ids,
+  Platform,
+  Random,
+  Timer,
+} from "./src/lib/port.ts";
+export type {
+  PublishRetryPolicy,
+  QueueOptions,
+  RouteOptions,
+  SendingOptions,
+} from "./src/producer/settings.ts";
+export type {
+  ApplyArgs,
+  Registered,
+  Tail,
+  Task,
+  TaskArgs,
+  TaskFunction,
+  TaskRegistry,
+  TaskResult,
+  TasksByName,
+} from "./src/producer/task.ts";
 export type { WireSignature } from "./src/protocol/signature.ts";
 export type { PyText } from "./src/protocol/types.ts";
 export type { GetOptions, ResultSource, StateChange } from "./src/result/async-result.ts";

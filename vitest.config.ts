@@ -36,7 +36,7 @@ function server(name: string, fallback: string): string {
   return fallback;
 }
 
-const runtime = (process.env["RUNTIME"] ?? runtimeHere()) as "node" | "bun" | "deno";
+const runtime = (process.env["RUNTIME"] ?? runtimeHere()) as "node" | "bun" | "deno" | "workerd";
 
 export default defineConfig({
   resolve: { alias },

@@ -1,15 +1,29 @@
 /**
  * Every adapter by URL: `import { transports } from "celeriac/url"`, for apps that are configured as in a `celeryconfig.py`.
  *
+ * @example
+ * ```ts
+ * import { Celery } from "celeriac";
+ * import { transports } from "celeriac/url";
+ *
+ * export const app: Celery = new Celery("sums", { transports, include: [() => import("./tasks.ts")] });
+ * app.configFromObject({ broker_url: "amqp://guest:guest@localhost//", result_backend: "redis://localhost/0" });
+ * ```
+ *
  * @module
  */
+// No time is taken from it, only the end of a turn.
+import { setImmediate } from "node:timers";
 import type { TransportOptions, Transports } from "../src/app/transports.ts";
 import type { Backend } from "../src/backend.ts";
 import type { Broker } from "../src/broker.ts";
 import { ConfigurationError } from "../src/errors.ts";
 import { redactUrl } from "../src/lib/redact.ts";
 import { didYouMean } from "../src/lib/suggest.ts";
+import type { AmqpOptions } from "./amqp/options.ts";
+import { relayBroker } from "./amqp/relay.ts";
 import { amqpBroker } from "./amqp/tcp.ts";
+import type { WebSocketConstructor } from "./amqp/websocket-like.ts";
 import { memoryBackend, memoryBroker } from "./memory/mod.ts";
 import { redisBackend } from "./redis/tcp.ts";
 
@@ -21,14 +35,29 @@ type MakeBackend = (url: string, options: TransportOptions) => Backend;
 /** Celery's default; unsaid is unsaid, and the adapter's own default stands. */
 const CELERY_HEARTBEAT = 120_000;
 
-const amqp: MakeBroker = (urls, { logger, platform, settings }) =>
-  amqpBroker(urls.map((url) => url.replace(/^librabbitmq:/i, "amqp:")), {
+const amqp: MakeBroker = (urls, options) =>
+  amqpBroker(urls.map((url) => url.replace(/^librabbitmq:/i, "amqp:")), amqpOptions(options));
+
+const relay: MakeBroker = (urls, options) =>
+  relayBroker(urls, amqpOptions(options), {
+    provide: options.platform.host.runtime === "node" ? nodeWebSocket : undefined,
+    later: setImmediate,
+  });
+
+/** Node has none before 22, and its own cannot be freed while the other side is silent. */
+async function nodeWebSocket(): Promise<WebSocketConstructor> {
+  return (await import("ws")).WebSocket;
+}
+
+function amqpOptions({ logger, platform, settings }: TransportOptions): AmqpOptions {
+  return {
     connectTimeout: `${settings.brokerConnectionTimeout}ms`,
     publishTimeout: `${settings.publishTimeout}ms`,
     ...(settings.brokerHeartbeat === CELERY_HEARTBEAT ? {} : { heartbeat: `${settings.brokerHeartbeat}ms` }),
     ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger),
     platform,
-  });
+  };
+}
 
 const memory: MakeBroker = (_urls, { logger, platform, settings }) =>
   memoryBroker({
@@ -41,6 +70,8 @@ const BROKERS: ReadonlyMap<string, MakeBroker> = new Map([
   ["amqps", amqp],
   ["pyamqp", amqp],
   ["librabbitmq", amqp],
+  ["ws", relay],
+  ["wss", relay],
   ["memory", memory],
 ]);
 
@@ -71,9 +102,9 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Knows AMQP (`amqp://`, `amqps://`, `pyamqp://`, `librabbitmq://`), Redis for results (`redis://`, `rediss://`, `redis+socket://`) and
- * `memory://`. What `broker_transport_options` and `result_backend_transport_options` say goes to the adapter, in Celery's names or in
- * ours; an option that Celery has and the adapter has not is one warning.
+ * Knows AMQP (`amqp://`, `amqps://`, `pyamqp://`, `librabbitmq://`; `ws://` and `wss://` through a relay), Redis for results
+ * (`redis://`, `rediss://`, `redis+socket://`) and `memory://`. What `broker_transport_options` and `result_backend_transport_options`
+ * say goes to the adapter, in Celery's names or in ours; an option that Celery has and the adapter has not is one warning.
  *
  * Throws `ConfigurationError` "transport-unsupported" for any other scheme, and what the adapters throw for a URL or an option that they
  * cannot read.
@@ -94,7 +125,9 @@ function find<T>(known: ReadonlyMap<string, T>, what: string, url: string): T {
     "transport-unsupported",
     `There is no ${what} for the URL ${redactUrl(url)}.`,
     {
-      hint: ELSEWHERE.get(`${what} ${scheme}`) ?? didYouMean(scheme, names) ??
+      hint: ELSEWHERE.get(`${what} ${scheme}`) ??
+        // Any short word is near to "ws".
+        didYouMean(scheme, names.filter(({ length }) => length > 3)) ??
         `The schemes are ${names.join(", ")}.`,
     },
   );

@@ -24,7 +24,7 @@ export function onPath(program) {
 
 /**
  * @typedef {object} Need
- * @property {"amqp" | "redis" | "python"} id
+ * @property {"amqp" | "redis" | "python" | "relay"} id
  * @property {string} what
  * @property {readonly string[]} packages Debian's
  * @property {boolean} met
@@ -46,6 +46,7 @@ export function needs() {
     { id: "amqp", what: "rabbitmq-server", packages: ["rabbitmq-server"], met: rabbit },
     { id: "redis", what: "redis-server", packages: ["redis-server"], met: onPath("redis-server") },
     { id: "python", what: `Celery for ${PYTHON}`, packages: ["celery", "python3-redis"], met: python },
+    { id: "relay", what: "websockify", packages: ["websockify"], met: onPath("websockify") },
   ];
 }
 

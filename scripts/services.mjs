@@ -1,5 +1,5 @@
 /**
- * `npm run services`: makes sure that RabbitMQ, Redis and Python Celery are there for the tests.
+ * `npm run services`: makes sure that RabbitMQ, Redis, Python Celery and websockify are there for the tests.
  *
  * Nothing is started where binaries exist: `npm test` starts private servers from them.
  *
@@ -71,7 +71,7 @@ function sayWhat(missing) {
     `  apt-get update && apt-get install -y ${missing.flatMap((need) => need.packages).join(" ")}`,
   );
   console.error(
-    "On macOS: brew install rabbitmq redis, and Celery for /usr/bin/python3: pip3 install celery redis",
+    "On macOS: brew install rabbitmq redis, and Celery for /usr/bin/python3: pip3 install celery redis websockify",
   );
   console.error(
     "Or give servers that are yours to test on: TEST_AMQP=amqp://… TEST_REDIS=redis://… npm test",
@@ -82,7 +82,7 @@ function main() {
   const missing = needs().filter((need) => !need.met);
   if (missing.length === 0) {
     rmSync(URLS_FILE, { force: true });
-    console.log("services: RabbitMQ, Redis and Python Celery are installed, nothing to do");
+    console.log("services: RabbitMQ, Redis, Python Celery and websockify are installed, nothing to do");
     return 0;
   }
   if (process.getuid?.() === 0 && onPath("apt-get")) {
@@ -96,7 +96,7 @@ function main() {
     return 1;
   }
   const compose = composeCommand();
-  if (compose !== undefined && missing.some((need) => need.id !== "python")) {
+  if (compose !== undefined && missing.some((need) => need.id === "amqp" || need.id === "redis")) {
     const [program, ...args] = compose;
     if (run(program, [...args, "-f", COMPOSE_FILE, "up", "--detach", "--wait"])) {
       mkdirSync(dirname(URLS_FILE), { recursive: true });
@@ -106,7 +106,7 @@ function main() {
       console.log(
         "Tests that start and kill servers of their own need the binaries still: there they fail, and say so.",
       );
-      const rest = missing.filter((need) => need.id === "python");
+      const rest = missing.filter((need) => need.id === "python" || need.id === "relay");
       if (rest.length === 0) return 0;
       sayWhat(rest);
       return 1;

@@ -25,7 +25,7 @@ export class CeleriacError extends Error {
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(
       details.hint === undefined ? message : `${message} ${details.hint}`,
-      details.cause === undefined ? {} : { cause: details.cause },
+      details.cause === undefined ? {} : details,
     );
     this.name = new.target.name;
     this.code = code;

@@ -1,8 +1,57 @@
 /**
- * Test rooms that look at the repository, not at the code in a runtime: they run once, on Node.
+ * Which tests run where. All run on Node, Bun and Deno but those named here.
  *
  * @module
  */
 
-/** @type {readonly string[]} */
-export const ONCE = ["test/house", "test/packaging"];
+/**
+ * Rooms that look at the repository, or drive other runtimes by themselves: they run once, on Node.
+ *
+ * @type {readonly string[]}
+ */
+export const ONCE = ["test/house", "test/packaging", "test/edge", "test/workerd", "test/edge-runtime"];
+
+/**
+ * What runs inside workerd too.
+ *
+ * @type {readonly string[]}
+ */
+export const IN_WORKERD = [
+  "test/lib",
+  "test/protocol",
+  "test/canvas",
+  "test/result",
+  "test/app",
+  "test/memory",
+  "test/producer",
+  "test/worker",
+  "test/contract/memory.test.ts",
+];
+
+/**
+ * What does not run inside workerd, rooms and files, each with its reason. test/house/rooms.test.ts: every test file
+ * is in one of the two lists.
+ *
+ * @type {Readonly<Record<string, string>>}
+ */
+export const OUT_OF_WORKERD = {
+  ...Object.fromEntries(ONCE.map((room) => [room, "runs once, on Node"])),
+  "test/amqp": "TCP and TLS sockets, proxies and child processes",
+  "test/redis": "TCP and TLS sockets, proxies and child processes",
+  "test/adapters": "names the adapters over TCP",
+  "test/cli": "starts the command",
+  "test/interop": "starts Python",
+  "test/examples": "starts the examples",
+  "test/gateway": "an HTTP server, and Redis over TCP",
+  "test/support": "servers and proxies",
+  "test/app/thousand.test.ts": "starts RabbitMQ behind a TCP proxy",
+  "test/worker/faults.test.ts": "a TCP proxy before RabbitMQ",
+  "test/contract/amqp.test.ts": "RabbitMQ over TCP",
+  "test/contract/redis.test.ts": "Redis over TCP",
+  "test/contract/amqp-websocket.test.ts":
+    "starts a relay; test/workerd/contracts.test.ts has the same contract",
+  "test/contract/upstash.test.ts":
+    "starts a gateway; test/workerd/contracts.test.ts has the same contract of results",
+  "test/contract/rabbit-differential.test.ts": "RabbitMQ over TCP",
+  "test/contract/rabbit-time.test.ts": "RabbitMQ over TCP",
+};

@@ -1,5 +1,6 @@
 /**
- * `npm test`: builds, checks, starts private servers once, and runs all tests on Node, Bun and Deno.
+ * `npm test`: builds, checks, starts private servers once, and runs all tests on Node, Bun and Deno, and in workerd those
+ * that can run there.
  *
  * For development: `node test/run.mjs --runtime node --files test/amqp` (each may be given several times; floors,
  * checks and the build are left out). `--floors` writes the counts reached into test/floors.json.
@@ -17,7 +18,7 @@ import { givenUrls, needs } from "../scripts/needs.mjs";
 import { MARK, sweep } from "./leftovers.mjs";
 import { ONCE } from "./rooms.mjs";
 
-/** @typedef {"node" | "bun" | "deno"} Runtime */
+/** @typedef {"node" | "bun" | "deno" | "workerd"} Runtime */
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -32,6 +33,24 @@ const RUNTIMES = {
   node: [process.execPath],
   bun: [join(BIN, "bun")],
   deno: [join(BIN, "deno"), "run", "-A"],
+  // Node holds vitest's main process, the tests themselves run inside workerd: test/support/workerd.ts sees to it.
+  workerd: [process.execPath],
+};
+
+/** @type {Record<Runtime, string>} */
+const CONFIGS = {
+  node: "vitest.config.ts",
+  bun: "vitest.config.ts",
+  deno: "vitest.config.ts",
+  workerd: "vitest.workerd.config.ts",
+};
+
+/** @type {Record<Runtime, string>} */
+const WHAT = {
+  node: "",
+  bun: ` (but ${ONCE.join(", ")}, which run once, on Node)`,
+  deno: ` (but ${ONCE.join(", ")}, which run once, on Node)`,
+  workerd: " (what needs no server, process or socket of its own: test/rooms.mjs)",
 };
 
 const { values: options } = parseArgs({
@@ -169,7 +188,10 @@ async function runTests(runtime, env) {
   const file = join(scratch, `${runtime}.json`);
   const [program, ...before] = RUNTIMES[runtime];
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const args = [...before, "node_modules/vitest/vitest.mjs", "run", ...reporters, ...options.files ?? []];
+  // Many rooms have no tests for workerd.
+  const some = [...options.files ?? [], ...!whole && runtime === "workerd" ? ["--passWithNoTests"] : []];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--config", CONFIGS[runtime]];
+  const args = [...before, ...vitest, ...reporters, ...some];
   const code = await run(program, args, { ...env, RUNTIME: runtime, [MARK]: scratch });
   const complaints = (await sweep(scratch, 3000)).map((command) => `left running by a test: ${command}`);
   let counts = { passed: 0, failed: 0, skipped: 0 };
@@ -241,11 +263,7 @@ async function main() {
   }
   const { amqp, redis } = await starting;
   for (const runtime of runtimes) {
-    say(
-      `tests on ${runtime}${
-        runtime === "node" ? "" : ` (but ${ONCE.join(" and ")}, which run once, on Node)`
-      }`,
-    );
+    say(`tests on ${runtime}${WHAT[runtime]}`);
     const counts = await runTests(runtime, { TEST_AMQP: amqp, TEST_REDIS: redis });
     total.passed += counts.passed;
     total.failed += counts.failed;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AMQPChannel } from "@cloudamqp/amqp-client";
+import type { AMQPChannel, AMQPMessage } from "@cloudamqp/amqp-client";
 import type {
   Broker,
   BrokerEvent,
@@ -17,72 +17,98 @@ import type {
   Subscription,
   Verdict,
 } from "../../src/broker.ts";
+import { CallSender, sendingFeatures } from "./call.ts";
+import { passing, type Roads, roadsTo } from "./connect.ts";
 import { AmqpConsumer } from "./consumer.ts";
 import { Control } from "./control.ts";
+import { declareAll } from "./declare.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
 import { within } from "./limit.ts";
 import { Link } from "./link.ts";
+import { readMessage } from "./message.ts";
 import type { Settings } from "./options.ts";
-import { Publisher } from "./publisher.ts";
+import { encoded } from "./outlet.ts";
+import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
 import { tell } from "./tell.ts";
-import { type Site, Topology } from "./topology.ts";
-import type { Target } from "./url.ts";
+import { Topology } from "./topology.ts";
+import type { Target, Targets } from "./url.ts";
 import type { Dial } from "./wire.ts";
 
-/** A RabbitMQ broker. Made by `amqpBroker`. */
+/** A RabbitMQ broker: a sending half, and what consumes. Made by `amqpBroker`. */
 export class AmqpBroker implements Broker {
   readonly transport: string = "amqp";
   readonly address: string;
   readonly features: BrokerFeatures;
   readonly #settings: Settings;
+  readonly #roads: Roads;
+  /** Sends where each call has a connection of its own. */
+  readonly #calls: CallSender | undefined;
   readonly #publishing: Link;
   readonly #consuming: Link;
-  readonly #controls: ReadonlyMap<Link, Control>;
+  readonly #controls: WeakMap<Link, Control> = new WeakMap();
   readonly #topology: Topology;
-  readonly #publisher: Publisher;
+  readonly #sender: SharedSender;
   readonly #consumers: Set<AmqpConsumer> = new Set();
   readonly #subscriptions: Set<AmqpSubscription> = new Set();
+  /** Goodbyes of consumers with a connection of their own. */
+  readonly #leaving: Set<Promise<void>> = new Set();
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
 
-  constructor(targets: readonly [Target, ...Target[]], dial: Dial, settings: Settings) {
+  constructor(targets: Targets, dial: Dial, settings: Settings) {
     this.#settings = settings;
-    this.address = targets.map(({ address }) => address).join(";");
+    this.#roads = roadsTo<Target>(targets, dial, settings);
+    this.#topology = new Topology(settings.topology);
+    this.#publishing = this.#link("publish");
+    this.#consuming = this.#link("consume");
+    const propertiesOf = (message: AMQPMessage): Uint8Array => encoded(readMessage(message));
+    this.#calls = settings.link === "call" ? new CallSender(this.#roads, propertiesOf) : undefined;
+    this.#sender = new SharedSender(settings, {
+      open: async () => {
+        const epoch = await this.#publishing.open();
+        await this.#restore(this.#publishing, epoch);
+        return epoch;
+      },
+      declare: (entities, call) => this.declare(entities, call),
+      unroutable: () => this.#doubt(),
+      propertiesOf,
+    });
+    this.#publishing.onLost((epoch) => this.#sender.drop(epoch.lost));
+    this.address = this.#roads.address;
     this.features = {
-      link: "shared",
-      confirm: "durable",
-      mustRoute: true,
+      ...sendingFeatures(settings),
       delivery: "push",
       subscribe: true,
-      exchanges: ["direct", "topic", "fanout"],
-      priority: "high-first",
       requeue: "publication",
       park: "none",
       maxPark: 0,
       loss: "link",
       attempts: false,
-      maxMessage: settings.maxMessage,
     };
-    this.#topology = new Topology(settings.topology);
-    const emit = (event: BrokerEvent): void => this.#emit(event);
-    this.#publishing = new Link({ kind: "publish", dial, targets, settings, emit });
-    this.#consuming = new Link({ kind: "consume", dial, targets, settings, emit });
-    this.#controls = new Map([[this.#publishing, new Control()], [this.#consuming, new Control()]]);
-    this.#publisher = new Publisher({
-      link: this.#publishing,
-      settings,
-      prepare: (epoch) => this.#restore(this.#publishing, epoch),
-      unroutable: () => this.#doubt(),
-    });
   }
 
   async connect(call: Call = {}): Promise<void> {
+    if (this.#calls !== undefined) {
+      return await this.#pass(call, "Connecting to the broker", () => Promise.resolve());
+    }
     await this.#publishing.open(call);
     if (this.#consuming.wanted) await this.#consuming.open(call);
   }
 
+  /** Where each call has a connection of its own, an exclusive queue goes with it. */
   async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    if (this.#calls !== undefined) {
+      if (entities.length === 0 || this.#settings.topology === "leave") return;
+      return await this.#pass(call, "Declaring", async (channel) => {
+        await declareAll(
+          entities,
+          this.#settings.topology,
+          channel,
+          (entity) => this.#topology.remember(entity),
+        );
+      });
+    }
     const exclusive = Topology.exclusive(entities);
     const stand = exclusive ? [this.#consuming.epoch] : [this.#consuming.epoch, this.#publishing.epoch];
     if (this.#topology.stands(entities, stand)) return;
@@ -95,31 +121,37 @@ export class AmqpBroker implements Broker {
     );
   }
 
-  publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
-    const { declare, ...call } = options;
-    if (declare === undefined) return this.#publisher.publish(batch, call);
-    return this.declare(declare, call).then(() => this.#publisher.publish(batch, call));
+  publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
+    return (this.#calls ?? this.#sender).publish(batch, options);
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
+    const link = this.#own();
     const consumer = new AmqpConsumer(queues, prefetch, {
-      link: this.#consuming,
+      link,
       settings: this.#settings,
       emit: (event) => this.#emit(event),
-      prepare: (epoch) => this.#restore(this.#consuming, epoch),
-      doubt: () => this.#doubt(),
-      ended: (done) => this.#consumers.delete(done),
+      prepare: (epoch) => this.#restore(link, epoch),
+      doubt: () => this.#doubt(link),
+      ended: (done) => {
+        this.#consumers.delete(done);
+        this.#disown(link);
+      },
     });
     this.#consumers.add(consumer);
     return consumer;
   }
 
   subscribe(inbox: Inbox): Subscription {
+    const link = this.#own();
     const subscription = new AmqpSubscription(inbox, {
-      link: this.#consuming,
+      link,
       settings: this.#settings,
       emit: (event) => this.#emit(event),
-      ended: (done) => this.#subscriptions.delete(done),
+      ended: (done) => {
+        this.#subscriptions.delete(done);
+        this.#disown(link);
+      },
     });
     this.#subscriptions.add(subscription);
     return subscription;
@@ -153,14 +185,35 @@ export class AmqpBroker implements Broker {
       const consumers = [...this.#consumers];
       this.#consumers.clear();
       await Promise.all([
-        this.#publisher.close(deadline),
+        this.#sender.drain(deadline),
         ...consumers.map((consumer) => consumer.close(deadline)),
         ...[...this.#subscriptions].map((subscription) => subscription.close(deadline)),
       ]);
-      await Promise.all([this.#publishing.close(deadline), this.#consuming.close(deadline)]);
+      await Promise.all([
+        this.#publishing.close(deadline),
+        this.#consuming.close(deadline),
+        ...this.#leaving,
+      ]);
     };
     const { signal } = call;
     await within(closing(), signal === undefined ? {} : { signal }, clock, "Closing the broker");
+  }
+
+  #link(kind: "publish" | "consume"): Link {
+    return new Link({ kind, roads: this.#roads, emit: (event) => this.#emit(event) });
+  }
+
+  /** The connection of a new consumer or subscription. */
+  #own(): Link {
+    return this.#calls !== undefined ? this.#link("consume") : this.#consuming;
+  }
+
+  /** Nobody uses it any more. */
+  #disown(link: Link): void {
+    const { platform: { clock }, closeTimeout } = this.#settings;
+    if (link === this.#consuming) return;
+    const leaving = link.close(clock.now() + closeTimeout, true).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   async #messages(
@@ -168,19 +221,33 @@ export class AmqpBroker implements Broker {
     what: string,
     question: (channel: AMQPChannel) => Promise<{ readonly messageCount: number }>,
   ): Promise<number> {
-    return await this.#ask(this.#questions(), {}, what, async (epoch, control) => {
-      try {
-        return (await control.ask(epoch, question)).messageCount;
-      } catch (error) {
-        if (sentenceOf(error)?.code === 404) return 0;
-        throw channelError({ kind: "queue", name: queue }, error);
-      }
-    });
+    try {
+      const { messageCount } = this.#calls !== undefined
+        ? await this.#pass({}, what, question)
+        : await this.#ask(this.#questions(), {}, what, (epoch, control) => control.ask(epoch, question));
+      return messageCount;
+    } catch (error) {
+      if (sentenceOf(error)?.code === 404) return 0;
+      throw channelError({ kind: "queue", name: queue }, error);
+    }
   }
 
   /** A question's link: the consuming one where it is wanted, as an alarm never blocks it. */
   #questions(): Link {
     return this.#consuming.wanted ? this.#consuming : this.#publishing;
+  }
+
+  /** Asks over a connection for this question alone. */
+  #pass<T>(call: Call, what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
+    const limited = this.#limited(call);
+    return passing(this.#roads, limited.deadline, () => {}, (opening) => {
+      const answer = opening.then(async (epoch) => {
+        let answered: T | undefined;
+        await epoch.channel(() => {}, async (channel) => answered = await question(channel));
+        return answered as T;
+      });
+      return within(answer, limited, this.#settings.platform.clock, what);
+    });
   }
 
   async #ask<T>(
@@ -189,37 +256,43 @@ export class AmqpBroker implements Broker {
     what: string,
     question: (epoch: Epoch, control: Control) => Promise<T>,
   ): Promise<T> {
-    const { clock } = this.#settings.platform;
-    const limited: Call = { deadline: clock.now() + this.#settings.publishTimeout, ...call };
+    const limited = this.#limited(call);
     const epoch = await link.open(limited);
-    return await within(question(epoch, this.#control(link)), limited, clock, what);
+    return await within(question(epoch, this.#control(link)), limited, this.#settings.platform.clock, what);
+  }
+
+  #limited(call: Call): Call & { readonly deadline: number } {
+    const { platform: { clock }, publishTimeout } = this.#settings;
+    return { deadline: clock.now() + publishTimeout, ...call };
   }
 
   #control(link: Link): Control {
-    const control = this.#controls.get(link);
-    if (control === undefined) throw new Error("a link without a control channel");
+    let control = this.#controls.get(link);
+    if (control === undefined) this.#controls.set(link, control = new Control());
     return control;
   }
 
   async #restore(link: Link, epoch: Epoch): Promise<void> {
-    const consuming = link === this.#consuming;
-    const site: Site = {
-      epoch,
-      control: this.#control(link),
-      elsewhere: consuming ? this.#publishing.epoch : this.#consuming.epoch,
-      exclusive: consuming,
-    };
-    await this.#topology.restore(site, (error) => {
-      this.#emit({ is: "down", link: link.kind, error, retryIn: undefined });
-    });
+    const consuming = link.kind === "consume";
+    const elsewhere = this.#calls !== undefined
+      ? undefined
+      : consuming
+      ? this.#publishing.epoch
+      : this.#consuming.epoch;
+    await this.#topology.restore(
+      { epoch, control: this.#control(link), elsewhere, exclusive: consuming },
+      (error) => {
+        this.#emit({ is: "down", link: link.kind, error, retryIn: undefined });
+      },
+    );
   }
 
-  #doubt(): void {
-    this.#topology.doubt(this.#publishing.epoch, this.#consuming.epoch);
+  #doubt(link?: Link): void {
+    this.#topology.doubt(this.#publishing.epoch, this.#consuming.epoch, link?.epoch);
   }
 
   #emit(event: BrokerEvent): void {
-    if (event.is === "unblocked") this.#publisher.resume();
+    if (event.is === "unblocked") this.#sender.resume();
     for (const listener of [...this.#listeners]) tell(() => listener(event));
   }
 }

@@ -6,22 +6,40 @@
 import type { AMQPChannel } from "@cloudamqp/amqp-client";
 import { ConnectionError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
-import { HEARTBEAT } from "./encode.ts";
-import { connectTimeout, silence } from "./errors.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { connectTimeout } from "./errors.ts";
 import { within } from "./limit.ts";
 import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Target } from "./url.ts";
-import type { Dial, Wire } from "./wire.ts";
+import type { Wire, WireEvents, WireSettings } from "./wire.ts";
+
+/** The code of a connection that we ended. */
+export const CLOSED_BY_US = "broker-closed-by-us";
 
 /** Where the broker has no limit: RabbitMQ's default. */
 const LARGEST_FRAME = 131_072;
 
+/** How long the answer to a goodbye is waited for, ms: nobody should wait longer for a verdict that is known. */
+const GOODBYE = 250;
+
+/** One broker, and how to dial it. */
+export interface Place {
+  readonly target: Target;
+  readonly dial: (settings: WireSettings, events: WireEvents) => Promise<Wire>;
+}
+
 /** What becomes known about a connection while it stands. */
 export interface EpochEvents {
-  blocked(reason: string): void;
+  blocked?(reason: string): void;
   unblocked(): void;
+  /** Watches over the connection; without it no heartbeat is offered, as what is bounded by a deadline needs none. */
+  beat?(target: Target, seconds: number, out: Outbox, end: (error: ConnectionError) => void): Beat;
+}
+
+/** A heartbeat that goes on. */
+export interface Beat extends Disposable {
+  /** Something came. */
+  received(): void;
 }
 
 /** A live connection, or what is left of one. */
@@ -30,35 +48,40 @@ export class Epoch {
   readonly #clock: Clock;
   readonly #lossListeners: Set<(error: ConnectionError) => void> = new Set();
   #wire: Wire | undefined;
-  #heartbeat: Heartbeat | undefined;
+  #heartbeat: Beat | undefined;
   #lost: ConnectionError | undefined;
   /** When the last bytes came, ms since the epoch. */
   receivedAt = 0;
   /** When the connection stood. */
   openedAt = 0;
-  /** Why the broker reads no publishes at the moment; undefined where it does. */
-  blocked: string | undefined;
 
   private constructor(target: Target, clock: Clock) {
     this.target = target;
     this.#clock = clock;
   }
 
-  /** Connects to `target`; rejects with a coded error after the settings' `connectTimeout` at the latest. */
+  /**
+   * Connects; rejects with a coded error after the settings' `connectTimeout` at the latest. When `signal` aborts, the connection is left
+   * or the attempt is over.
+   */
   static async open(
-    dial: Dial,
-    target: Target,
-    name: string,
+    { target, dial }: Place,
+    kind: string,
     settings: Settings,
     events: EpochEvents,
+    signal?: AbortSignal,
   ): Promise<Epoch> {
     const { clock } = settings.platform;
     const epoch = new Epoch(target, clock);
     const timer = clock.after(settings.connectTimeout, () => {
       epoch.#end(connectTimeout(target, settings.connectTimeout));
     });
+    const leave = (): void => void epoch.leave(0);
+    signal?.addEventListener("abort", leave);
+    epoch.onLost(() => signal?.removeEventListener("abort", leave));
     try {
-      const wire = await dial(target, { name, heartbeat: target.heartbeat ?? settings.heartbeat }, {
+      const heartbeat = events.beat === undefined ? 0 : target.heartbeat ?? settings.heartbeat;
+      const wire = await dial({ name: `${settings.name} ${kind}`, heartbeat }, {
         received: () => {
           epoch.receivedAt = clock.now();
           epoch.#heartbeat?.received();
@@ -88,6 +111,11 @@ export class Epoch {
     return this.#lost;
   }
 
+  /** Why the broker reads no publishes at the moment; undefined where it does. */
+  get blocked(): string | undefined {
+    return this.#wire?.client.blocked;
+  }
+
   /** The connection's outgoing bytes. */
   get out(): Outbox {
     return this.#live().out;
@@ -98,14 +126,27 @@ export class Epoch {
     return this.#live().client.frameMax || LARGEST_FRAME;
   }
 
-  /** Opens a channel. `closed` hears, in the library's words, when the broker closes it; the end of the connection comes by `onLost`. */
-  async channel(closed: (reason: string) => void): Promise<AMQPChannel> {
-    const channel = await this.rpc(this.#live().client.channel());
-    if (channel.closed) throw new ConnectionError("channel-closed", "The broker closed a channel at once.");
+  /**
+   * Opens a channel; what `ask` asks leaves together with that. `closed` hears, in the library's words, when the broker closes it; the end
+   * of the connection comes by `onLost`.
+   */
+  async channel(
+    closed: (reason: string) => void,
+    ask: (channel: AMQPChannel) => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<AMQPChannel> {
+    const { client } = this.#live();
+    // The library takes the first free number, and gives the channel out only when the broker has opened it.
+    const free = client.channels.findIndex((each) => each === undefined);
+    const id = free < 0 ? client.channels.length : free;
+    const opened = client.channel();
+    const channel = client.channels[id];
+    if (channel === undefined) return await opened;
     // The library tells each channel of the connection's end as well, and before it tells us.
     channel.onerror = (reason) => {
       if (/^channel \d+ closed: /.test(reason)) closed(reason);
     };
+    await this.rpc(Promise.all([opened, ask(channel)]));
+    if (channel.closed) throw new ConnectionError("channel-closed", "The broker closed a channel at once.");
     return channel;
   }
 
@@ -113,24 +154,32 @@ export class Epoch {
   rpc<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop = this.onLost(reject);
-      answer.then((value) => {
-        stop();
-        resolve(value);
-      }, (error: unknown) => {
-        stop();
-        reject(this.#lost ?? error);
-      });
+      void answer.then(resolve, (error: unknown) => reject(this.#lost ?? error)).finally(stop);
     });
   }
 
   /** Calls `listener` when the connection goes, at once if it is gone; the answer takes it back. */
   onLost(listener: (error: ConnectionError) => void): () => void {
-    if (this.#lost !== undefined) {
-      listener(this.#lost);
-      return () => {};
-    }
-    this.#lossListeners.add(listener);
+    if (this.#lost === undefined) this.#lossListeners.add(listener);
+    else listener(this.#lost);
     return () => this.#lossListeners.delete(listener);
+  }
+
+  /**
+   * Says goodbye and frees the socket. Where the transport would drop the goodbye without, its answer is waited for, a moment and until
+   * `deadline` at the latest.
+   */
+  async leave(deadline: number): Promise<void> {
+    const wire = this.#wire;
+    const now = this.#clock.now();
+    if (this.#lost === undefined && wire?.client.closed === false) {
+      const waits = !wire.lingers && deadline > now;
+      const call = waits ? { deadline: Math.min(deadline, now + GOODBYE) } : {};
+      const answered = within(this.rpc(wire.client.close()), call, this.#clock, "A goodbye").catch(() => {});
+      wire.out.flush();
+      if (waits) await answered;
+    }
+    this.#end(new ConnectionError(CLOSED_BY_US, "We closed the connection to the broker."));
   }
 
   /** Says goodbye, waits for the answer until `deadline`, and frees the socket. */
@@ -145,11 +194,6 @@ export class Epoch {
     wire.destroy();
   }
 
-  /** Gives the connection up. */
-  kill(error: ConnectionError): void {
-    this.#end(error);
-  }
-
   #live(): Wire {
     if (this.#lost !== undefined) throw this.#lost;
     if (this.#wire === undefined) throw new Error("not open yet");
@@ -160,22 +204,11 @@ export class Epoch {
     if (this.#lost !== undefined) throw this.#lost;
     const { client } = wire;
     this.openedAt = this.#clock.now();
-    client.onblocked = (reason) => {
-      this.blocked = reason;
-      events.blocked(reason);
-    };
-    client.onunblocked = () => {
-      this.blocked = undefined;
-      events.unblocked();
-    };
+    client.onblocked = (reason) => events.blocked?.(reason);
+    client.onunblocked = () => events.unblocked();
     const seconds = client.heartbeat;
     if (seconds > 0) {
-      this.#heartbeat = new Heartbeat(
-        this.#clock,
-        seconds * 1000,
-        () => wire.out.append(HEARTBEAT),
-        () => this.#end(silence(this.target, seconds)),
-      );
+      this.#heartbeat = events.beat?.(this.target, seconds, wire.out, (error) => this.#end(error));
     }
   }
 

@@ -21,10 +21,8 @@ export function connectionSentence(error: Error): Sentence | undefined {
 
 /** Takes the broker's reply code and text out of the library's message. */
 export function sentenceOf(error: unknown): Sentence | undefined {
-  const text = error instanceof Error ? error.message : String(error);
-  const found = /closed: ([\s\S]*) \((\d{3})\)$/.exec(text);
-  if (found === null) return undefined;
-  return { code: Number(found[2]), text: String(found[1]).replace(/^connection closed: /, "") };
+  const found = /closed: (?:connection closed: )?([\s\S]*) \((\d{3})\)$/.exec(textOf(error));
+  return found === null ? undefined : { code: Number(found[2]), text: String(found[1]) };
 }
 
 /** What is known of a connection that did not open, or did not stay. */
@@ -37,125 +35,72 @@ export interface Failure {
 }
 
 /** Codes that mean: no connection on the network's level, so never a matter of TLS. */
-const NETWORK: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ETIMEDOUT",
-  "EADDRNOTAVAIL",
-]);
+const NETWORK = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT|EADDRNOTAVAIL)$/;
 
 /** The error of a connection that never opened. `secured` says that TLS, where wanted, stood. */
 export function connectError(target: Target, failure: Failure, secured: boolean): ConnectionError {
-  const { sentence } = failure;
-  if (sentence !== undefined) return refusal(target, sentence);
-  const { place } = target;
-  const text = clean(target, failure.text);
-  if (target.secure && !secured && !NETWORK.has(failure.code ?? "")) {
-    return failed("broker-tls", `TLS with the broker at ${place} failed: ${text}.`, text, failure.code, {
-      hint: "Check the port (5671), the certificate's name, and the options under tls.",
-    });
+  const { sentence, code = "" } = failure;
+  if (sentence === undefined) {
+    return target.secure && !secured && !NETWORK.test(code)
+      ? failed("broker-tls", target, "failed at TLS: ", failure, target.hints.tls)
+      : failed("broker-unreachable", target, "cannot be reached: ", failure);
   }
-  return failed(
-    "broker-unreachable",
-    `The broker at ${place} cannot be reached: ${text}.`,
-    text,
-    failure.code,
-  );
+  if (sentence.code === 403) {
+    return failed("broker-credentials-refused", target, "refused the user name or password", failure);
+  }
+  if (sentence.code !== 530) return lostError(target, failure);
+  return /not found/.test(sentence.text)
+    ? failed(
+      "broker-vhost-missing",
+      target,
+      `has no virtual host ${JSON.stringify(target.vhost)}`,
+      failure,
+      "Create it, or correct its name; in the path of a URL a slash in it is written %2F.",
+    )
+    : failed("broker-vhost-refused", target, "refused the virtual host: ", failure);
 }
 
 /** The error of a connection that stood and broke. */
 export function lostError(target: Target, failure: Failure): ConnectionError {
   const { sentence } = failure;
-  if (sentence !== undefined) {
-    const text = clean(target, sentence.text);
-    return failed(
-      "broker-closed",
-      `The broker at ${target.place} closed the connection: ${text} (${sentence.code}).`,
-      text,
-    );
-  }
-  const text = clean(target, failure.text);
-  return failed(
-    "broker-lost",
-    `The connection to the broker at ${target.place} was lost: ${text}.`,
-    text,
-    failure.code,
-  );
+  return sentence === undefined
+    ? failed("broker-lost", target, "was lost: ", failure)
+    : failed("broker-closed", target, `closed the connection (${sentence.code}): `, failure);
 }
 
 /** Connecting took too long. */
 export function connectTimeout(target: Target, ms: number): ConnectionError {
-  return new ConnectionError(
-    "broker-timeout",
-    `The broker at ${target.place} did not answer within ${ms} ms.`,
-  );
+  return failed("broker-timeout", target, `did not answer within ${ms} ms`);
 }
 
 /** The peer speaks, but no AMQP. */
 export function protocolError(target: Target, text: string): ConnectionError {
-  return new ConnectionError(
-    "broker-protocol",
-    `What answers at ${target.place} does not speak AMQP 0-9-1: ${text}.`,
-    {
-      hint: target.secure ? "Check the port." : "Check the port; a TLS port wants amqps://.",
-    },
-  );
+  return failed("broker-protocol", target, "does not speak AMQP 0-9-1: ", { text }, target.hints.protocol);
 }
 
 /** Nothing came for two heartbeats. */
 export function silence(target: Target, seconds: number): ConnectionError {
-  return new ConnectionError(
-    "broker-silent",
-    `The broker at ${target.place} was silent for two heartbeats of ${seconds} s; the connection is given up.`,
-  );
+  return failed("broker-silent", target, `was silent for two heartbeats of ${seconds} s`);
 }
 
-function refusal(target: Target, { code, text: raw }: Sentence): ConnectionError {
-  const text = clean(target, raw);
-  const { place } = target;
-  if (code === 403) {
-    return failed(
-      "broker-credentials-refused",
-      `The broker at ${place} refused the user name or password.`,
-      text,
-    );
-  }
-  if (code === 530 && /not found/.test(text)) {
-    return failed(
-      "broker-vhost-missing",
-      `The broker at ${place} has no virtual host ${JSON.stringify(target.vhost)}.`,
-      text,
-      undefined,
-      {
-        hint: "Create it, or correct the path of the URL; a slash in its name is written %2F.",
-      },
-    );
-  }
-  if (code === 530) {
-    return failed("broker-vhost-refused", `The broker at ${place} refused the virtual host: ${text}.`, text);
-  }
-  return failed("broker-closed", `The broker at ${place} closed the connection: ${text} (${code}).`, text);
-}
-
+/** A `what` that ends in ": " goes on with the words of others, without our secrets and without a full stop of their own. */
 function failed(
   code: string,
-  message: string,
-  cause: string,
-  errorCode?: string,
-  details: { readonly hint?: string } = {},
+  target: Target,
+  what: string,
+  failure?: Failure,
+  hint?: string,
 ): ConnectionError {
-  const inner = new Error(cause);
-  if (errorCode !== undefined) Object.assign(inner, { code: errorCode });
-  return new ConnectionError(code, message, { cause: inner, ...details });
-}
-
-/** Text of others without our secrets and without a full stop of its own. */
-function clean(target: Target, text: string): string {
-  const user = target.username === "guest" ? [] : [`'${target.username}'`];
-  return redactText(text, [target.password === "guest" ? "" : target.password, ...user]).replace(/\.+$/, "");
+  const text = failure && redactText((failure.sentence ?? failure).text, target.secrets).replace(/\.+$/, "");
+  return new ConnectionError(
+    code,
+    `The broker at ${target.place} ${what}${what.endsWith(" ") ? text : ""}.`,
+    {
+      cause: failure &&
+        Object.assign(new Error(text), failure.code === undefined ? {} : { code: failure.code }),
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
 }
 
 /** What a method call on a channel was about: "queue", its name. */
@@ -164,35 +109,45 @@ export interface Subject {
   readonly name: string;
 }
 
+/** What the broker's reply codes mean where a declaration, a consume or a count met them. */
+const REFUSALS: Readonly<Record<number, { readonly code: string; readonly what: string }>> = {
+  403: { code: "topology-refused", what: "is refused to us" },
+  404: { code: "queue-missing", what: "cannot be used" },
+  405: { code: "queue-locked", what: "belongs to another connection" },
+  406: { code: "topology-mismatch", what: "exists with other properties" },
+};
+
 /** A channel closed over a declaration, a consume or a count: names the entity and gives the broker's words. */
-export function channelError(subject: Subject, error: unknown): Error {
-  const what = `The ${subject.kind} ${JSON.stringify(subject.name)}`;
+export function channelError({ kind, name }: Subject, error: unknown): Error {
+  const subject = `The ${kind} ${JSON.stringify(name)}`;
   const sentence = sentenceOf(error);
   if (sentence === undefined) {
     if (error instanceof CeleriacError) return error;
     // The library's own refusal to write it: a name over 255 bytes, arguments over 4 kB.
-    const text = error instanceof Error ? error.message : String(error);
-    return new ConfigurationError("topology-invalid", `${what} cannot be sent: ${text.slice(0, 120)}.`);
+    return new ConfigurationError(
+      "topology-invalid",
+      `${subject} cannot be sent: ${textOf(error).slice(0, 120)}.`,
+    );
   }
-  const { code, text } = sentence;
-  switch (code) {
-    case 404:
-      return new ConfigurationError(
-        /no exchange/.test(text) ? "exchange-missing" : "queue-missing",
-        `${what} cannot be used: ${text}.`,
-      );
-    case 403:
-      return new ConfigurationError("topology-refused", `${what} is refused to us: ${text}.`);
-    case 405:
-      return new ConfigurationError("queue-locked", `${what} belongs to another connection: ${text}.`);
-    case 406:
-      return new ConfigurationError("topology-mismatch", `${what} exists with other properties: ${text}.`, {
-        hint: "Every peer must declare it alike; change the declaration, or delete it on the broker.",
-      });
-    default:
-      return new ConnectionError(
-        "channel-closed",
-        `${what}: the broker closed the channel: ${text} (${code}).`,
-      );
+  const { text } = sentence;
+  const refusal = REFUSALS[sentence.code];
+  if (refusal === undefined) {
+    return new ConnectionError(
+      "channel-closed",
+      `${subject}: the broker closed the channel: ${text} (${sentence.code}).`,
+    );
   }
+  const code = /no exchange/.test(text) ? "exchange-missing" : refusal.code;
+  return new ConfigurationError(
+    code,
+    `${subject} ${refusal.what}: ${text}.`,
+    sentence.code === 406
+      ? { hint: "Every peer must declare it alike; change the declaration, or delete it on the broker." }
+      : {},
+  );
+}
+
+/** What an error says. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

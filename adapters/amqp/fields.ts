@@ -32,7 +32,13 @@ function writeField(out: Outbox, value: unknown, depth: number): void {
       out.u8(0x74);
       return out.u8(value ? 1 : 0);
     case "number":
-      return writeNumber(out, value);
+      if (Number.isSafeInteger(value)) {
+        if (value !== value >> 0) return writeLong(out, BigInt(value));
+        out.u8(0x49);
+        return out.u32(value);
+      }
+      out.u8(0x64);
+      return out.f64(value);
     case "bigint":
       return writeLong(out, value);
     case "object":
@@ -40,29 +46,12 @@ function writeField(out: Outbox, value: unknown, depth: number): void {
     case "undefined":
       return out.u8(0x56);
     default:
-      throw new EncodeError("amqp-header", `A header cannot be a ${typeof value}.`);
-  }
-}
-
-function writeNumber(out: Outbox, value: number): void {
-  if (!Number.isInteger(value)) {
-    out.u8(0x64);
-    out.f64(value);
-  } else if (value >= -(2 ** 31) && value < 2 ** 31) {
-    out.u8(0x49);
-    out.u32(value);
-  } else if (Number.isSafeInteger(value)) {
-    writeLong(out, BigInt(value));
-  } else {
-    out.u8(0x64);
-    out.f64(value);
+      throw invalid(`A header cannot be a ${typeof value}.`);
   }
 }
 
 function writeLong(out: Outbox, value: bigint): void {
-  if (BigInt.asIntN(64, value) !== value) {
-    throw new EncodeError("amqp-header", "A header integer must fit into 64 bits.");
-  }
+  if (BigInt.asIntN(64, value) !== value) throw invalid("A header integer must fit into 64 bits.");
   // "l" is what every client knows; but py-amqp reads it as unsigned, and has "L" for what may be negative. RabbitMQ takes both.
   out.u8(value < 0n ? 0x4c : 0x6c);
   out.i64(value);
@@ -70,9 +59,7 @@ function writeLong(out: Outbox, value: bigint): void {
 
 function writeObject(out: Outbox, value: object | null, depth: number): void {
   if (value === null) return out.u8(0x56);
-  if (depth > DEEPEST) {
-    throw new EncodeError("amqp-header", `Headers are nested deeper than ${DEEPEST} levels.`);
-  }
+  if (depth > DEEPEST) throw invalid(`Headers are nested deeper than ${DEEPEST} levels.`);
   if (Array.isArray(value)) {
     out.u8(0x41);
     const mark = out.end;
@@ -92,10 +79,13 @@ function writeObject(out: Outbox, value: object | null, depth: number): void {
   }
 }
 
+function invalid(text: string): EncodeError {
+  return new EncodeError("amqp-header", text);
+}
+
 /** A timestamp: whole seconds since the epoch. */
 export function seconds(value: unknown): bigint {
-  if (value instanceof Date) return BigInt(Math.floor(value.getTime() / 1000));
-  const number = Number(value);
+  const number = value instanceof Date ? value.getTime() / 1000 : Number(value);
   if (Number.isFinite(number)) return BigInt(Math.floor(number));
   throw new EncodeError("amqp-property", "The property timestamp must be a number of seconds.");
 }

@@ -7,11 +7,11 @@ import type { AMQPChannel, AMQPConsumer, AMQPMessage } from "@cloudamqp/amqp-cli
 import { ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { AmqpDelivery, type Origin, SETTLED } from "./delivery.ts";
-import { writeAck, writeNack } from "./encode.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
 import { sleep } from "./limit.ts";
 import type { Outbox } from "./outbox.ts";
+import { writeAck, writeNack } from "./settle.ts";
 import { tell } from "./tell.ts";
 
 /** What an intake tells its consumer. */

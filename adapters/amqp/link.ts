@@ -7,24 +7,23 @@ import type { BrokerEvent, Call } from "../../src/broker.ts";
 import { CeleriacError, ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { backoffDelay } from "./backoff.ts";
-import { Epoch } from "./epoch.ts";
+import { connect, type Roads } from "./connect.ts";
+import { CLOSED_BY_US, type Epoch } from "./epoch.ts";
+import { FRAME_END } from "./encode.ts";
+import { silence } from "./errors.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { sleep, within } from "./limit.ts";
-import type { Settings } from "./options.ts";
-import type { Target } from "./url.ts";
-import type { Dial } from "./wire.ts";
+
+/** An empty heartbeat frame on channel 0. */
+const HEARTBEAT = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);
 
 /** A connection that lived this long was a good one: the next failure counts as the first, ms. */
 const GOOD_LIFE = 5000;
 
-/** The code of an attempt that `close` made pointless. */
-export const CLOSED_BY_US = "broker-closed-by-us";
-
 /** What a link is made of. */
 export interface LinkParts {
   readonly kind: "publish" | "consume";
-  readonly dial: Dial;
-  readonly targets: readonly [Target, ...Target[]];
-  readonly settings: Settings;
+  readonly roads: Roads;
   readonly emit: (event: BrokerEvent) => void;
 }
 
@@ -39,7 +38,7 @@ export class Link {
   #holders = 0;
   #keeping: AbortController | undefined;
   #failures = 0;
-  #next = 0;
+  #over = false;
   /** Bumped by `close`: an attempt of before is then thrown away. */
   #session = 0;
 
@@ -66,7 +65,12 @@ export class Link {
   /** The live connection, or one attempt on every URL to get one; throws the last attempt's coded error. */
   open(call: Call = {}): Promise<Epoch> {
     if (this.#epoch !== undefined) return Promise.resolve(this.#epoch);
-    return within(this.#attempt(), call, this.#parts.settings.platform.clock, "Connecting to the broker");
+    return within(
+      this.#attempt(),
+      call,
+      this.#parts.roads.settings.platform.clock,
+      "Connecting to the broker",
+    );
   }
 
   /** Keeps the link up until `dispose`: it is opened, and opened again after each loss. */
@@ -90,8 +94,9 @@ export class Link {
     return this.#waiting.promise;
   }
 
-  /** Says goodbye by `deadline`, ms since the epoch. */
-  async close(deadline: number): Promise<void> {
+  /** Says goodbye by `deadline`, ms since the epoch. Who holds it still gets another connection, unless that was the last. */
+  async close(deadline: number, last = false): Promise<void> {
+    this.#over = last;
     this.#session++;
     this.#opening = undefined;
     this.#keeping?.abort();
@@ -115,30 +120,32 @@ export class Link {
     return this.#opening;
   }
 
-  /** Tries each URL once, beginning with the one whose turn it is. */
   async #round(session: number): Promise<Epoch> {
-    const { dial, targets, settings, emit, kind } = this.#parts;
-    let error: unknown;
-    for (let tried = 0; tried < targets.length; tried++) {
-      const target = targets[this.#next % targets.length] ?? targets[0];
-      try {
-        const epoch = await Epoch.open(dial, target, `${settings.name} ${kind}`, settings, {
-          blocked: (reason) => emit({ is: "blocked", reason }),
-          unblocked: () => emit({ is: "unblocked" }),
-        });
-        if (this.#session !== session) {
-          await epoch.close(0);
-          throw closedByUs();
-        }
-        this.#stand(epoch);
-        return epoch;
-      } catch (caught) {
-        if (this.#session !== session) throw closedByUs();
-        error = caught;
-        this.#next++;
-      }
+    const { roads, emit, kind } = this.#parts;
+    const closed = (): ConnectionError =>
+      new ConnectionError(CLOSED_BY_US, "The broker was closed while it connected.");
+    let epoch: Epoch;
+    try {
+      epoch = await connect(roads, kind, {
+        blocked: (reason) => emit({ is: "blocked", reason }),
+        unblocked: () => emit({ is: "unblocked" }),
+        beat: (target, seconds, out, end) =>
+          new Heartbeat(
+            roads.settings.platform.clock,
+            seconds * 1000,
+            () => out.append(HEARTBEAT),
+            () => end(silence(target, seconds)),
+          ),
+      });
+    } catch (error) {
+      throw this.#session === session ? error : closed();
     }
-    throw error;
+    if (this.#session !== session) {
+      await epoch.close(0);
+      throw closed();
+    }
+    this.#stand(epoch);
+    return epoch;
   }
 
   #stand(epoch: Epoch): void {
@@ -146,7 +153,7 @@ export class Link {
     epoch.onLost((error) => {
       if (this.#epoch !== epoch) return;
       this.#epoch = undefined;
-      const { clock } = this.#parts.settings.platform;
+      const { clock } = this.#parts.roads.settings.platform;
       this.#failures = clock.now() - epoch.openedAt >= GOOD_LIFE ? 1 : this.#failures + 1;
       for (const listener of this.#lossListeners) listener(epoch);
       if (epoch.blocked !== undefined) this.#parts.emit({ is: "unblocked" });
@@ -164,12 +171,12 @@ export class Link {
 
   /** Reconnects until it stands; `lost` is why it must. */
   #keep(lost?: ConnectionError): void {
-    if (this.#keeping !== undefined || this.#epoch !== undefined) return;
+    if (this.#over || this.#keeping !== undefined || this.#epoch !== undefined) return;
     const keeping = new AbortController();
     this.#keeping = keeping;
-    const { clock, random } = this.#parts.settings.platform;
+    const { clock, random } = this.#parts.roads.settings.platform;
     const pause = async (error: unknown): Promise<void> => {
-      const retryIn = backoffDelay(this.#failures, this.#parts.settings.reconnect, random);
+      const retryIn = backoffDelay(this.#failures, this.#parts.roads.settings.reconnect, random);
       this.#down(error, retryIn);
       await sleep(retryIn, clock, keeping.signal);
     };
@@ -191,10 +198,6 @@ export class Link {
       if (this.#holders > 0 && this.#epoch === undefined) this.#keep();
     });
   }
-}
-
-function closedByUs(): ConnectionError {
-  return new ConnectionError(CLOSED_BY_US, "The broker was closed while it connected.");
 }
 
 function asError(error: unknown): Error {

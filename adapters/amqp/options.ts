@@ -5,9 +5,9 @@
  */
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
-import { systemPlatform } from "../../src/lib/platform.ts";
-import type { Platform } from "../../src/lib/port.ts";
-import { didYouMean } from "../../src/lib/suggest.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
+import { basePlatform } from "../../src/lib/platform.ts";
+import type { BasePlatform } from "../../src/lib/port.ts";
 import type { Backoff } from "./backoff.ts";
 
 /**
@@ -19,9 +19,17 @@ export type Topology = "declare" | "passive" | "leave";
 /** Options of every AMQP broker, whatever the transport. */
 export interface AmqpOptions {
   /** Where time, chance and ids come from. */
-  readonly platform?: Platform;
+  readonly platform?: BasePlatform;
   /** What `declare` does. @default "declare" */
   readonly topology?: Topology;
+  /**
+   * How long a connection lives. `"shared"`: opened once, and again when it is lost. `"call"`: each call opens one of its own, declares,
+   * publishes, and has said goodbye on it when it settles, so that nothing is left of a request; a consumer or a subscription has one for
+   * its own life.
+   *
+   * @default "call" in workerd, where no connection may be used by another request, else "shared"
+   */
+  readonly link?: "shared" | "call";
   /**
    * The heartbeat interval offered to the broker, whole seconds; the smaller one of ours and the broker's counts, 0 is off. A silent
    * link is given up after two intervals.
@@ -47,8 +55,9 @@ export interface AmqpOptions {
 
 /** The options with their defaults, durations in ms. */
 export interface Settings {
-  readonly platform: Platform;
+  readonly platform: BasePlatform;
   readonly topology: Topology;
+  readonly link: "shared" | "call";
   /** Whole seconds. */
   readonly heartbeat: number;
   readonly connectTimeout: number;
@@ -60,57 +69,61 @@ export interface Settings {
   readonly name: string;
 }
 
-const KNOWN: Readonly<Record<keyof AmqpOptions, true>> = {
-  platform: true,
-  topology: true,
-  heartbeat: true,
-  connectTimeout: true,
-  publishTimeout: true,
-  closeTimeout: true,
-  maxInFlight: true,
-  maxMessage: true,
-  reconnect: true,
-  name: true,
+const DEFAULTS: Required<AmqpOptions> = {
+  platform: basePlatform,
+  topology: "declare",
+  link: "shared",
+  heartbeat: "60s",
+  connectTimeout: "4s",
+  publishTimeout: "30s",
+  closeTimeout: "5s",
+  maxInFlight: 1000,
+  maxMessage: 134_217_728,
+  reconnect: {},
+  name: "celeriac",
 };
 
+const PAUSES: Required<NonNullable<AmqpOptions["reconnect"]>> = { min: "250ms", max: "10s" };
+
+/** What only certain words may be. */
+const WORDS = { topology: ["declare", "passive", "leave"], link: ["shared", "call"] } as const;
+
 /** @throws {ConfigurationError} `option-unknown`, `option-invalid`, `duration-invalid`. */
-export function readOptions(options: AmqpOptions): Settings {
-  checkNames(options, Object.keys(KNOWN), "");
-  checkNames(options.reconnect ?? {}, ["min", "max"], "reconnect.");
-  const topology = options.topology ?? "declare";
-  if (!["declare", "passive", "leave"].includes(topology)) {
-    throw new ConfigurationError("option-invalid", 'topology must be "declare", "passive" or "leave".');
+export function readOptions(given: AmqpOptions): Settings {
+  const options = filled("The AMQP broker", given, DEFAULTS);
+  const { platform } = options;
+  if (given.link === undefined && platform.host.runtime === "workerd") options.link = "call";
+  for (const name of ["topology", "link"] as const) {
+    const words: readonly string[] = WORDS[name];
+    if (!words.includes(options[name])) throw invalid(name, `one of ${words.join(", ")}`);
   }
+  for (const name of ["maxInFlight", "maxMessage"] as const) {
+    if (!Number.isInteger(options[name]) || options[name] < 1) throw invalid(name, "a positive integer");
+  }
+  const ms = (name: "heartbeat" | "connectTimeout" | "publishTimeout" | "closeTimeout"): number =>
+    toMs(options[name], name);
+  const pauses = filled("The option reconnect", options.reconnect, PAUSES);
   return {
-    platform: options.platform ?? systemPlatform,
-    topology,
-    heartbeat: Math.min(65_535, Math.ceil(toMs(options.heartbeat ?? "60s", "heartbeat") / 1000)),
-    connectTimeout: toMs(options.connectTimeout ?? "4s", "connectTimeout"),
-    publishTimeout: toMs(options.publishTimeout ?? "30s", "publishTimeout"),
-    closeTimeout: toMs(options.closeTimeout ?? "5s", "closeTimeout"),
-    maxInFlight: positive(options.maxInFlight ?? 1000, "maxInFlight"),
-    maxMessage: positive(options.maxMessage ?? 134_217_728, "maxMessage"),
-    reconnect: {
-      min: toMs(options.reconnect?.min ?? "250ms", "reconnect.min"),
-      max: toMs(options.reconnect?.max ?? "10s", "reconnect.max"),
-    },
-    name: options.name ?? "celeriac",
+    ...options,
+    heartbeat: Math.min(65_535, Math.ceil(ms("heartbeat") / 1000)),
+    connectTimeout: ms("connectTimeout"),
+    publishTimeout: ms("publishTimeout"),
+    closeTimeout: ms("closeTimeout"),
+    reconnect: { min: toMs(pauses.min, "reconnect.min"), max: toMs(pauses.max, "reconnect.max") },
   };
 }
 
-function checkNames(options: object, known: readonly string[], prefix: string): void {
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    const hint = didYouMean(name, known);
-    throw new ConfigurationError(
-      "option-unknown",
-      `The AMQP broker has no option ${JSON.stringify(prefix + name)}.`,
-      hint === undefined ? {} : { hint },
-    );
-  }
+/** The options with defaults for what is absent or undefined. */
+function filled<T extends object>(
+  owner: string,
+  given: Partial<T>,
+  defaults: T,
+): { -readonly [K in keyof T]: T[K] } {
+  checkOptionNames(owner, given, Object.keys(defaults));
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(said) };
 }
 
-function positive(value: number, name: string): number {
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new ConfigurationError("option-invalid", `${name} must be a positive integer.`);
+function invalid(name: string, what: string): ConfigurationError {
+  return new ConfigurationError("option-invalid", `${name} must be ${what}.`);
 }

@@ -6,6 +6,7 @@
 import { EncodeError } from "../../src/errors.ts";
 
 const utf8 = new TextEncoder();
+const EMPTY = new Uint8Array(0);
 
 /** A fresh buffer is at least this big; an ack has 21 bytes, a task about 900. */
 const SMALLEST = 2048;
@@ -20,9 +21,9 @@ const SHORT = 48;
 export class Outbox {
   readonly #write: (bytes: Uint8Array) => void;
   readonly #later: (callback: () => void) => void;
-  #writers: (() => void)[] = [];
-  #bytes: Uint8Array = new Uint8Array(0);
-  #view: DataView = new DataView(this.#bytes.buffer);
+  readonly #writers: (() => void)[] = [];
+  #bytes: Uint8Array = EMPTY;
+  #view: DataView = new DataView(EMPTY.buffer);
   #end = 0;
   #used = 0;
   #scheduled = false;
@@ -64,16 +65,12 @@ export class Outbox {
 
   /** Sends what is here now. */
   flush(): void {
-    const writers = this.#writers;
-    if (writers.length > 0) {
-      this.#writers = [];
-      for (const writer of writers) writer();
-    }
+    for (const writer of this.#writers.splice(0)) writer();
     if (this.#end === 0) return;
     const bytes = this.#bytes.subarray(0, this.#end);
     // The socket keeps the old buffer until the kernel took it, so it is never written to again.
     this.#used = this.#end;
-    this.#bytes = new Uint8Array(0);
+    this.#bytes = EMPTY;
     this.#end = 0;
     this.flushes++;
     this.#write(bytes);
@@ -86,26 +83,21 @@ export class Outbox {
   }
 
   u8(value: number): void {
-    this.#room(1);
-    this.#bytes[this.#end++] = value;
+    const at = this.#take(1);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
-    this.#room(2);
-    this.#view.setUint16(this.#end, value);
-    this.#end += 2;
+    this.setU16(this.#take(2), value);
   }
 
   u32(value: number): void {
-    this.#room(4);
-    this.#view.setUint32(this.#end, value);
-    this.#end += 4;
+    this.setU32(this.#take(4), value);
   }
 
   i64(value: bigint): void {
-    this.#room(8);
-    this.#view.setBigInt64(this.#end, value);
-    this.#end += 8;
+    const at = this.#take(8);
+    this.#view.setBigInt64(at, value);
   }
 
   /** A number below 2^53 as 64 bits. */
@@ -115,9 +107,8 @@ export class Outbox {
   }
 
   f64(value: number): void {
-    this.#room(8);
-    this.#view.setFloat64(this.#end, value);
-    this.#end += 8;
+    const at = this.#take(8);
+    this.#view.setFloat64(at, value);
   }
 
   /** Overwrites four bytes at `mark`: a length that is known afterwards. */
@@ -131,9 +122,8 @@ export class Outbox {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#room(bytes.length);
-    this.#bytes.set(bytes, this.#end);
-    this.#end += bytes.length;
+    const at = this.#take(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** A string of at most 255 bytes behind its length. */
@@ -153,7 +143,7 @@ export class Outbox {
   longString(text: string): void {
     this.u32(0);
     const length = this.#text(text);
-    this.#view.setUint32(this.#end - length - 4, length);
+    this.setU32(this.#end - length - 4, length);
   }
 
   #text(text: string): number {
@@ -178,17 +168,24 @@ export class Outbox {
     return written;
   }
 
+  /** Makes room for `count` bytes. */
   #room(count: number): void {
-    if (this.#end + count > this.#bytes.length) this.#grow(this.#end + count);
-  }
-
-  #grow(needed: number): void {
+    const needed = this.#end + count;
+    if (needed <= this.#bytes.length) return;
     // A first guess from the last flush: steady traffic then never grows.
     const wanted = this.#end === 0 ? this.#used + (this.#used >> 2) : this.#bytes.length * 2;
     const bytes = new Uint8Array(Math.max(needed, Math.min(wanted, 2 * FULL), SMALLEST));
     bytes.set(this.#bytes.subarray(0, this.#end));
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
+  }
+
+  /** Where the next `count` bytes go. */
+  #take(count: number): number {
+    this.#room(count);
+    const at = this.#end;
+    this.#end += count;
+    return at;
   }
 
   #schedule(): void {

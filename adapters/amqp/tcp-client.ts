@@ -9,33 +9,29 @@
 import { setImmediate } from "node:timers";
 import { AMQPClient } from "@cloudamqp/amqp-client/amqp-socket-client";
 import type { AMQPTlsOptions } from "@cloudamqp/amqp-client";
-import type { ConnectionError } from "../../src/errors.ts";
-import { connectError, connectionSentence, type Failure, lostError, protocolError } from "./errors.ts";
-import { FrameSplitter } from "./frames.ts";
+import type { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
+import { endingOf } from "./ending.ts";
+import { FRAME_MAX, frameSplitter, LONGEST } from "./frames.ts";
 import { Outbox } from "./outbox.ts";
 import type { TlsOptions } from "./tcp.ts";
-import type { Target } from "./url.ts";
-import { CarefulView } from "./view.ts";
+import type { TcpTarget } from "./tcp-url.ts";
 import type { Wire, WireEvents, WireSettings } from "./wire.ts";
 
-/** RabbitMQ's own default: what a peer put into one header frame must fit into ours. (Our outbox has no buffer per publish.) */
-const FRAME_MAX = 131_072;
-
-/** What is taken for a frame where the broker announced no limit. */
-const LONGEST = 1 << 28;
+/** Reads whole frames. */
+export type View = new (bytes: Uint8Array) => AMQPView;
 
 const SENT: Promise<void> = Promise.resolve();
 
 class Client extends AMQPClient {
   readonly #out: Outbox;
-  readonly #frames: FrameSplitter;
+  readonly feed: (chunk: Uint8Array) => void;
 
-  constructor(url: string, options: AMQPTlsOptions, out: Outbox) {
+  constructor(url: string, options: AMQPTlsOptions, out: Outbox, FrameView: View) {
     super(url, options);
     this.#out = out;
-    this.#frames = new FrameSplitter(
+    this.feed = frameSplitter(
       () => this.frameMax || LONGEST,
-      (bytes) => this.parseFrames(new CarefulView(bytes)),
+      (bytes) => this.parseFrames(new FrameView(bytes)),
     );
   }
 
@@ -44,14 +40,16 @@ class Client extends AMQPClient {
     this.#out.append(bytes);
     return SENT;
   }
-
-  feed(chunk: Uint8Array): void {
-    this.#frames.push(chunk);
-  }
 }
 
 /** Everything goes through the library's URL but what it would misread: IPv6 brackets, the virtual host. */
-function clientFor(target: Target, tls: TlsOptions, settings: WireSettings, out: Outbox): Client {
+function clientFor(
+  target: TcpTarget,
+  tls: TlsOptions,
+  settings: WireSettings,
+  out: Outbox,
+  view: View,
+): Client {
   const url = new URL(`${target.secure ? "amqps" : "amqp"}://host/`);
   url.username = encodeURIComponent(target.username);
   url.password = encodeURIComponent(target.password);
@@ -61,73 +59,41 @@ function clientFor(target: Target, tls: TlsOptions, settings: WireSettings, out:
   // The library hands these on to net.connect and tls.connect as they are.
   const secure = target.secure ? { servername: target.servername, ...tls } : {};
   const options = { ...secure, host: target.host, port: target.port, noDelay: true };
-  const client = new Client(url.href, options as AMQPTlsOptions, out);
+  const client = new Client(url.href, options as AMQPTlsOptions, out, view);
   client.vhost = target.vhost;
   return client;
 }
 
 /** Connects a socket and begins the handshake. */
 export function connectTcp(
-  target: Target,
+  target: TcpTarget,
   tls: TlsOptions,
+  view: View,
   settings: WireSettings,
   events: WireEvents,
 ): Wire {
   const out = new Outbox((bytes) => client.socket?.write(bytes), setImmediate);
-  const client = clientFor(target, tls, settings, out);
-  let failure: Failure | undefined;
-  let gone: ConnectionError | undefined;
-  let secured = false;
-  let open = false;
+  const client = clientFor(target, tls, settings, out, view);
   const opening = client.connect();
   const { socket } = client;
   if (socket === undefined) throw new Error("the library made no socket");
-
-  const lose = (error?: ConnectionError): void => {
-    if (gone !== undefined) return;
-    const why = failure ?? { text: "it closed the connection" };
-    gone = error ?? (open ? lostError(target, why) : connectError(target, why, secured));
-    socket.destroy();
-    events.lost(gone);
-  };
-  client.onerror = (error) => {
-    const sentence = connectionSentence(error);
-    if (sentence !== undefined) failure = { text: sentence.text, sentence };
-  };
-  // The broker's goodbye: the socket's own end comes a turn later, and nothing may be sent in between.
-  client.ondisconnect = () => lose();
+  const ending = endingOf(client, target, events, () => socket.destroy());
   socket.setNoDelay(true);
   socket.setTimeout(0);
   socket.setKeepAlive(true, 60_000);
   // Ours cuts frames itself and catches what the parser throws.
   socket.removeAllListeners("data");
-  socket.on("data", (chunk: Uint8Array) => {
-    events.received();
-    try {
-      client.feed(chunk);
-    } catch (error) {
-      lose(protocolError(target, error instanceof Error ? error.message : "it cannot be parsed"));
-    }
-  });
-  socket.on("secureConnect", () => secured = true);
+  socket.on("data", (chunk: Uint8Array) => ending.received(() => client.feed(chunk)));
+  socket.on("secureConnect", () => ending.secured = true);
   socket.prependListener("error", (error: NodeJS.ErrnoException) => {
-    failure ??= { code: error.code, text: error.message || (error.code ?? "unknown error") };
+    ending.lose({ code: error.code, text: error.message || (error.code ?? "unknown error") });
   });
-  socket.on("close", () => lose());
+  socket.on("close", () => ending.lose());
   // The library does not end its half when the broker ends its own.
   socket.on("end", () => socket.destroy());
-  const opened = opening.then(
-    () => {
-      if (gone !== undefined) throw gone;
-      open = true;
-      // The library's silence timer counts our own writes as life; ours replaces it.
-      socket.setTimeout(0);
-    },
-    () => {
-      lose();
-      throw gone;
-    },
-  );
-  opened.catch(() => {});
-  return { client, out, opened, destroy: () => lose(lostError(target, { text: "we closed it" })) };
+  const opened = ending.opened(opening).then(() => {
+    // The library's silence timer counts our own writes as life; ours replaces it.
+    socket.setTimeout(0);
+  });
+  return { client, out, opened, lingers: true, destroy: ending.destroy };
 }

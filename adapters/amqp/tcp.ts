@@ -1,13 +1,25 @@
 /**
  * RabbitMQ over TCP: `amqpBroker("amqp://…")`, `amqps://` for TLS.
  *
+ * @example
+ * ```ts
+ * import { Celery } from "celeriac";
+ * import { amqpBroker } from "celeriac/amqp";
+ *
+ * const app = new Celery("sums", { broker: amqpBroker("amqps://user:password@mq.example.org/shop") });
+ * await app.sendTask("tasks.add", { args: [2, 3] });
+ * await app.close();
+ * ```
+ *
  * @module
  */
-import type { Broker } from "../../src/broker.ts";
-import { ConfigurationError } from "../../src/errors.ts";
+import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { AmqpBroker } from "./broker.ts";
+import { library } from "./library.ts";
 import { type AmqpOptions, readOptions } from "./options.ts";
-import { parseTargets } from "./url.ts";
+import { publisherTo } from "./publisher.ts";
+import type { View } from "./tcp-client.ts";
+import { parseTargets, type TcpTarget } from "./tcp-url.ts";
 import type { Dial } from "./wire.ts";
 
 export type { AmqpOptions, Topology } from "./options.ts";
@@ -44,23 +56,33 @@ export interface AmqpTcpOptions extends AmqpOptions {
  */
 export function amqpBroker(url: string | readonly string[], options: AmqpTcpOptions = {}): Broker {
   const { tls = {}, ...rest } = options;
-  return new AmqpBroker(parseTargets(url), dialTcp(tls), readOptions(rest));
+  return new AmqpBroker(parseTargets(url), dialTcp(tls, carefulView), readOptions(rest));
 }
 
-function dialTcp(tls: TlsOptions): Dial {
-  return async (target, settings, events) => {
-    const { connectTcp } = await clientModule();
-    return connectTcp(target, tls, settings, events);
+/**
+ * The sending half of {@link amqpBroker}, for an edge function that only publishes: the same URLs, options, verdicts and errors in a
+ * smaller bundle. Each call opens a connection of its own, and has said goodbye on it when it settles (`link: "call"`): where a process
+ * lives on, `amqpBroker` keeps one.
+ *
+ * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
+ */
+export function amqpPublisher(url: string | readonly string[], options: AmqpTcpOptions = {}): PublishBroker {
+  const { tls = {}, ...rest } = options;
+  return publisherTo(parseTargets(url), dialTcp(tls, returnView), readOptions({ link: "call", ...rest }));
+}
+
+async function carefulView(): Promise<View> {
+  return (await import("./view.ts")).CarefulView;
+}
+
+async function returnView(): Promise<View> {
+  return (await import("./returns.ts")).ReturnView;
+}
+
+function dialTcp(tls: TlsOptions, view: () => Promise<View>): Dial {
+  const dial: Dial<TcpTarget> = async (target, settings, events) => {
+    const [{ connectTcp }, FrameView] = await library(() => Promise.all([import("./tcp-client.ts"), view()]));
+    return connectTcp(target, tls, FrameView, settings, events);
   };
-}
-
-async function clientModule(): Promise<typeof import("./tcp-client.ts")> {
-  try {
-    return await import("./tcp-client.ts");
-  } catch (cause) {
-    throw new ConfigurationError("package-missing", "RabbitMQ needs the package @cloudamqp/amqp-client.", {
-      cause,
-      hint: "Install it: npm install @cloudamqp/amqp-client",
-    });
-  }
+  return dial as Dial;
 }

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import type { AMQPChannel } from "@cloudamqp/amqp-client";
 import type { Entity } from "../../src/broker.ts";
 import type { Control } from "./control.ts";
+import { declareAll } from "./declare.ts";
 import type { Epoch } from "./epoch.ts";
-import { channelError, type Subject } from "./errors.ts";
 import type { Topology as Mode } from "./options.ts";
 
 /** A connection to declare on. */
@@ -59,7 +58,19 @@ export class Topology {
    */
   async declare(entities: readonly Entity[], epoch: Epoch, control: Control): Promise<void> {
     if (this.#mode === "leave") return;
-    await control.ask(epoch, (channel) => this.#declare(entities, epoch, channel));
+    await control.ask(epoch, async (channel) => {
+      const standing = this.#set(epoch);
+      const due = entities.filter((entity) => !standing.has(this.#key(entity)));
+      await declareAll(due, this.#mode, channel, (entity) => {
+        standing.add(this.#key(entity));
+        this.remember(entity);
+      });
+    });
+  }
+
+  /** Declares it again on each connection from now on. */
+  remember(entity: Entity): void {
+    this.#remembered.set(this.#key(entity), entity);
   }
 
   /**
@@ -106,39 +117,6 @@ export class Topology {
     }
   }
 
-  async #declare(entities: readonly Entity[], epoch: Epoch, channel: AMQPChannel): Promise<void> {
-    const standing = this.#set(epoch);
-    const due = entities.filter((entity) => !standing.has(this.#key(entity)));
-    // Written together, answered in order: after an error the broker ignores the rest, so the first one refused is the culprit.
-    const answers = await Promise.allSettled(due.map((entity) => this.#send(entity, channel)));
-    for (const [at, answer] of answers.entries()) {
-      const entity = due[at] as Entity;
-      if (answer.status === "rejected") throw channelError(subjectOf(entity), answer.reason);
-      const key = this.#key(entity);
-      standing.add(key);
-      this.#remembered.set(key, entity);
-    }
-  }
-
-  async #send(entity: Entity, channel: AMQPChannel): Promise<unknown> {
-    const passive = this.#mode === "passive";
-    const table = tableOf(entity.arguments ?? {});
-    switch (entity.kind) {
-      case "exchange": {
-        const { name, type, durable, autoDelete } = entity;
-        return await channel.exchangeDeclare(name, type, { passive, durable, autoDelete }, table);
-      }
-      case "queue": {
-        const { name, durable, exclusive, autoDelete } = entity;
-        return await channel.queueDeclare(name, { passive, durable, exclusive, autoDelete }, table);
-      }
-      case "binding":
-        // A binding cannot be asked for passively.
-        if (passive) return;
-        return await channel.queueBind(entity.queue, entity.exchange, entity.routingKey, table);
-    }
-  }
-
   #set(epoch: Epoch): Set<string> {
     let set = this.#standing.get(epoch);
     if (set === undefined) {
@@ -161,24 +139,6 @@ export class Topology {
   }
 }
 
-/** The library writes integers from 2^31 to 2^32 with their sign lost; as bigint they go out as 64 bits. */
-function tableOf(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(table).map(([key, value]) => [
-      key,
-      typeof value === "number" && Number.isSafeInteger(value) && Math.abs(value) >= 2 ** 31
-        ? BigInt(value)
-        : value,
-    ]),
-  );
-}
-
 function jsonSafe(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? `${value}n` : value;
-}
-
-function subjectOf(entity: Entity): Subject {
-  return entity.kind === "binding"
-    ? { kind: "binding", name: `${entity.exchange} -> ${entity.queue} (${entity.routingKey})` }
-    : { kind: entity.kind, name: entity.name };
 }

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Outgoing, Verdict } from "../../src/broker.ts";
-import type { Sentence } from "./errors.ts";
+import type { Publication } from "./batch.ts";
+import { type Sentence, textOf } from "./errors.ts";
 
 /** The one good verdict, shared. */
 export const CONFIRMED: Verdict = { is: "confirmed" };
@@ -33,6 +34,26 @@ export function refused(reason: string): Verdict {
 /** Bytes may have reached the broker. */
 export function unknown(reason: string): Verdict {
   return { is: "unknown", reason };
+}
+
+/** The longest expiration, ms: ten years of 365 days. RabbitMQ closes the channel over 1 ms more (406, value_too_large). */
+const LONGEST_EXPIRATION = 315_360_000_000;
+
+/** What the broker would close the channel for. */
+export function problemOf({ message, notBefore }: Outgoing, maxMessage: number): string | undefined {
+  const { length } = message.body;
+  if (length > maxMessage) {
+    return `the body has ${length} bytes, the broker takes ${maxMessage} (option maxMessage)`;
+  }
+  const expiration = message.properties["expiration"];
+  if (expiration !== undefined && expiration !== null) {
+    const text = String(expiration);
+    if (!/^\d{1,20}$/.test(text)) return "the property expiration must be whole milliseconds as text";
+    if (Number(text) > LONGEST_EXPIRATION) {
+      return `the property expiration is too far: ${text} ms; RabbitMQ takes ${LONGEST_EXPIRATION}, ten years`;
+    }
+  }
+  return notBefore === undefined ? undefined : "RabbitMQ has no delay of its own (notBefore)";
 }
 
 /** What happens to a publish that waited for its confirm when its channel was closed; "again" is safe, as it was not looked at. */
@@ -73,4 +94,10 @@ function suspicion({ code, text }: Sentence): ((outgoing: Outgoing) => boolean) 
   }
   const size = code === 406 ? /message size (\d+) /.exec(text)?.[1] : undefined;
   return size === undefined ? undefined : ({ message }) => message.body.length === Number(size);
+}
+
+/** None of these left. */
+export function refuse(publications: readonly Publication[], error: unknown): void {
+  const verdict = notSent(textOf(error));
+  for (const publication of publications) publication.settle(verdict);
 }

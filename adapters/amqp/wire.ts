@@ -1,5 +1,5 @@
 /**
- * The seam between the adapter and a transport: `tcp.ts` dials a socket, a WebSocket entry can dial another way.
+ * The seam between the adapter and a transport: `tcp.ts` dials a socket, `websocket.ts` a relay.
  *
  * @module
  */
@@ -30,11 +30,17 @@ export interface Wire {
   readonly client: AMQPBaseClient;
   /** Everything that is sent goes through here, the library's own frames too. */
   readonly out: Outbox;
-  /** Resolves on connection.open-ok; rejects with what `lost` reports. */
+  /** Resolves on connection.open-ok; never rejects, a failure is told by `lost`. */
   readonly opened: Promise<void>;
+  /** Whether what is written arrives although `destroy` follows at once; where not, a goodbye needs its answer. */
+  readonly lingers: boolean;
   /** Frees the socket at once, without a goodbye. */
   destroy(): void;
 }
 
 /** Begins to connect. Rejects only where the transport itself cannot be had (a missing package). */
-export type Dial = (target: Target, settings: WireSettings, events: WireEvents) => Promise<Wire>;
+export type Dial<T extends Target = Target> = (
+  target: T,
+  settings: WireSettings,
+  events: WireEvents,
+) => Promise<Wire>;

@@ -1,6 +1,16 @@
 /**
  * Celery's Redis result backend over TCP: `import { redisBackend } from "celeriac/redis"`.
  *
+ * @example
+ * ```ts
+ * import { Celery } from "celeriac";
+ * import { redisBackend } from "celeriac/redis";
+ *
+ * const app = new Celery("sums", { backend: redisBackend("rediss://:password@cache.example.org/0") });
+ * console.log(await app.result("2f0c4a0e-…").get({ timeout: 5 }));
+ * await app.close();
+ * ```
+ *
  * @module
  */
 import type { Backend } from "../../src/backend.ts";

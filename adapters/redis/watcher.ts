@@ -16,6 +16,15 @@ export interface WatcherOptions {
   readonly clock: Clock;
   /** ms. */
   readonly pollInterval: number;
+  /**
+   * Where each wait has a watcher of its own: reads before it listens, so that what is there already costs one command, and polls after
+   * these ms. `polls` counts the reads so far, `told` says whether the feed tells of every task that is waited for.
+   *
+   * @default listens first, and polls every `pollInterval`
+   */
+  readonly pace?: (polls: number, told: boolean) => number;
+  /** Called when the first wait begins and when the last one has ended. */
+  readonly onBusy?: (busy: boolean) => void;
   channel(taskId: string): string;
   taskId(channel: string): string | undefined;
   /** Reads the stored texts, in the order of the ids. */
@@ -32,6 +41,8 @@ interface Entry {
   messages: number;
   /** SUCCESS was seen, which is never overwritten: what else comes is old. */
   done: boolean;
+  /** What was seen last is a final state. */
+  final: boolean;
 }
 
 /** All waits of a backend; see the module. */
@@ -41,13 +52,19 @@ export class Watcher {
   readonly #entries: Map<string, Entry> = new Map();
   #poll: Timer | undefined;
   #round = 0;
+  #polls = 0;
+  /** The read of a poll is under way: the next one is timed from its end, so that a slow server is not asked twice at a time. */
+  #polling = false;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.#feed = options.feed({
       message: (channel, text) => this.#message(channel, text),
       heard: (channels) => this.#heard(channels),
-      failed: () => void this.#look([...this.#entries.values()].filter(isUnread)),
+      failed: () => {
+        void this.#look([...this.#entries.values()].filter(isUnread));
+        this.#repace();
+      },
     });
   }
 
@@ -67,19 +84,30 @@ export class Watcher {
   /** Begins to wait; called by the waiter. */
   join(waiter: Waiter): void {
     const ready: Entry[] = [];
+    if (this.#entries.size === 0) this.#options.onBusy?.(true);
     for (const taskId of waiter.taskIds) {
       let entry = this.#entries.get(taskId);
       if (entry === undefined) {
-        entry = { taskId, waiters: new Set(), messages: 0, done: false };
+        entry = { taskId, waiters: new Set(), messages: 0, done: false, final: false };
         this.#entries.set(taskId, entry);
       }
       entry.waiters.add(waiter);
       const channel = this.#options.channel(taskId);
-      if (this.#feed === undefined || this.#feed.hears(channel)) ready.push(entry);
-      else this.#feed.add(channel);
+      const readsNow = this.#options.pace !== undefined || this.#feed?.hears(channel) !== false;
+      if (readsNow) ready.push(entry);
+      else this.#feed?.add(channel);
     }
-    void this.#look(ready);
+    const looked = this.#look(ready);
+    if (this.#options.pace !== undefined) void looked.then(() => this.#listen(ready));
     this.#schedule();
+  }
+
+  /** Listens for those that are still waited for. */
+  #listen(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (this.#entries.get(entry.taskId) !== entry || entry.final) continue;
+      this.#feed?.add(this.#options.channel(entry.taskId));
+    }
   }
 
   /** Ends the waiting; called by the waiter. */
@@ -94,6 +122,8 @@ export class Watcher {
     this.#round += 1;
     this.#poll?.cancel();
     this.#poll = undefined;
+    this.#polling = false;
+    this.#options.onBusy?.(false);
   }
 
   #message(channel: string, text: string): void {
@@ -108,6 +138,7 @@ export class Watcher {
 
   #heard(channels: readonly string[]): void {
     void this.#look(channels.map((channel) => this.#entry(channel)).filter((entry) => entry !== undefined));
+    this.#repace();
   }
 
   #entry(channel: string): Entry | undefined {
@@ -145,17 +176,31 @@ export class Watcher {
   }
 
   #schedule(): void {
-    if (this.#poll !== undefined) return;
+    if (this.#poll !== undefined || this.#polling) return;
     const round = this.#round;
-    this.#poll = this.#options.clock.after(this.#options.pollInterval, () => {
+    const { clock, pace, pollInterval } = this.#options;
+    const told = [...(pace === undefined ? [] : this.#entries.keys())]
+      .every((taskId) => this.#feed?.hears(this.#options.channel(taskId)) === true);
+    this.#poll = clock.after(pace?.(this.#polls, told) ?? pollInterval, () => {
+      this.#poll = undefined;
+      this.#polling = true;
+      this.#polls += 1;
       void this.#feed?.fence();
-      // The next round is timed from the end of this one: a slow server is not asked twice at a time.
       void this.#look([...this.#entries.values()]).then(() => {
         if (round !== this.#round) return;
-        this.#poll = undefined;
+        this.#polling = false;
         this.#schedule();
       });
     });
+  }
+
+  /** The feed tells from now on, or no more: the poll that waits may be too early or too late. */
+  #repace(): void {
+    if (this.#options.pace === undefined || this.#entries.size === 0) return;
+    this.#polls = 0;
+    this.#poll?.cancel();
+    this.#poll = undefined;
+    this.#schedule();
   }
 }
 
@@ -173,6 +218,7 @@ function deliver(entry: Entry, found: Found): void {
   if (!(found instanceof Error)) {
     if (entry.done && found.status !== "SUCCESS") return;
     entry.done = found.status === "SUCCESS";
+    entry.final = READY_STATES.has(found.status);
   }
   for (const waiter of entry.waiters) {
     if (found instanceof Error) waiter.fail(found);

@@ -5,6 +5,15 @@
  */
 import { type AnySignature, merged, Signature } from "../canvas/signature.ts";
 import { ConfigurationError } from "../errors.ts";
+import type {
+  Registered,
+  Task,
+  TaskArgs,
+  TaskFunction,
+  TaskRegistry,
+  TaskResult,
+  TasksByName,
+} from "../producer/task.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Call } from "./compose.ts";
@@ -16,18 +25,7 @@ import type { Running } from "./running.ts";
 import { type CeleryOptions, coreOf, forkOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 import type { SchemaInput, SchemaOutput, StandardSchemaV1 } from "./standard-schema.ts";
-import type {
-  BoundTaskOptions,
-  InputTaskOptions,
-  PlainTaskOptions,
-  Registered,
-  Task,
-  TaskArgs,
-  TaskFunction,
-  TaskRegistry,
-  TaskResult,
-  TasksByName,
-} from "./task.ts";
+import type { BoundTaskOptions, InputTaskOptions, PlainTaskOptions } from "./task.ts";
 
 /** A call for {@link Celery.sendMany}: a signature, or a task's name with options. */
 export type ManyItem = AnySignature<unknown> | (SendOptions & { readonly name: string });

@@ -1,18 +1,16 @@
 /**
- * From a call to what a task message says: Celery's `apply_async` and `send_task` (celery/app/task.py, base.py, amqp.py).
+ * What an app's messages say beyond those of a plain sender: what follows the task, what a peer's signature holds, and the parent.
  *
  * @module
  */
 import { signatures, type WireOptions } from "../canvas/options.ts";
-import { ConfigurationError, TaskArgumentError } from "../errors.ts";
-import { type Duration, toMs } from "../lib/duration.ts";
-import { didYouMean } from "../lib/suggest.ts";
+import { checkOptionNames } from "../lib/options.ts";
+import { demandText } from "../producer/demand.ts";
+import { CALL_OPTIONS as PLAIN_OPTIONS, type Sending, specOf } from "../producer/spec.ts";
 import { isInstant } from "../protocol/instant.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "../protocol/signature.ts";
 import type { TaskSpec } from "../protocol/task.ts";
 import type { CallOptions } from "../result/sender.ts";
-import type { SendScope } from "./inner.ts";
-import type { Settings } from "./settings.ts";
 
 /** One call, before anything is resolved. */
 export interface Call {
@@ -24,126 +22,67 @@ export interface Call {
   readonly wire?: WireOptions | undefined;
 }
 
-/** What the sending app knows. */
-export interface Sending {
-  readonly settings: Settings;
-  readonly id: string;
-  readonly origin: string;
-  readonly replyTo: string;
-  /** ms since the epoch. */
-  readonly now: number;
-  /** Undefined where instants are written in UTC. */
-  readonly instant: ((ms: number) => string) | undefined;
-  readonly parent: SendScope | undefined;
-  /** What the route says. */
-  readonly priority: number | undefined;
-}
-
 /** No options: shared, so that the commonest call allocates none. */
 export const NO_OPTIONS: CallOptions = Object.freeze({});
 
 /** No keyword arguments. */
 export const NO_KWARGS: Readonly<Record<string, unknown>> = Object.freeze({});
 
-/** The spec of the message: one literal of one shape, since every message passes here. */
-export function specOf(call: Call, sending: Sending): TaskSpec {
-  const { options, wire } = call;
-  const { settings, parent } = sending;
-  const plain = options === NO_OPTIONS && wire === undefined;
+/** The spec of the message; `instant` writes an instant in a zone that is not UTC. */
+export function appSpec(
+  call: Call,
+  sending: Omit<Sending, "embed" | "group">,
+  instant: ((ms: number) => string) | undefined,
+): TaskSpec {
+  const { name, args, kwargs, options, wire } = call;
+  if (options === NO_OPTIONS && wire === undefined) return specOf(name, args, kwargs, options, sending);
+  const { expires, groupId: group } = options;
+  const embed = embedOf(options, wire);
+  // A signature that a peer sent holds ISO text, which goes on as it came.
+  const text = typeof expires === "string" && ISO_START.test(expires) ? expires : undefined;
+  const plain = text === undefined ? options : { ...options, expires: undefined };
+  const spec = specOf(name, args, kwargs, plain as CallOptions, { ...sending, embed, group });
   const stamps = wire === undefined ? undefined : stampsOf(wire.rest);
+  const written = (at: TaskSpec["eta"]): TaskSpec["eta"] =>
+    instant !== undefined && typeof at === "number" && isInstant(at) ? instant(at) : at;
   return {
-    task: call.name,
-    id: sending.id,
-    args: call.args,
-    kwargs: call.kwargs,
-    embed: plain ? NO_EMBED : embedOf(options, wire),
-    origin: sending.origin,
-    replyTo: options.replyTo ?? sending.replyTo,
-    rootId: options.rootId ?? parent?.rootId,
-    parentId: options.parentId === undefined ? parent?.taskId : options.parentId,
-    group: options.groupId,
-    groupIndex: options.groupIndex,
-    eta: plain ? undefined : etaOf(options, sending),
-    expires: plain ? undefined : expiresOf(options, sending),
-    now: sending.now,
-    retries: undefined,
-    timeLimit: timeOf(options.timeLimit, "timeLimit"),
-    softTimeLimit: timeOf(options.softTimeLimit, "softTimeLimit"),
-    shadow: options.shadow,
-    argsrepr: options.argsrepr,
-    kwargsrepr: options.kwargsrepr,
-    ignoreResult: options.ignoreResult,
-    replacedTaskNesting: numberIn(wire?.rest, "replaced_task_nesting"),
+    ...spec,
+    eta: written(spec.eta),
+    expires: text ?? written(spec.expires),
+    replacedTaskNesting: wire === undefined ? undefined : numberIn(wire.rest, "replaced_task_nesting"),
     stampedHeaders: stamps?.names,
     stamps: stamps?.values,
-    priority: sending.priority ?? inherited(settings, parent) ?? settings.taskDefaultPriority,
-    deliveryMode: settings.taskDefaultDeliveryMode,
-    headers: options.headers,
   };
 }
 
-/** Arguments without what JavaScript leaves undefined at their end. Throws `TaskArgumentError` "argument-undefined" elsewhere. */
-export function definedArgs(task: string, args: readonly unknown[]): readonly unknown[] {
-  let length = args.length;
-  while (length > 0 && args[length - 1] === undefined) length--;
-  for (let at = 0; at < length; at++) {
-    if (args[at] === undefined) {
-      throw new TaskArgumentError(
-        "argument-undefined",
-        `Argument ${at + 1} of ${task}() is undefined, which has no form on the wire.`,
-        {
-          hint: "Send null, or leave out arguments at the end.",
-        },
-      );
-    }
-  }
-  return length === args.length ? args : args.slice(0, length);
-}
-
-/** Keyword arguments without those that are undefined: by name, absent and undefined are the same. */
-export function definedKwargs(kwargs: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  if (kwargs === NO_KWARGS) return kwargs;
-  const defined = Object.entries(kwargs).filter(([, value]) => value !== undefined);
-  return defined.length === Object.keys(kwargs).length ? kwargs : Object.fromEntries(defined);
-}
+const ISO_START = /^\d{4}-/;
 
 /** Throws `ConfigurationError` "option-unknown" for an option that no call has, "option-invalid" for a way that is no text. */
-export function checkOptions(options: object, names: ReadonlySet<string>): void {
-  for (const name of Object.keys(options)) {
-    if (names.has(name)) continue;
-    const hint = didYouMean(name, names) ?? "Names are those of Celery's apply_async in camelCase.";
-    throw new ConfigurationError(
-      "option-unknown",
-      `There is no option ${JSON.stringify(name.slice(0, 80))} of a call.`,
-      { hint },
-    );
-  }
-  const { queue, exchange, routingKey, taskId } = options as CallOptions;
-  checkText(queue, "queue");
-  checkText(taskId, "taskId");
+export function checkOptions(options: CallOptions): void {
+  checkOptionNames("A call", options, CALL_OPTIONS);
+  const { exchange, queue, routingKey, taskId } = options;
+  demandText(queue, "queue");
+  demandText(taskId, "taskId");
   // AMQP's default exchange is "", and so may a key be.
-  if (exchange !== "") checkText(exchange, "exchange");
-  if (routingKey !== "") checkText(routingKey, "routingKey");
-}
-
-function checkText(value: unknown, name: string): void {
-  if (value === undefined || (typeof value === "string" && value !== "")) return;
-  throw new ConfigurationError(
-    "option-invalid",
-    `The option ${name} of a call must be a text that is not empty.`,
-  );
+  if (exchange !== "") demandText(exchange, "exchange");
+  if (routingKey !== "") demandText(routingKey, "routingKey");
 }
 
 /** The options of a call; `args` is one of `sendTask`'s. */
-export const CALL_OPTIONS: ReadonlySet<string> = new Set(
-  ("args kwargs taskId countdown eta expires queue exchange routingKey priority serializer compression headers link linkError shadow " +
-    "argsrepr kwargsrepr timeLimit softTimeLimit ignoreResult replyTo rootId parentId groupId groupIndex addToParent retry retryPolicy " +
-    "chain timeout signal").split(" "),
-);
-
-function inherited(settings: Settings, parent: SendScope | undefined): number | undefined {
-  return settings.taskInheritParentPriority ? parent?.priority : undefined;
-}
+const CALL_OPTIONS: readonly string[] = [
+  ...PLAIN_OPTIONS,
+  "addToParent",
+  "chain",
+  "compression",
+  "exchange",
+  "groupId",
+  "groupIndex",
+  "link",
+  "linkError",
+  "retryPolicy",
+  "routingKey",
+  "serializer",
+];
 
 function embedOf(options: CallOptions, wire: WireOptions | undefined): Embed {
   const callbacks = follow(
@@ -169,33 +108,8 @@ function follow(
   return all.length === 0 ? null : all;
 }
 
-/** `countdown` wins over `eta`, and 0 is none, both as in Celery. */
-function etaOf({ countdown, eta }: CallOptions, sending: Sending): number | string | undefined {
-  const wait = timeOf(countdown, "countdown");
-  if (wait !== undefined && wait !== 0) return written(sending.now + wait, sending);
-  return eta instanceof Date ? written(eta.getTime(), sending) : eta;
-}
-
-function expiresOf({ expires }: CallOptions, sending: Sending): number | string | undefined {
-  if (expires === undefined) return undefined;
-  if (expires instanceof Date) return written(expires.getTime(), sending);
-  // A signature that a peer sent holds ISO text, which goes on as it came.
-  if (typeof expires === "string" && ISO_START.test(expires)) return expires;
-  return written(sending.now + toMs(expires, "expires"), sending);
-}
-
-const ISO_START = /^\d{4}-/;
-
-function written(ms: number, { instant }: Sending): number | string {
-  return instant === undefined || !isInstant(ms) ? ms : instant(ms);
-}
-
-function timeOf(value: Duration | undefined, what: string): number | undefined {
-  return value === undefined ? undefined : toMs(value, what);
-}
-
-function numberIn(rest: Readonly<Record<string, unknown>> | undefined, name: string): number | undefined {
-  const value = rest?.[name];
+function numberIn(rest: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = rest[name];
   return typeof value === "number" ? value : undefined;
 }
 

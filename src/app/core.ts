@@ -11,16 +11,19 @@ import { wireSignature } from "../canvas/wire-kinds.ts";
 import { InvalidTaskError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
+import { makeRoad, type Road } from "../producer/road.ts";
+import type { QueuePlan } from "../producer/route.ts";
+import type { Effort } from "../producer/settings.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import { AsyncResult, type ResultSource } from "../result/async-result.ts";
 import type { Sender, SendOptions } from "../result/sender.ts";
 import { Adapters, type GivenAdapters } from "./adapters.ts";
-import { type Call, CALL_OPTIONS, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
+import { type Call, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
 import type { Config } from "./config.ts";
-import { type AppInner, COPY, type QueuePlan, type SendScope } from "./inner.ts";
+import { type AppInner, COPY, type SendScope } from "./inner.ts";
 import type { Declaration } from "./declaration.ts";
+import { Packer } from "./packer.ts";
 import type { Registry } from "./registry.ts";
-import { Road } from "./road.ts";
 import { Router } from "./route.ts";
 import { currentScope, type SenderScope } from "./scope.ts";
 import type { Settings } from "./settings.ts";
@@ -44,6 +47,7 @@ interface Compiled {
   readonly settings: Settings;
   readonly router: Router;
   readonly instant: InstantFormat;
+  readonly effort: Effort;
 }
 
 /** The inside of an app; `Celery` is its door. */
@@ -60,6 +64,7 @@ export class AppCore implements AppInner, ResultSource, Sender {
   readonly #isFork: boolean;
   /** What an app and its forks have in common. */
   readonly #family: Registry;
+  readonly #packer: Packer;
   readonly #road: Road;
   #compiled: Compiled | undefined;
 
@@ -79,7 +84,8 @@ export class AppCore implements AppInner, ResultSource, Sender {
     );
     this.#isFork = parts.origin !== undefined;
     this.#family = parts.registry;
-    this.#road = new Road(this);
+    this.#packer = new Packer(this);
+    this.#road = makeRoad(parts.platform.clock, () => this.broker(), () => this.#compile().effort);
   }
 
   get settings(): Settings {
@@ -135,7 +141,7 @@ export class AppCore implements AppInner, ResultSource, Sender {
   send(name: string, options: SendOptions, scope?: SendScope): Promise<AsyncResult<unknown>> {
     return this.#sending(() => {
       const call = callOf(name, options);
-      return scope === undefined ? this.#choose(call) : this.#road.send(call, scope);
+      return scope === undefined ? this.#choose(call) : this.#send(call, scope);
     });
   }
 
@@ -152,14 +158,21 @@ export class AppCore implements AppInner, ResultSource, Sender {
   ): Promise<AsyncResult<unknown>> {
     return this.#sending(() => {
       const call = this.declared(wireCall(signature, leading, options), false);
-      return scope === undefined ? this.#choose(call) : this.#road.send(call, scope);
+      return scope === undefined ? this.#choose(call) : this.#send(call, scope);
     });
   }
 
   /** One batch to the broker, one outcome each. */
-  sendMany(calls: readonly (() => Call)[]): Promise<PromiseSettledResult<AsyncResult<unknown>>[]> {
+  async sendMany(calls: readonly (() => Call)[]): Promise<PromiseSettledResult<AsyncResult<unknown>>[]> {
     const scope = currentScope(this.platform.context);
-    return this.#sender(scope).#road.sendMany(calls, scope);
+    const sender = this.#sender(scope);
+    const packed = await Promise.allSettled(
+      calls.map(async (make) => await sender.#packer.pack(make(), scope)),
+    );
+    return await sender.#road.sendMany(packed.map((each) => () => {
+      if (each.status === "fulfilled") return each.value;
+      throw each.reason;
+    }));
   }
 
   /** The call with what its task's declaration says. */
@@ -172,10 +185,8 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return { ...call, options: call.options === NO_OPTIONS ? defaults : over(defaults, call.options) };
   }
 
-  async close(): Promise<void> {
-    await this.#road.idle();
-    await this.adapters.close();
-    this.#road.forget();
+  close(): Promise<void> {
+    return this.#road.close(() => this.adapters.close());
   }
 
   /** Runs `callback` with this app as the sender of all that its family sends within. */
@@ -194,7 +205,14 @@ export class AppCore implements AppInner, ResultSource, Sender {
 
   #choose(call: Call): Promise<AsyncResult<unknown>> {
     const scope = currentScope(this.platform.context);
-    return this.#sender(scope).#road.send(call, scope);
+    return this.#sender(scope).#send(call, scope);
+  }
+
+  #send(call: Call, scope: SendScope | SenderScope | undefined): Promise<AsyncResult<unknown>> {
+    const parcel = this.#packer.pack(call, scope);
+    return parcel instanceof Promise
+      ? parcel.then((ready) => this.#road.send(() => ready))
+      : this.#road.send(() => parcel);
   }
 
   /**
@@ -213,7 +231,13 @@ export class AppCore implements AppInner, ResultSource, Sender {
     // `configFromObject` makes new settings.
     if (this.#compiled === undefined || this.#compiled.settings !== settings) {
       const zone = settings.timezone ?? (settings.enableUtc ? "UTC" : undefined);
-      this.#compiled = { settings, router: new Router(settings), instant: instantFormat(zone) };
+      const { taskPublishRetry: retry, taskPublishRetryPolicy: policy, publishTimeout: timeout } = settings;
+      this.#compiled = {
+        settings,
+        router: new Router(settings),
+        instant: instantFormat(zone),
+        effort: { retry, policy, timeout },
+      };
     }
     return this.#compiled;
   }
@@ -224,7 +248,7 @@ export function callOf(name: string, options: SendOptions): Call {
   if (typeof name !== "string" || name === "") {
     throw new InvalidTaskError("task-invalid", "The name of a task is a text that is not empty.");
   }
-  checkOptions(options, CALL_OPTIONS);
+  checkOptions(options);
   return { name, args: options.args ?? [], kwargs: options.kwargs ?? NO_KWARGS, options };
 }
 

@@ -5,12 +5,13 @@
  */
 import { ConfigurationError, TaskArgumentError, TaskInputError } from "../errors.ts";
 import { didYouMean } from "../lib/suggest.ts";
+import type { TaskFunction } from "../producer/task.ts";
 import type { CallOptions } from "../result/sender.ts";
 import { bind, named, type Parameters, parseParams } from "./binding.ts";
 import type { TaskDefinition } from "./inner.ts";
 import type { Running } from "./running.ts";
 import type { StandardSchemaIssue, StandardSchemaV1 } from "./standard-schema.ts";
-import type { TaskFunction, TaskOptions } from "./task.ts";
+import type { TaskOptions } from "./task.ts";
 
 /** Options that go out with each message, as call options. */
 const SENT = [

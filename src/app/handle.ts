@@ -5,11 +5,11 @@
  */
 import { Signature } from "../canvas/signature.ts";
 import { ConfigurationError } from "../errors.ts";
+import type { Task } from "../producer/task.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { CallOptions, Sender, SendOptions } from "../result/sender.ts";
-import { type Call, CALL_OPTIONS, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
+import { type Call, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
 import type { AppCore } from "./core.ts";
-import type { Task } from "./task.ts";
 
 type AnyResult = Promise<AsyncResult<never>>;
 
@@ -60,7 +60,7 @@ export class TaskHandle {
 
   /** An `input` task whose names are declared gets the fields of its one object by name: a peer in Python sees keyword arguments. */
   #call(args: readonly unknown[], options: CallOptions): Call {
-    if (options !== NO_OPTIONS) checkOptions(options, CALL_OPTIONS);
+    if (options !== NO_OPTIONS) checkOptions(options);
     const [input] = args;
     if (args.length === 1 && isObject(input) && this.#app.tasks.get(this.name)?.spreads === true) {
       return { name: this.name, args: [], kwargs: { ...input, ...options.kwargs }, options };
@@ -84,7 +84,7 @@ export function senderOf(app: AppCore): Sender {
 
 /** The merged options of a signature, as a call. */
 export function signatureCall(name: string, options: SendOptions): Call {
-  checkOptions(options, CALL_OPTIONS);
+  checkOptions(options);
   return { name, args: options.args ?? [], kwargs: options.kwargs ?? NO_KWARGS, options };
 }
 

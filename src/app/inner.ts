@@ -4,10 +4,11 @@
  * @module
  */
 import type { Backend } from "../backend.ts";
-import type { Broker, Entity } from "../broker.ts";
+import type { Broker } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
+import type { QueuePlan } from "../producer/route.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
@@ -47,15 +48,6 @@ export interface SendScope {
   readonly priority: number;
   /** The scope notes each child that was sent, for the parent's `children`. */
   note(child: AsyncResult<unknown>): void;
-}
-
-/** Where a queue's messages come from and what to declare for it, as Celery would. */
-export interface QueuePlan {
-  readonly name: string;
-  readonly exchange: string;
-  readonly exchangeType: "direct" | "topic" | "fanout";
-  readonly routingKey: string;
-  readonly entities: readonly Entity[];
 }
 
 /** The inside of an app. */

@@ -3,38 +3,32 @@
  *
  * @module
  */
-import type { Destination, Entity, ExchangeType } from "../broker.ts";
+import type { Entity, ExchangeType } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import { didYouMean } from "../lib/suggest.ts";
-import type { QueuePlan } from "./inner.ts";
-import type { QueueOptions, RouteOptions, Settings } from "./settings.ts";
+import { planOf, type QueuePlan, type Route, rulesOf } from "../producer/route.ts";
+import type { QueueOptions, RouteOptions } from "../producer/settings.ts";
+import type { Settings } from "./settings.ts";
 
 /** What a call says of its way; all of it may be absent. */
 export type Way = RouteOptions;
 
-/** Where one message goes, and what is declared before it. */
-export interface Route {
-  readonly to: Destination;
-  /** Whether a queue must take it: not for fanout, where nobody need listen. */
-  readonly mustRoute: boolean;
-  /** The queue to declare first; undefined where the call names exchange and key itself. */
-  readonly plan: QueuePlan | undefined;
+/** Where one message goes, and how urgent it is. */
+export interface AppRoute extends Route {
   readonly priority: number | undefined;
 }
 
-/** The queues and routes of one set of settings. Plans are made once a queue. */
+/** The queues and routes of one set of settings. Plans are made once a queue: one queue is one object. */
 export class Router {
   readonly #settings: Settings;
   readonly #plans = new Map<string, QueuePlan>();
-  readonly #globs: readonly (readonly [RegExp, RouteOptions])[];
+  readonly #rule: (task: string) => RouteOptions | undefined;
   /** The way of tasks that nothing is said of: almost all of them. */
-  #common: Route | undefined;
+  #common: AppRoute | undefined;
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    this.#globs = [...settings.taskRoutes ?? []].filter(([name]) => isGlob(name)).map((
-      [name, route],
-    ) => [glob(name), route]);
+    this.#rule = rulesOf(settings.taskRoutes ?? []);
   }
 
   /** The queues that a worker consumes when none are named. */
@@ -45,7 +39,7 @@ export class Router {
   }
 
   /** Where the task goes. Throws `ConfigurationError` "queue-unknown" as {@link Router.queue} does. */
-  route(task: string, way: Way): Route {
+  route(task: string, way: Way): AppRoute {
     const ruled = this.#settings.taskRoutes === undefined ? undefined : this.#rule(task);
     const { queue, exchange, routingKey, priority } = ruled === undefined ? way : over(way, ruled);
     if (queue === undefined && exchange === undefined && routingKey === undefined && priority === undefined) {
@@ -61,26 +55,22 @@ export class Router {
     return plan;
   }
 
-  #rule(task: string): RouteOptions | undefined {
-    return this.#settings.taskRoutes?.get(task) ?? this.#globs.find(([pattern]) => pattern.test(task))?.[1];
-  }
-
   #way(
     queue: string | undefined,
     exchange: string | undefined,
     routingKey: string | undefined,
     priority: number | undefined,
-  ): Route {
+  ): AppRoute {
     if (queue === undefined && exchange !== undefined && routingKey !== undefined) {
       const mustRoute = this.#typeOf(exchange) !== "fanout";
-      return { to: { exchange, routingKey }, mustRoute, plan: undefined, priority };
+      return { to: { exchange, routingKey }, mustRoute, entities: NOTHING, priority };
     }
     const plan = this.queue(queue ?? this.#settings.taskDefaultQueue);
-    if (plan.exchangeType === "direct" && (exchange === undefined || routingKey === undefined)) {
-      return { to: { exchange: "", routingKey: plan.name }, mustRoute: true, plan, priority };
-    }
-    const to = { exchange: exchange ?? plan.exchange, routingKey: routingKey ?? plan.routingKey };
-    return { to, mustRoute: plan.exchangeType !== "fanout", plan, priority };
+    const { mustRoute, entities } = plan;
+    const to = plan.exchangeType === "direct" && (exchange === undefined || routingKey === undefined)
+      ? plan.to
+      : { exchange: exchange ?? plan.exchange, routingKey: routingKey ?? plan.routingKey };
+    return { to, mustRoute, entities, priority };
   }
 
   #typeOf(exchange: string): ExchangeType {
@@ -94,23 +84,18 @@ export class Router {
 
   #plan(name: string): QueuePlan {
     const { taskQueues, taskDefaultQueue, taskDefaultQueueType, taskCreateMissingQueues } = this.#settings;
+    const { taskDefaultExchange, taskDefaultExchangeType } = this.#settings;
     const known = taskQueues?.get(name);
     if (known !== undefined) return this.#known(name, known);
     if (taskQueues === undefined && name === taskDefaultQueue) {
-      const queueArguments = taskDefaultQueueType === "quorum" ? { "x-queue-type": "quorum" } : {};
-      const { taskDefaultExchange, taskDefaultExchangeType, taskDefaultRoutingKey } = this.#settings;
-      return this.#make(
-        name,
-        taskDefaultExchange,
-        taskDefaultExchangeType,
-        taskDefaultRoutingKey,
-        queueArguments,
-      );
+      const { taskDefaultRoutingKey } = this.#settings;
+      const table = this.#table(taskDefaultQueueType);
+      return planOf(name, taskDefaultExchange, taskDefaultExchangeType, taskDefaultRoutingKey, table);
     }
     if (taskCreateMissingQueues) {
       const { taskCreateMissingQueueType, taskCreateMissingQueueExchangeType } = this.#settings;
-      const queueArguments = taskCreateMissingQueueType === "quorum" ? { "x-queue-type": "quorum" } : {};
-      return this.#make(name, name, taskCreateMissingQueueExchangeType, name, queueArguments);
+      const table = this.#table(taskCreateMissingQueueType);
+      return planOf(name, name, taskCreateMissingQueueExchangeType, name, table);
     }
     throw new ConfigurationError(
       "queue-unknown",
@@ -128,58 +113,27 @@ export class Router {
     { exchange, exchangeType = "direct", routingKey = name, queueArguments = {} }: QueueOptions,
   ): QueuePlan {
     const { taskDefaultExchange, taskDefaultExchangeType } = this.#settings;
+    const table = { ...this.#table("classic"), ...queueArguments };
     return exchange === undefined
-      ? this.#make(name, taskDefaultExchange, taskDefaultExchangeType, routingKey, queueArguments)
-      : this.#make(name, exchange, exchangeType, routingKey, queueArguments);
+      ? planOf(name, taskDefaultExchange, taskDefaultExchangeType, routingKey, table)
+      : planOf(name, exchange, exchangeType, routingKey, table);
   }
 
-  #make(
-    name: string,
-    exchange: string,
-    exchangeType: ExchangeType,
-    routingKey: string,
-    queueArguments: Readonly<Record<string, unknown>>,
-  ): QueuePlan {
+  #table(type: "classic" | "quorum"): Record<string, unknown> {
     const most = this.#settings.taskQueueMaxPriority;
-    const given = { ...(most === undefined ? {} : { "x-max-priority": most }), ...queueArguments };
-    const entities: readonly Entity[] = [
-      { kind: "exchange", name: exchange, type: exchangeType, durable: true, autoDelete: false },
-      {
-        kind: "queue",
-        name,
-        durable: true,
-        exclusive: false,
-        autoDelete: false,
-        ...(Object.keys(given).length === 0 ? {} : { arguments: given }),
-      },
-      { kind: "binding", queue: name, exchange, routingKey },
-    ];
-    return { name, exchange, exchangeType, routingKey, entities };
+    return {
+      ...(most !== undefined && { "x-max-priority": most }),
+      ...(type === "quorum" && { "x-queue-type": type }),
+    };
   }
 }
+
+/** One list, as of one queue: nothing to declare. */
+const NOTHING: readonly Entity[] = [];
 
 /** What the call says, and where it says nothing, the rule. */
 function over(way: Way, rule: RouteOptions): Way {
   const merged: Record<string, unknown> = { ...rule };
   for (const [key, value] of Object.entries(way)) if (value !== undefined) merged[key] = value;
   return merged;
-}
-
-/** A name without a star is no glob to Celery, whatever else it holds (celery/app/routes.py `MapRoute`). */
-function isGlob(name: string): boolean {
-  return name.includes("*");
-}
-
-/** `fnmatch` of Python: `*`, `?`, `[seq]`, `[!seq]`. */
-function glob(pattern: string): RegExp {
-  const source = pattern.replace(
-    /\[(!?)([^\]]+)\]|[\s\S]/g,
-    (all, not: string | undefined, set: string | undefined) => {
-      if (all === "*") return "[\\s\\S]*";
-      if (all === "?") return "[\\s\\S]";
-      if (set !== undefined) return `[${not === "!" ? "^" : ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
-      return all.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
-    },
-  );
-  return new RegExp(`^${source}$`);
 }

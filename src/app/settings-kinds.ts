@@ -4,11 +4,12 @@
  * @module
  */
 import type { ExchangeType } from "../broker.ts";
-import { ConfigurationError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
+import { readPolicy, RETRY_POLICY } from "../producer/retry.ts";
+import type { PublishRetryPolicy, QueueOptions, RouteOptions } from "../producer/settings.ts";
 import { DEFAULT_LIMITS, type Limits } from "../protocol/limits.ts";
 import { camelCase } from "./settings-names.ts";
-import type { IncludeLoader, PublishRetryPolicy, QueueOptions, RouteOptions } from "./settings.ts";
+import type { IncludeLoader } from "./settings.ts";
 import { instantFormat } from "./timezone.ts";
 
 /** Reads a value as a program wrote it; undefined: not of its kind. */
@@ -139,42 +140,13 @@ export const policy: Kind<PublishRetryPolicy> = {
   is: "an object with maxRetries, intervalStart, intervalStep, intervalMax",
   read: (value, name) => {
     if (!isRecord(value)) return undefined;
-    const read = { ...RETRY_POLICY } as { -readonly [K in keyof PublishRetryPolicy]: number };
-    for (const [key, part] of Object.entries(value)) {
-      const field = POLICY_FIELDS.get(key);
-      if (field === undefined) return undefined;
-      if (field === "maxRetries") read.maxRetries = part === null ? Infinity : Number(part);
-      else if (part !== undefined) read[field] = toMs(part as Duration, `${name}.${key}`);
-    }
-    return read.maxRetries >= 0 ? read : undefined;
+    const given = Object.fromEntries(Object.entries(value).map(([key, part]) => [camelCase(key), part]));
+    const { maxRetries = 0 } = given;
+    const right = Object.keys(given).every((key) => Object.hasOwn(RETRY_POLICY, key)) &&
+      (maxRetries === null || typeof maxRetries === "number" && maxRetries >= 0);
+    return right ? readPolicy(given, name) : undefined;
   },
 };
-
-const POLICY_FIELDS: ReadonlyMap<string, keyof PublishRetryPolicy> = new Map([
-  ["maxRetries", "maxRetries"],
-  ["max_retries", "maxRetries"],
-  ["intervalStart", "intervalStart"],
-  ["interval_start", "intervalStart"],
-  ["intervalStep", "intervalStep"],
-  ["interval_step", "intervalStep"],
-  ["intervalMax", "intervalMax"],
-  ["interval_max", "intervalMax"],
-]);
-
-/** Celery's default of `task_publish_retry_policy`, in ms. */
-export const RETRY_POLICY: PublishRetryPolicy = {
-  maxRetries: 3,
-  intervalStart: 0,
-  intervalStep: 200,
-  intervalMax: 1000,
-};
-
-/** Reads the `retryPolicy` of a call. */
-export function readRetryPolicy(value: unknown): PublishRetryPolicy {
-  const read = policy.read(value, "retryPolicy");
-  if (read !== undefined) return read;
-  throw new ConfigurationError("setting-invalid", `retryPolicy must be ${policy.is}.`);
-}
 
 /** A kind of exchange. */
 export const exchangeType: Kind<ExchangeType> = oneOf("direct", "topic", "fanout");

@@ -4,6 +4,7 @@
  * @module
  */
 import { ConfigurationError } from "../errors.ts";
+import { RETRY_POLICY } from "../producer/retry.ts";
 import { DEFAULT_LIMITS } from "../protocol/limits.ts";
 import {
   deliveryMode,
@@ -17,7 +18,6 @@ import {
   policy,
   queues,
   record,
-  RETRY_POLICY,
   routes,
   text,
   time,

@@ -5,37 +5,13 @@
  */
 import type { ExchangeType } from "../broker.ts";
 import type { Duration } from "../lib/duration.ts";
-import type { RetryPolicy } from "../result/sender.ts";
+import type { PublishRetryPolicy, QueueOptions, RouteOptions, SendingOptions } from "../producer/settings.ts";
 
 /** A module that declares tasks, loaded when a worker (or the CLI) needs them. */
 export type IncludeLoader = () => Promise<unknown>;
 
-/** A queue of `taskQueues`; what is unsaid is as Celery fills it in. */
-export interface QueueOptions {
-  /** Its exchange. @default the exchange of `taskDefaultExchange` */
-  readonly exchange?: string;
-  /** Of an `exchange` that is named here. @default "direct" */
-  readonly exchangeType?: ExchangeType;
-  /** The key that binds it. @default the queue's name */
-  readonly routingKey?: string;
-  /** The broker's own arguments (`x-queue-type`, …); peers must declare equal ones. */
-  readonly queueArguments?: Readonly<Record<string, unknown>>;
-}
-
-/** Where `taskRoutes` sends a task: each is used where the call does not say it itself. */
-export interface RouteOptions {
-  /** The queue's name. */
-  readonly queue?: string;
-  /** With `routingKey`: instead of the queue's own. */
-  readonly exchange?: string;
-  /** With `exchange`: instead of the queue's own. */
-  readonly routingKey?: string;
-  /** 0 to 255. */
-  readonly priority?: number;
-}
-
 /** The settings as a program writes them: a number of time is seconds, a string carries its unit. Names are Celery's in camelCase. */
-export interface SettingsOptions {
+export interface SettingsOptions extends SendingOptions {
   /** Content that workers take, by name or MIME type. @default ["json"] */
   readonly acceptContent?: readonly string[];
   /** The same for results. @default what `acceptContent` says */
@@ -72,8 +48,6 @@ export interface SettingsOptions {
   readonly resultExpires?: Duration | null;
   /** Whether results also tell name, arguments, worker, retries and queue. @default false */
   readonly resultExtended?: boolean;
-  /** The queue of tasks that nothing else is said of. @default "celery" */
-  readonly taskDefaultQueue?: string;
   /** Its type on RabbitMQ. @default "classic" */
   readonly taskDefaultQueueType?: "classic" | "quorum";
   /** Its exchange. @default the name of the default queue */
@@ -84,20 +58,14 @@ export interface SettingsOptions {
   readonly taskDefaultRoutingKey?: string | null;
   /** 2 or "persistent", 1 or "transient". @default 2 */
   readonly taskDefaultDeliveryMode?: 1 | 2 | "transient" | "persistent";
-  /** The priority of tasks that say none. @default none (0 on the wire) */
-  readonly taskDefaultPriority?: number | null;
   /** `x-max-priority` of every queue that we declare. @default none */
   readonly taskQueueMaxPriority?: number | null;
-  /** The queues that exist, by name. @default the default queue alone */
-  readonly taskQueues?: Readonly<Record<string, QueueOptions>> | null;
   /** Whether a queue that `taskQueues` does not name may be used all the same. @default true */
   readonly taskCreateMissingQueues?: boolean;
   /** The type of such a queue on RabbitMQ. @default "classic" */
   readonly taskCreateMissingQueueType?: "classic" | "quorum";
   /** The type of the exchange of such a queue. @default "direct" */
   readonly taskCreateMissingQueueExchangeType?: ExchangeType | null;
-  /** Where tasks go, by name or glob (`"video.*"`): a queue's name or more. Exact names win, then globs in their order. */
-  readonly taskRoutes?: Readonly<Record<string, string | RouteOptions>> | null;
   /** Whether a task sent in a task has its priority. @default false */
   readonly taskInheritParentPriority?: boolean;
   /** How arguments are written. @default "json" */
@@ -106,10 +74,6 @@ export interface SettingsOptions {
   readonly taskCompression?: string | null;
   /** The message protocol that is written: 2. Version 1 is only read. @default 2 */
   readonly taskProtocol?: 2;
-  /** Whether a refused publish is repeated. @default true */
-  readonly taskPublishRetry?: boolean;
-  /** How it is repeated. @default { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 } */
-  readonly taskPublishRetryPolicy?: RetryPolicy;
   /** Whether results are dropped. @default false */
   readonly taskIgnoreResult?: boolean;
   /** Whether failures are stored where results are dropped. @default false */
@@ -139,20 +103,6 @@ export interface SettingsOptions {
     /** Values in all, counted by commas and opening brackets. @default 1000000 */
     readonly maxValues?: number;
   };
-  /** celeriac's own: the deadline of a publish whose call says none. @default 30 */
-  readonly publishTimeout?: Duration;
-}
-
-/** How a refused publish is repeated, inside: ms. */
-export interface PublishRetryPolicy {
-  /** Infinity: until the deadline. */
-  readonly maxRetries: number;
-  /** ms before the first repeat. */
-  readonly intervalStart: number;
-  /** ms that each further repeat waits longer. */
-  readonly intervalStep: number;
-  /** ms that a repeat waits at most beyond the first. */
-  readonly intervalMax: number;
 }
 
 /** Settings that read inside as they are written. */
@@ -228,8 +178,8 @@ export interface Settings extends PlainSettings {
   readonly taskCompression: string | undefined;
   /** In ms. */
   readonly taskPublishRetryPolicy: PublishRetryPolicy;
-  /** undefined: the worker's default. */
-  readonly workerConcurrency: number | undefined;
   /** ms. */
   readonly publishTimeout: number;
+  /** undefined: the worker's default. */
+  readonly workerConcurrency: number | undefined;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "./port.ts";
+import type { BasePlatform, Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "./port.ts";
 
 /** The longest delay that setTimeout honours; beyond it Node, Bun and Deno fire at once. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
@@ -48,18 +48,13 @@ const clock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
   after(ms, callback, { keepAlive = true } = {}): Timer {
-    let left = Math.max(0, ms);
     let handle: Handle | number;
-    const arm = (): void => {
+    const arm = (left: number): void => {
       const step = Math.min(left, LONGEST_TIMEOUT);
-      handle = ambient.setTimeout(() => {
-        left -= step;
-        if (left > 0) arm();
-        else callback();
-      }, step);
-      if (!keepAlive && typeof handle === "object") handle.unref?.();
+      handle = ambient.setTimeout(left > step ? () => arm(left - step) : callback, step);
+      if (!keepAlive) (handle as Handle).unref?.();
     };
-    arm();
+    arm(Math.max(0, ms));
     return { cancel: () => ambient.clearTimeout(handle) };
   },
   soon(callback): void {
@@ -103,13 +98,14 @@ function runtimeName(): HostFacts["runtime"] {
 }
 
 const host: HostFacts = {
-  runtime: runtimeName(),
+  runtime: /* @__PURE__ */ runtimeName(),
   version: ambient.Bun?.version ?? ambient.Deno?.version.deno ?? ambient.process?.version?.slice(1) ?? "",
   get hostname() {
     try {
-      return builtin<{ hostname(): string }>("node:os")?.hostname() ?? "localhost";
+      const os = ambient.process?.getBuiltinModule?.("node:os") as { hostname(): string };
+      return os.hostname();
     } catch {
-      // Deno refuses without --allow-sys; a worker must still start.
+      // There is none; or Deno refuses without --allow-sys, and a worker must still start.
       return "localhost";
     }
   },
@@ -118,5 +114,14 @@ const host: HostFacts = {
   },
 };
 
+/** The real ports without the async context, which only those need who run tasks. */
+export const basePlatform: BasePlatform = { clock, random, ids, host };
+
 /** The real ports: the default wherever a `Platform` is asked for. */
-export const systemPlatform: Platform = { clock, random, ids, context: systemContext(), host };
+export const systemPlatform: Platform = {
+  clock,
+  random,
+  ids,
+  context: /* @__PURE__ */ systemContext(),
+  host,
+};

@@ -65,16 +65,20 @@ export interface HostFacts {
   readonly pid: number;
 }
 
-/** All ports together, as `Celery` takes them in `platform`. */
-export interface Platform {
+/** The ports of what sends: all but the async context. */
+export interface BasePlatform {
   /** Time. */
   readonly clock: Clock;
   /** Chance. */
   readonly random: Random;
   /** Fresh ids. */
   readonly ids: Ids;
-  /** The async context. */
-  readonly context: Context;
   /** Facts about the host. */
   readonly host: HostFacts;
+}
+
+/** All ports together, as `Celery` takes them in `platform`. */
+export interface Platform extends BasePlatform {
+  /** The async context. */
+  readonly context: Context;
 }

@@ -8,10 +8,10 @@
 export function nearest(met: string, known: Iterable<string>): string | undefined {
   const wanted = folded(met);
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+  let most = Math.max(2, wanted.length / 3);
   for (const name of known) {
-    const distance = edits(wanted, folded(name), least);
-    if (distance < least) [best, least] = [name, distance];
+    const distance = edits(wanted, folded(name));
+    if (distance <= most) [best, most] = [name, distance - 1];
   }
   return best;
 }
@@ -27,21 +27,22 @@ function folded(name: string): string {
   return name.slice(0, 80).toLowerCase().replaceAll(/[-_]/g, "");
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`; at most `limit`. */
-function edits(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) >= limit) return limit;
+/** Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */
+function edits(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let least = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (same ? 0 : 1));
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (swapped) least = Math.min(least, (before[j - 2] ?? 0) + 1);
-      next.push(least);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const swapped = a[i] === b[j - 1] && a[i - 1] === b[j];
+      next.push(Math.min(
+        row[j + 1] as number + 1,
+        next[j] as number + 1,
+        row[j] as number + (a[i] === b[j] ? 0 : 1),
+        swapped ? before[j - 1] as number + 1 : Infinity,
+      ));
     }
     [before, row] = [row, next];
   }
-  return row[b.length] ?? limit;
+  return row[b.length] as number;
 }

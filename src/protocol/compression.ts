@@ -6,7 +6,7 @@
 import { ConfigurationError, DecodeError } from "../errors.ts";
 
 /** What kombu calls each kind, name or MIME type, and the MIME type that travels in the header `compression`. */
-const NAMES: ReadonlyMap<string, string> = new Map([
+const NAMES: ReadonlyMap<string, string> = /* @__PURE__ */ new Map([
   ...["gzip", "zlib", "application/x-gzip"].map((name) => [name, "application/x-gzip"] as const),
   ...["bzip2", "bzip", "application/x-bz2"].map((name) => [name, "application/x-bz2"] as const),
   ...["lzma", "xz", "application/x-lzma"].map((name) => [name, "application/x-lzma"] as const),
@@ -17,18 +17,27 @@ const NAMES: ReadonlyMap<string, string> = new Map([
 const ZLIB = "application/x-gzip";
 
 /**
- * The MIME type of a compression that we can write.
+ * The body compressed in the way that is named, and the MIME type that says so.
  *
- * @throws {ConfigurationError} `compression-unsupported`.
+ * @throws {ConfigurationError} `compression-unsupported`, at once.
  */
-export function compressionType(name: string): string {
-  if (NAMES.get(name) === ZLIB) return ZLIB;
+export function compressBody(
+  bytes: Uint8Array,
+  name: string,
+): Promise<{ readonly body: Uint8Array; readonly compression: string }> {
+  if (NAMES.get(name) === ZLIB) {
+    // edge-runtime has none.
+    if (typeof CompressionStream === "undefined") {
+      throw new ConfigurationError("compression-unsupported", "This runtime has no CompressionStream.", {
+        hint: "Send without compression from here.",
+      });
+    }
+    return compress(bytes).then((body) => ({ body, compression: ZLIB }));
+  }
   throw new ConfigurationError(
     "compression-unsupported",
     `Cannot compress with ${JSON.stringify(name.slice(0, 40))}.`,
-    {
-      hint: 'Use "gzip".',
-    },
+    { hint: 'Use "gzip".' },
   );
 }
 
@@ -40,9 +49,16 @@ export function compress(bytes: Uint8Array): Promise<Uint8Array> {
 /**
  * The bytes in a compressed body; stops as soon as they are more than `max`.
  *
+ * @param turn resolves in a later turn of the event loop; waited for between pieces where one is given. workerd's stream takes
+ * every piece at once: without it the whole is inflated before the first byte can be counted.
  * @throws {DecodeError} `compression-unsupported`, `decode-compression` (broken data), `decode-too-large`.
  */
-export async function decompress(bytes: Uint8Array, type: unknown, max: number): Promise<Uint8Array> {
+export async function decompress(
+  bytes: Uint8Array,
+  type: unknown,
+  max: number,
+  turn?: () => Promise<void>,
+): Promise<Uint8Array> {
   if (typeof type !== "string" || NAMES.get(type) !== ZLIB) {
     const shown = typeof type === "string" ? JSON.stringify(type.slice(0, 40)) : typeof type;
     throw new DecodeError(
@@ -53,8 +69,13 @@ export async function decompress(bytes: Uint8Array, type: unknown, max: number):
       },
     );
   }
+  if (typeof DecompressionStream === "undefined") {
+    throw new DecodeError("compression-unsupported", "This runtime has no DecompressionStream.", {
+      hint: "Let its sender use no compression.",
+    });
+  }
   try {
-    const plain = await pump(bytes, new DecompressionStream("deflate"), { piece: PIECE, max });
+    const plain = await pump(bytes, new DecompressionStream("deflate"), { piece: PIECE, max, turn });
     if (bytes.length >= SHORTEST && adler32(plain) === trailer(bytes)) return plain;
   } catch (cause) {
     if (cause instanceof DecodeError) throw cause;
@@ -70,8 +91,9 @@ const SHORTEST = 8;
 /** Deno inflates each piece that it is given to the end: a small piece cannot grow far beyond the limit (zlib's best is 1:1032). */
 const PIECE = 4096;
 
-async function pump(bytes: Uint8Array, through: Transform, { piece, max }: Bounds): Promise<Uint8Array> {
-  const fed = feed(bytes, piece, through.writable.getWriter());
+async function pump(bytes: Uint8Array, through: Transform, bounds: Bounds): Promise<Uint8Array> {
+  const { max } = bounds;
+  const fed = feed(bytes, bounds, through.writable.getWriter());
   // Its failure is the reader's failure too, which is awaited below.
   fed.catch(() => {});
   const reader = through.readable.getReader();
@@ -93,19 +115,21 @@ async function pump(bytes: Uint8Array, through: Transform, { piece, max }: Bound
 
 async function feed(
   bytes: Uint8Array,
-  piece: number,
+  { piece, turn }: Bounds,
   writer: WritableStreamDefaultWriter<BufferSource>,
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += piece) {
+    if (at > 0 && turn !== undefined) await turn();
     await writer.write(bytes.subarray(at, at + piece) as BufferSource);
   }
   await writer.close();
 }
 
-/** Bytes given to the stream at a time, and bytes that it may give. */
+/** Bytes given to the stream at a time, bytes that it may give, and what is waited for in between. */
 interface Bounds {
   readonly piece: number;
   readonly max: number;
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 interface Transform {

@@ -4,13 +4,14 @@
  * @module
  */
 import { ConfigurationError, ContentDisallowedError, DecodeError, EncodeError } from "../errors.ts";
-import { compress, compressionType, decompress } from "./compression.ts";
-import { encodeJson } from "./json.ts";
+import { compressBody, decompress } from "./compression.ts";
+import { encodeJson } from "./json-writer.ts";
 import { DEFAULT_LIMITS, type Limits, mostDecompressed } from "./limits.ts";
 import type { Message } from "./message.ts";
+import { decoder, encoder } from "./utf8.ts";
 
 /** kombu's serializers by name. Peers compare the content type byte for byte. */
-const TYPES: ReadonlyMap<string, string> = new Map([
+const TYPES: ReadonlyMap<string, string> = /* @__PURE__ */ new Map([
   ["json", "application/json"],
   ["yaml", "application/x-yaml"],
   ["msgpack", "application/x-msgpack"],
@@ -18,7 +19,14 @@ const TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Names under which peers say that a JSON body is UTF-8 (kombu takes "binary" for it too). */
-const UTF8: ReadonlySet<string> = new Set(["", "utf-8", "utf8", "us-ascii", "ascii", "binary"]);
+const UTF8: ReadonlySet<string> = /* @__PURE__ */ new Set([
+  "",
+  "utf-8",
+  "utf8",
+  "us-ascii",
+  "ascii",
+  "binary",
+]);
 
 /** A value made ready for the wire. */
 export interface Packed {
@@ -53,26 +61,18 @@ export function packContent(value: unknown, options: PackOptions = {}): Packed |
 
 /** As {@link packContent}, of JSON text that is written already. */
 export function packText(text: string, options: PackOptions = {}): Packed | Promise<Packed> {
-  const { serializer = "json", compression = null, limits = DEFAULT_LIMITS } = options;
+  const { serializer = "json", compression, limits = DEFAULT_LIMITS } = options;
   assertSerializer(serializer);
-  const packed: Packed = {
-    contentType: "application/json",
-    contentEncoding: "utf-8",
-    body: encoder.encode(text),
-  };
-  if (packed.body.length > limits.maxBody) {
+  const body = encoder.encode(text);
+  if (body.length > limits.maxBody) {
     throw new EncodeError(
       "encode-too-large",
-      `The body is ${packed.body.length} bytes, more than ${limits.maxBody}.`,
+      `The body is ${body.length} bytes, more than ${limits.maxBody}.`,
     );
   }
-  if (compression === null || compression === "") return packed;
-  const type = compressionType(compression);
-  return compress(packed.body).then((body) => ({ ...packed, body, compression: type }));
+  const packed: Packed = { contentType: "application/json", contentEncoding: "utf-8", body };
+  return compression ? compressBody(body, compression).then((made) => ({ ...packed, ...made })) : packed;
 }
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Refuses a serializer that we cannot write.
@@ -84,9 +84,7 @@ export function assertSerializer(name: string): void {
   throw new ConfigurationError(
     "serializer-unsupported",
     `Cannot write ${JSON.stringify(String(name).slice(0, 40))}.`,
-    {
-      hint: name === "pickle" ? 'Use "json": pickle is never read or written here.' : 'Use "json".',
-    },
+    { hint: `Use "json"${name === "pickle" ? ": pickle is never read or written here" : ""}.` },
   );
 }
 
@@ -96,6 +94,8 @@ export interface OpenOptions {
   readonly accept: readonly string[];
   /** @default DEFAULT_LIMITS */
   readonly limits?: Limits;
+  /** Resolves in a later turn of the event loop; workerd needs it to stop at the limit (see `decompress`). @default none */
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -116,7 +116,7 @@ export function openContent(message: Message, options: OpenOptions): string | Pr
   }
   if (!isCompressed(message)) return utf8(message.body);
   const max = mostDecompressed(message.body.length, limits);
-  return decompress(message.body, message.headers["compression"], max).then(utf8);
+  return decompress(message.body, message.headers["compression"], max, options.turn).then(utf8);
 }
 
 /** Whether {@link openContent} of this message takes a promise. */

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { encodeJson } from "./json.ts";
+import { type Fields, lenientText, own } from "./fields.ts";
+import { encodeJson } from "./json-writer.ts";
 import { saferepr } from "./repr.ts";
 
 /** An exception on the wire, as Celery's JSON results hold it. */
@@ -17,16 +18,20 @@ export interface WireException {
  * Python's built-in exceptions that one text can make. Not among them: those that end a Python process (`SystemExit`,
  * `KeyboardInterrupt`, `GeneratorExit`), since a peer raises what it reads.
  */
-export const PYTHON_EXCEPTIONS: ReadonlySet<string> = new Set(
-  ("ArithmeticError AssertionError AttributeError BlockingIOError BrokenPipeError BufferError BytesWarning ChildProcessError " +
+export const PYTHON_EXCEPTIONS: ReadonlySet<string> = /* @__PURE__ */ words(
+  "ArithmeticError AssertionError AttributeError BlockingIOError BrokenPipeError BufferError BytesWarning ChildProcessError " +
     "ConnectionAbortedError ConnectionError ConnectionRefusedError ConnectionResetError DeprecationWarning EOFError EncodingWarning " +
     "EnvironmentError Exception FileExistsError FileNotFoundError FloatingPointError FutureWarning IOError ImportError ImportWarning " +
     "IndentationError IndexError InterruptedError IsADirectoryError KeyError LookupError MemoryError ModuleNotFoundError NameError " +
     "NotADirectoryError NotImplementedError OSError OverflowError PendingDeprecationWarning PermissionError ProcessLookupError " +
     "RecursionError ReferenceError ResourceWarning RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning " +
     "SystemError TabError TimeoutError TypeError UnboundLocalError UnicodeError UnicodeWarning UserWarning ValueError Warning " +
-    "ZeroDivisionError").split(" "),
+    "ZeroDivisionError",
 );
+
+function words(text: string): ReadonlySet<string> {
+  return new Set(text.split(" "));
+}
 
 /**
  * What was thrown, in wire form: `exc_type` is the error's name, `exc_module` "builtins" where Python has an exception of that name, else
@@ -110,20 +115,18 @@ export function decodeException(result: unknown): RemoteException {
   if (typeof result !== "object" || result === null || Array.isArray(result)) {
     return {
       excType: "Exception",
-      excMessage: result === null || result === undefined ? [] : [result],
+      excMessage: Array.isArray(result) ? [result] : listOf(result),
       excModule: "",
     };
   }
-  const type = own(result, "exc_type");
-  const message = own(result, "exc_message");
-  const module = own(result, "exc_module");
+  const fields = result as Fields;
   return {
-    excType: typeof type === "string" && type !== "" ? type : "Exception",
-    excMessage: Array.isArray(message) ? message : message === undefined || message === null ? [] : [message],
-    excModule: typeof module === "string" ? module : "",
+    excType: lenientText(fields, "exc_type") || "Exception",
+    excMessage: listOf(own(fields, "exc_message")),
+    excModule: lenientText(fields, "exc_module") ?? "",
   };
 }
 
-function own(record: object, key: string): unknown {
-  return Object.hasOwn(record, key) ? (record as Record<string, unknown>)[key] : undefined;
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
 }

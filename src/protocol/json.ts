@@ -4,7 +4,7 @@
  * @module
  */
 import { DecodeError } from "../errors.ts";
-import { JsonReader } from "./json-reader.ts";
+import { readJson } from "./json-reader.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 
 export { encodeJson } from "./json-writer.ts";
@@ -37,7 +37,7 @@ export function decodeJson(text: string, options: DecodeOptions = {}): unknown {
       // Python's NaN and Infinity, or broken: the reader tells which.
     }
   }
-  return guarded(() => new JsonReader(text, exact).whole());
+  return guarded(() => readJson(text, exact));
 }
 
 /**
@@ -47,7 +47,7 @@ export function decodeJson(text: string, options: DecodeOptions = {}): unknown {
  */
 export function decodeBody(text: string, options: DecodeOptions = {}): unknown {
   checkShape(text, options.limits ?? DEFAULT_LIMITS);
-  return guarded(() => new JsonReader(text, options.exact === true).tail(2));
+  return guarded(() => readJson(text, options.exact === true, 2));
 }
 
 function guarded(read: () => unknown): unknown {

@@ -20,16 +20,18 @@ export interface Limits {
   readonly maxValues: number;
 }
 
+/** Python's own reader gives up at a depth of about 1,000. */
+export const MAX_DEPTH = 500;
+
 /**
- * 128 MiB is the largest message that RabbitMQ 3 takes by default. Python's own reader gives up at a depth of about 1,000. zlib packs at
- * most 1:1032, and a list of equal records comes near that: only what is large as well is taken for a bomb. A value costs up to 70 bytes
- * of memory, however few it takes on the wire.
+ * 128 MiB is the largest message that RabbitMQ 3 takes by default. zlib packs at most 1:1032, and a list of equal records comes near
+ * that: only what is large as well is taken for a bomb. A value costs up to 70 bytes of memory, however few it takes on the wire.
  */
 export const DEFAULT_LIMITS: Limits = {
   maxBody: 128 * 2 ** 20,
   maxDecompressed: 16 * 2 ** 20,
   maxRatio: 100,
-  maxDepth: 500,
+  maxDepth: MAX_DEPTH,
   maxKeys: 1_000_000,
   maxValues: 1_000_000,
 };

@@ -4,7 +4,8 @@
  * @module
  */
 import { DecodeError } from "../errors.ts";
-import { decodeJson, type DecodeOptions, encodeJson } from "./json.ts";
+import { decodeJson, type DecodeOptions } from "./json.ts";
+import { encodeJson } from "./json-writer.ts";
 import { isRecord, lenientText, own } from "./fields.ts";
 
 /** States that do not change any more. */
@@ -35,21 +36,14 @@ export function encodeResult(meta: ResultMeta): string {
   if (meta.groupId !== undefined) out += `, "group_id": ${encodeJson(meta.groupId)}`;
   if (meta.parentId !== undefined) out += `, "parent_id": ${encodeJson(meta.parentId)}`;
   for (const [key, value] of Object.entries(meta.extended ?? {})) {
-    if (!OWN.has(key) && value !== undefined) out += `, ${encodeJson(key)}: ${encodeJson(value)}`;
+    if (!OWN.includes(key) && value !== undefined) out += `, ${encodeJson(key)}: ${encodeJson(value)}`;
   }
   return `${out}, "task_id": ${encodeJson(meta.taskId)}}`;
 }
 
-const OWN: ReadonlySet<string> = new Set([
-  "status",
-  "result",
-  "traceback",
-  "children",
-  "date_done",
-  "group_id",
-  "parent_id",
-  "task_id",
-]);
+const OWN: readonly string[] = "status result traceback children date_done group_id parent_id task_id".split(
+  " ",
+);
 
 /**
  * Reads a stored result. Old and foreign writers may leave out all but `status` and `result`; unknown keys are kept in `extended`.
@@ -64,7 +58,7 @@ export function decodeResult(text: string, options: DecodeOptions = {}): ResultM
   const groupId = lenientText(record, "group_id");
   const parentId = lenientText(record, "parent_id");
   const children = own(record, "children");
-  const extended = Object.entries(record).filter(([key]) => !OWN.has(key));
+  const extended = Object.entries(record).filter(([key]) => !OWN.includes(key));
   return {
     status,
     result: own(record, "result") ?? null,

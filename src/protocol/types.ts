@@ -35,6 +35,12 @@ export abstract class PyText {
   toJSON(): string {
     return this.text;
   }
+
+  /** The JSON text that kombu reads as this value. */
+  abstract "~json"(envelope: (type: string, value: unknown) => string): string;
+
+  /** The value as Python shows it. */
+  abstract "~repr"(float: (value: number) => string): string;
 }
 
 /** Python's `datetime.date`: a day without a time, `YYYY-MM-DD`. */
@@ -43,6 +49,16 @@ export class PyDate extends PyText {
   constructor(text: string) {
     super(text, DATE.test(text) && parseInstant(text) !== undefined, "date");
   }
+
+  /** Kombu's envelope. */
+  "~json"(envelope: (type: string, value: unknown) => string): string {
+    return envelope("date", this.text);
+  }
+
+  /** As Python shows it. */
+  "~repr"(): string {
+    return `datetime.date(${dateFields(this.text)})`;
+  }
 }
 
 /** Python's `datetime.time`: a time of day, `HH:MM:SS[.ffffff][+HH:MM]`. */
@@ -50,6 +66,16 @@ export class PyTime extends PyText {
   /** Takes `HH:MM[:SS[.ffffff]]` with or without an offset. */
   constructor(text: string) {
     super(text, TIME.test(text) && parseInstant(`2000-01-01T${text}`) !== undefined, "time");
+  }
+
+  /** Kombu's envelope. */
+  "~json"(envelope: (type: string, value: unknown) => string): string {
+    return envelope("time", this.text);
+  }
+
+  /** As Python shows it. */
+  "~repr"(): string {
+    return `datetime.time(${timeFields(this.text)})`;
   }
 }
 
@@ -64,6 +90,16 @@ export class PyDecimal extends PyText {
   toNumber(): number {
     return Number(this.text.replace(/^([+-]?)inf.*/i, "$1Infinity"));
   }
+
+  /** Kombu's envelope. */
+  "~json"(envelope: (type: string, value: unknown) => string): string {
+    return envelope("decimal", this.text);
+  }
+
+  /** As Python shows it. */
+  "~repr"(): string {
+    return `Decimal('${this.text}')`;
+  }
 }
 
 /** Python's `datetime.datetime` in exact form: microseconds and offset kept. In plain form it is a `Date`. */
@@ -77,6 +113,18 @@ export class PyDatetime extends PyText {
   override valueOf(): number {
     return parseInstant(this.text) ?? NaN;
   }
+
+  /** Kombu's envelope. */
+  "~json"(envelope: (type: string, value: unknown) => string): string {
+    return envelope("datetime", this.text);
+  }
+
+  /** As Python shows it. */
+  "~repr"(): string {
+    return `datetime.datetime(${dateFields(this.text.slice(0, 10))}, ${
+      timeFields(this.text.slice(11) || "00:00")
+    })`;
+  }
 }
 
 /** A JSON number in exact form whose text JavaScript would write otherwise: `1.0`, `1e5`. In plain form it is a number. */
@@ -89,6 +137,16 @@ export class PyFloat extends PyText {
   /** The number. */
   override valueOf(): number {
     return Number(this.text);
+  }
+
+  /** Kombu's envelope. */
+  "~json"(): string {
+    return this.text;
+  }
+
+  /** As Python shows it. */
+  "~repr"(float: (value: number) => string): string {
+    return float(this.valueOf());
   }
 }
 
@@ -105,8 +163,41 @@ export class PyUuid extends String {
   get hex(): string {
     return this.replaceAll("-", "");
   }
+
+  /** Kombu's envelope. */
+  "~json"(envelope: (type: string, value: unknown) => string): string {
+    return envelope("uuid", { hex: this.hex });
+  }
+
+  /** As Python shows it. */
+  "~repr"(): string {
+    return `UUID('${this}')`;
+  }
 }
 
 function notA(what: string, text: unknown): EncodeError {
   return new EncodeError("value-invalid", `Not a ${what}: ${JSON.stringify(String(text).slice(0, 60))}.`);
+}
+
+/** `2024, 5, 28` */
+function dateFields(text: string): string {
+  return text.split("-").map(Number).join(", ");
+}
+
+/** `1, 2[, 3[, 400000]][, tzinfo=…]` */
+function timeFields(text: string): string {
+  const [, hour, minute, second = "0", fraction = "", zone = ""] =
+    /^(..):(..)(?::(..))?(?:\.(\d+))?(.*)$/.exec(text) ?? [];
+  const fields = [hour, minute, second, fraction.padEnd(6, "0")].map(Number);
+  fields.length = fields[3] !== 0 ? 4 : fields[2] !== 0 ? 3 : 2;
+  return fields.join(", ") + zoneRepr(zone);
+}
+
+function zoneRepr(zone: string): string {
+  if (zone === "") return "";
+  const [hour, minute, second] = (zone.replaceAll(/\D/g, "") + "000000").match(/../g) ?? [];
+  const size = (Number(hour) * 60 + Number(minute)) * 60 + Number(second);
+  if (size === 0) return ", tzinfo=datetime.timezone.utc";
+  const delta = zone.startsWith("-") ? `days=-1, seconds=${86_400 - size}` : `seconds=${size}`;
+  return `, tzinfo=datetime.timezone(datetime.timedelta(${delta}))`;
 }

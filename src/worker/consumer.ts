@@ -119,7 +119,7 @@ export class TaskConsumer {
 
   #open({ message }: Delivery): string | Promise<string> {
     const { acceptContent: accept, contentLimits: limits } = this.#env.settings;
-    return openContent(message, { accept, limits });
+    return openContent(message, { accept, limits, turn: this.#env.turn });
   }
 
   /** One at a time: a prefetch of small messages that are large inside would fill the memory at once. */

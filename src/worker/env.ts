@@ -28,6 +28,8 @@ export class Env {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly context: Context;
+  /** A turn of the event loop, where `openContent` needs one. */
+  readonly turn: (() => Promise<void>) | undefined;
   /** Never throws. */
   readonly logger: Logger;
   /** The worker's node name. */
@@ -44,8 +46,12 @@ export class Env {
   constructor(app: AppInner, hostname: string, logger: Logger) {
     this.app = app;
     this.settings = app.settings;
-    this.clock = app.platform.clock;
-    this.context = app.platform.context;
+    const { clock, context, host } = app.platform;
+    this.clock = clock;
+    this.turn = host.runtime === "workerd"
+      ? () => new Promise((resolve) => void clock.after(0, resolve))
+      : undefined;
+    this.context = context;
     this.hostname = hostname;
     this.logger = guarded(logger);
   }

@@ -1,6 +1,18 @@
 /**
  * `celeriac/worker`: runs an app's tasks.
  *
+ * @example
+ * ```ts
+ * import { Celery } from "celeriac";
+ * import { amqpBroker } from "celeriac/amqp";
+ * import { Worker } from "celeriac/worker";
+ *
+ * const app = new Celery("sums", { broker: amqpBroker("amqp://") });
+ * app.task("tasks.add", { params: ["x", "y"] }, (x: number, y: number): number => x + y);
+ * await using worker = new Worker(app, { queues: ["sum-queue"], concurrency: 4 });
+ * await worker.run();
+ * ```
+ *
  * @module
  */
 export { consoleLogger } from "../lib/console-logger.ts";

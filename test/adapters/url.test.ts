@@ -32,6 +32,8 @@ describe("transports", () => {
     ["librabbitmq://guest:canary@localhost//", "amqp"],
     ["amqps://guest:canary@localhost//", "amqp"],
     ["AMQP://localhost", "amqp"],
+    ["ws://guest:canary@localhost/ws?vhost=/&token=canary", "amqp"],
+    ["wss://guest:canary@localhost/ws?sig=canary", "amqp"],
     ["memory://", "memory"],
   ])("%s is a broker over %s, made without I/O", (url, transport) => {
     const broker = transports.broker([url], options());

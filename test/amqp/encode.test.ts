@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { writeAck, writeNack, writeProperties, writePublish } from "../../adapters/amqp/encode.ts";
+import { writeProperties, writePublish } from "../../adapters/amqp/encode.ts";
 import { Outbox } from "../../adapters/amqp/outbox.ts";
+import { writeAck, writeNack } from "../../adapters/amqp/settle.ts";
 import { CarefulView } from "../../adapters/amqp/view.ts";
 import type { Message } from "../../src/broker.ts";
 

@@ -9,7 +9,7 @@ import { startChild } from "../support/child.ts";
 import { until } from "../support/wait.ts";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const START = {
+const START: Readonly<Record<string, readonly string[]>> = {
   node: [path("../../scripts/ts.mjs")],
   bun: ["run"],
   deno: ["run", "-A"],
@@ -21,7 +21,7 @@ test.each([
   ["used", inject("amqp"), ["done"]],
   ["refused", "amqp://127.0.0.1:1//", ["broker-unreachable", "done"]],
 ])("a script whose broker was %s ends", async (way, url, said) => {
-  const args = [...START[inject("runtime")], path("./fixtures/exit.ts"), url, way];
+  const args = [...START[inject("runtime")] ?? [], path("./fixtures/exit.ts"), url, way];
   await using child = startChild(process.execPath, args);
   const lines: string[] = [];
   child.onLine((line) => lines.push(line));

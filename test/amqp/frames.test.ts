@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FrameSplitter, NotAmqp } from "../../adapters/amqp/frames.ts";
+import { frameSplitter, NotAmqp } from "../../adapters/amqp/frames.ts";
 
 function frame(type: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(payload.length + 8);
@@ -34,12 +34,12 @@ test("frames come out whole and in order, however the stream is cut", () => {
     fc.property(frames, fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 }), (sent, cuts) => {
       const stream = joined(sent);
       const got: Uint8Array[] = [];
-      const splitter = new FrameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
+      const push = frameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
       for (let at = 0, turn = 0; at < stream.length; turn++) {
         const size = cuts[turn % cuts.length] ?? 1;
         // A socket may use its buffer again once we returned.
         const chunk = stream.slice(at, at + size);
-        splitter.push(chunk);
+        push(chunk);
         chunk.fill(0xff);
         at += size;
         const kind = size < 8 ? "less than a frame" : "more";
@@ -67,15 +67,15 @@ test("byte by byte", () => {
     frame(3, new Uint8Array(600).fill(7)),
   ];
   const got: Uint8Array[] = [];
-  const splitter = new FrameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
-  for (const byte of joined(sent)) splitter.push(Uint8Array.of(byte));
+  const push = frameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
+  for (const byte of joined(sent)) push(Uint8Array.of(byte));
   expect(got).toEqual(sent);
 });
 
 test("many frames in one chunk are handed on in one run", () => {
   const sent = joined([frame(1, Uint8Array.of(1)), frame(2, Uint8Array.of(2)), frame(3, Uint8Array.of(3))]);
   const got: Uint8Array[] = [];
-  new FrameSplitter(() => 4096, (bytes) => got.push(bytes)).push(sent);
+  frameSplitter(() => 4096, (bytes) => got.push(bytes))(sent);
   expect(got).toEqual([sent]);
 });
 
@@ -85,14 +85,14 @@ test.each([
   ["a TLS alert", "\u0015\u0003\u0003\u0000\u0002\u0002\u0046"],
   ["Redis", "-ERR unknown command\r\n"],
 ])("%s is not AMQP", (_who, text) => {
-  const splitter = new FrameSplitter(() => 4096, () => {});
-  expect(() => splitter.push(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))).toThrow(NotAmqp);
+  const push = frameSplitter(() => 4096, () => {});
+  expect(() => push(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))).toThrow(NotAmqp);
 });
 
 test("a frame over the limit is not waited for, also when its header comes in pieces", () => {
   const bytes = frame(1, new Uint8Array(100));
-  expect(() => new FrameSplitter(() => 50, () => {}).push(bytes.slice(0, 7))).toThrow(NotAmqp);
-  const splitter = new FrameSplitter(() => 50, () => {});
-  splitter.push(bytes.slice(0, 5));
-  expect(() => splitter.push(bytes.slice(5, 9))).toThrow(NotAmqp);
+  expect(() => frameSplitter(() => 50, () => {})(bytes.slice(0, 7))).toThrow(NotAmqp);
+  const push = frameSplitter(() => 50, () => {});
+  push(bytes.slice(0, 5));
+  expect(() => push(bytes.slice(5, 9))).toThrow(NotAmqp);
 });

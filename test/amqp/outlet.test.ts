@@ -9,13 +9,15 @@ import { describe, expect, test } from "vitest";
 import { Batch } from "../../adapters/amqp/batch.ts";
 import type { Epoch } from "../../adapters/amqp/epoch.ts";
 import { Outbox } from "../../adapters/amqp/outbox.ts";
-import { Outlet } from "../../adapters/amqp/outlet.ts";
+import { encoded, Outlet } from "../../adapters/amqp/outlet.ts";
 import type { Outgoing, Verdict } from "../../src/broker.ts";
+import { deferred } from "../../src/lib/deferred.ts";
+import { systemPlatform } from "../../src/lib/platform.ts";
 import { task } from "./rig.ts";
 
 interface Stage {
   readonly outlet: Outlet;
-  readonly channel: AMQPChannel;
+  readonly channel: Pick<AMQPChannel, "publishConfirmed">;
   publish(outgoing: Outgoing): Promise<Verdict>;
   /** What the parser would hand over for basic.return of it. */
   bringBack(outgoing: Outgoing, headers?: Record<string, unknown>): void;
@@ -25,20 +27,45 @@ async function stage(): Promise<Stage> {
   const out = new Outbox(() => {}, () => {});
   const channel = { id: 1, closed: false, confirmSelect: () => Promise.resolve() } as unknown as AMQPChannel;
   const epoch = {
+    lost: undefined,
+    async channel(_closed: unknown, ask: (channel: AMQPChannel) => Promise<unknown>) {
+      await ask(channel);
+      return channel;
+    },
+  } as unknown as Epoch;
+  const moved = deferred<void>();
+  const outlet = new Outlet({
+    epoch,
     out,
     frameMax: 131_072,
-    lost: undefined,
-    channel: () => Promise.resolve(channel),
-    rpc: <T>(answer: Promise<T>) => answer,
-  } as unknown as Epoch;
-  const outlet = await Outlet.open(epoch, { freed: () => {}, closed: () => {}, unroutable: () => {} });
+    propertiesOf: (message) => message.properties as unknown as Uint8Array,
+    moved: moved.resolve,
+    unroutable: () => {},
+  });
+  const send = (outgoing: Outgoing): Promise<readonly Verdict[]> => {
+    const batch = new Batch([outgoing], {}, {
+      platform: systemPlatform,
+      publishTimeout: 60_000,
+      maxMessage: 1e6,
+    });
+    for (const publication of batch.publications) outlet.waiting.push(publication);
+    outlet.send(1000);
+    return batch.verdicts;
+  };
+  // The first one opens the channel; its verdict is nobody's concern.
+  void send(task("first"));
+  await moved.promise;
+  outlet.send(1000);
+  channel.publishConfirmed(1, false, false);
   return {
     outlet,
-    channel,
+    channel: {
+      // Numbers begin with 1 for each test.
+      publishConfirmed: (tag: number, multiple: boolean, nack: boolean) =>
+        channel.publishConfirmed(tag === 0 ? 0 : tag + 1, multiple, nack),
+    },
     async publish(outgoing) {
-      const batch = new Batch([outgoing], Infinity, () => {});
-      for (const publication of batch.publications) outlet.publish(publication);
-      const [verdict] = await batch.verdicts;
+      const [verdict] = await send(outgoing);
       if (verdict === undefined) throw new Error("no verdict");
       return verdict;
     },
@@ -46,13 +73,7 @@ async function stage(): Promise<Stage> {
       channel.onReturn({
         exchange: to.exchange,
         routingKey: to.routingKey,
-        properties: {
-          headers,
-          contentType: message.contentType,
-          contentEncoding: message.contentEncoding,
-          deliveryMode: message.properties["delivery_mode"],
-          correlationId: message.properties["correlation_id"],
-        },
+        properties: encoded({ ...message, headers }),
         body: message.body,
       } as unknown as AMQPMessage);
     },

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
-import { parseTargets } from "../../adapters/amqp/url.ts";
+import { parseTargets } from "../../adapters/amqp/tcp-url.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 
 const only = (url: string): ReturnType<typeof parseTargets>[0] => parseTargets(url)[0];
@@ -134,12 +134,14 @@ describe("amqpBroker", () => {
   test("knows its options and says what was meant", () => {
     const wrong = { hearbeat: 3 } as object;
     expect(() => amqpBroker("amqp://h", wrong)).toThrow(/no option "hearbeat".*Did you mean "heartbeat"/);
-    expect(() => amqpBroker("amqp://h", { reconnect: { mim: 3 } as object })).toThrow(/reconnect\.mim/);
+    expect(() => amqpBroker("amqp://h", { reconnect: { mim: 3 } as object })).toThrow(
+      /reconnect has no option "mim"/,
+    );
     expect(() => amqpBroker("amqp://h", { maxInFlight: 0 })).toThrow(
       expect.objectContaining({ code: "option-invalid" }),
     );
     expect(() => amqpBroker("amqp://h", { topology: "maybe" as "leave" })).toThrow(
-      /"declare", "passive" or "leave"/,
+      /one of declare, passive, leave/,
     );
     expect(() => amqpBroker("amqp://h", { connectTimeout: "soon" as "1s" })).toThrow(/connectTimeout/);
   });

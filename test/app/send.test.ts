@@ -24,14 +24,15 @@ describe("sending", () => {
     expect((await sending).id).toBe("the-id");
   });
 
-  test("a thousand calls of one tick are few batches behind one declaration", async () => {
+  test("a thousand calls of one tick are few batches, and what was declared once is not asked again", async () => {
     const { app, asked } = setup();
     const add = app.task("t.add", (x: number, y: number) => x + y);
     const results = await Promise.all(Array.from({ length: 1000 }, (_, at) => add.delay(at, 1)));
-    expect(asked.declared).toHaveLength(1);
     expect(asked.batches.length).toBeLessThan(20);
-    expect(messages(asked)).toHaveLength(1000);
-    expect(messages(asked).map((message) => message.headers["id"])).toEqual(
+    expect(asked.declared.length).toBeLessThanOrEqual(asked.batches.length);
+    await add.delay(1, 1);
+    expect(asked.batches.at(-1)?.declare).toBeUndefined();
+    expect(messages(asked).slice(0, 1000).map((message) => message.headers["id"])).toEqual(
       results.map((result) => result.id),
     );
   });
@@ -58,13 +59,24 @@ describe("sending", () => {
     expect(messages(asked).map((message) => message.headers["task"])).toEqual(["c"]);
   });
 
-  test("a call that names its own deadline does not wait longer for the declaration", async () => {
-    const { app, clock } = setup({ answers: { declare: () => new Promise(() => {}) } });
-    const failing = failureOf(app.sendTask("t", { timeout: 2 }));
-    await settled();
-    await clock.advance(2000);
-    expect(await failing).toMatchObject({ name: "PublishError", code: "publish-refused" });
-    expect(clock.waiting).toBe(0);
+  test("a queue that cannot be declared takes no messages of other queues along", async () => {
+    const { app, asked } = setup({
+      answers: {
+        declare: (entities) =>
+          entities.some((entity) => entity.kind === "queue" && entity.name === "bad")
+            ? Promise.reject(new Error("406"))
+            : Promise.resolve(),
+      },
+    });
+    const all = await Promise.allSettled([
+      app.sendTask("a"),
+      app.sendTask("b", { queue: "bad" }),
+      app.sendTask("c", { queue: "good" }),
+    ]);
+    expect(all.map((each) => each.status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(messages(asked).map((message) => message.headers["task"])).toEqual(["a", "c"]);
+    const many = await app.sendMany([{ name: "d" }, { name: "e", queue: "bad" }]);
+    expect(many.map((each) => each.status)).toEqual(["fulfilled", "rejected"]);
   });
 
   test("gives the broker the deadline of the setting, or of the call", async () => {
@@ -154,6 +166,43 @@ describe("sending", () => {
     expect(asked.batches).toHaveLength(3);
     expect(await failureOf(app.sendTask("t", { retry: false }))).toMatchObject({ code: "publish-refused" });
     expect(asked.batches).toHaveLength(4);
+  });
+
+  test("a retry policy that makes no sense is refused before anything is sent", async () => {
+    const { app, asked } = setup();
+    for (
+      const [policy, code] of [
+        [{ maxRetries: -1 }, "option-invalid"],
+        [{ maxRetries: "many" }, "option-invalid"],
+        [{ max: 1 }, "option-unknown"],
+        [{ intervalStep: "soon" }, "duration-invalid"],
+        [5, "option-invalid"],
+      ] as const
+    ) {
+      expect(await failureOf(app.sendTask("t", { retryPolicy: policy as never }))).toMatchObject({ code });
+    }
+    expect(asked.batches).toHaveLength(0);
+  });
+
+  test("repeats do not share a batch with newer calls, whose deadline is another", async () => {
+    const { app, asked, clock } = setup({
+      answers: {
+        publish: (batch, _call, turn) =>
+          Promise.resolve(
+            batch.map(() =>
+              turn === 1 ? { is: "refused", reason: "full", retry: true } : { is: "confirmed" }
+            ),
+          ),
+      },
+    });
+    const first = app.sendTask("a", { retryPolicy: { intervalStart: 1 } });
+    await settled();
+    clock.time += 999;
+    const second = app.sendTask("b");
+    await clock.advance(1);
+    await Promise.all([first, second]);
+    expect(asked.batches.map(({ messages }) => messages.length)).toEqual([1, 1, 1]);
+    expect(new Set(asked.batches.map(({ call }) => call?.deadline)).size).toBe(2);
   });
 
   test("a publish of unknown outcome is repeated only on demand", async () => {
@@ -275,7 +324,7 @@ describe("sendMany", () => {
       { name: "broken", args: [undefined, 1] },
     ]);
     expect(asked.batches).toHaveLength(1);
-    expect(asked.declared).toHaveLength(2);
+    expect(asked.declared[0]).toHaveLength(6);
     expect(outcomes.map((each) => each.status)).toEqual([
       "fulfilled",
       "rejected",
@@ -292,6 +341,55 @@ describe("sendMany", () => {
     const { app, asked } = setup();
     expect(await app.sendMany([])).toEqual([]);
     expect(asked.batches).toHaveLength(0);
+  });
+});
+
+describe("where a link lives for one call", () => {
+  const call = { link: "call" } as const;
+
+  test("each publish brings what it needs declared, for all its queues in order", async () => {
+    const { app, asked } = setup({ answers: call });
+    await Promise.all([app.sendTask("a"), app.sendTask("b", { queue: "other" }), app.sendTask("c")]);
+    await app.sendTask("d");
+    const declared = asked.batches.map(({ declare }) =>
+      declare?.map((entity) => entity.kind === "binding" ? `${entity.queue}*` : entity.name)
+    );
+    expect(declared).toEqual([
+      ["celery", "celery", "celery*", "other", "other", "other*"],
+      ["celery", "celery", "celery*"],
+    ]);
+  });
+
+  test("no call waits for another's declaration or publish", async () => {
+    const { app, asked } = setup({
+      answers: {
+        ...call,
+        publish: (batch, _call, turn) =>
+          turn === 1 ? new Promise(() => {}) : Promise.resolve(batch.map(() => ({ is: "confirmed" }))),
+      },
+    });
+    void app.sendTask("stuck");
+    await settled();
+    expect((await app.sendTask("free", { taskId: "id" })).id).toBe("id");
+    expect(asked.batches).toHaveLength(2);
+  });
+
+  test("close does not wait for the calls of others", async () => {
+    const { app, asked } = setup({ answers: { ...call, publish: () => new Promise(() => {}) } });
+    void app.sendTask("stuck");
+    await app.close();
+    expect(asked).toMatchObject({ closed: 1 });
+    expect(asked.batches).toHaveLength(1);
+  });
+
+  test("a failed declaration is forgotten", async () => {
+    let fails = true;
+    const { app } = setup({
+      answers: { ...call, declare: () => fails ? Promise.reject(new Error("406")) : Promise.resolve() },
+    });
+    expect((await failureOf(app.sendTask("t"))).message).toBe("406");
+    fails = false;
+    await app.sendTask("t");
   });
 });
 

@@ -5,12 +5,17 @@
  */
 import { Celery } from "../../mod.ts";
 import type { CeleryOptions, Logger, LogLevel, Message, Outgoing, Platform, Verdict } from "../../mod.ts";
-import type { Broker, Call, Entity } from "../../src/broker.ts";
+import type { Broker, Call, Entity, PublishOptions } from "../../src/broker.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 
 /** What the broker was asked, in order. */
 export interface Asked {
-  readonly batches: { readonly messages: readonly Outgoing[]; readonly call: Call | undefined }[];
+  readonly batches: {
+    readonly messages: readonly Outgoing[];
+    readonly call: Call | undefined;
+    readonly declare: readonly Entity[] | undefined;
+  }[];
+  /** What came with a publish, whether it was then sent or not. */
   readonly declared: (readonly Entity[])[];
   closed: number;
 }
@@ -32,13 +37,14 @@ export function stubBroker(answers: Answers = {}): { readonly broker: Broker; re
     address: "stub://",
     features: { link: answers.link ?? "shared", maxMessage: answers.maxMessage ?? 2 ** 27 },
     connect: () => Promise.resolve(),
-    declare(entities: readonly Entity[]) {
-      asked.declared.push(entities);
-      return answers.declare?.(entities) ?? Promise.resolve();
-    },
-    publish(messages: readonly Outgoing[], call?: Call) {
-      const turn = asked.batches.push({ messages, call });
-      return answers.publish?.(messages, call, turn) ?? Promise.resolve(confirm(messages));
+    publish(messages: readonly Outgoing[], { declare, ...call }: PublishOptions = {}) {
+      const send = (): Promise<readonly Verdict[]> => {
+        const turn = asked.batches.push({ messages, call, declare });
+        return answers.publish?.(messages, call, turn) ?? Promise.resolve(confirm(messages));
+      };
+      if (declare === undefined) return send();
+      asked.declared.push(declare);
+      return answers.declare === undefined ? send() : answers.declare(declare).then(send);
     },
     observe: () => ({ [Symbol.dispose]() {} }),
     close() {

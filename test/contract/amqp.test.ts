@@ -1,5 +1,6 @@
 /**
- * The broker contract on a real RabbitMQ, through a proxy that can break the network.
+ * The broker contract on a real RabbitMQ, through a proxy that can break the network: with a shared connection, and with one for each
+ * call.
  *
  * @module
  */
@@ -15,27 +16,30 @@ afterAll(() => proxy[Symbol.asyncDispose]());
 const through = new URL(server);
 through.host = `127.0.0.1:${proxy.port}`;
 
-describe("amqp over TCP", () =>
-  exerciseBroker({
-    make: () => amqpBroker(through.href, { reconnect: { min: "20ms", max: "200ms" } }),
-    features: {
-      link: "shared",
-      confirm: "durable",
-      mustRoute: true,
-      delivery: "push",
-      subscribe: true,
-      exchanges: ["direct", "topic", "fanout"],
-      priority: "high-first",
-      requeue: "publication",
-      park: "none",
-      maxPark: 0,
-      loss: "link",
-      attempts: false,
-      maxMessage: 134_217_728,
-    },
-    link: {
-      cut: () => proxy.cut(),
-      freeze: () => proxy.blackhole("both"),
-      thaw: () => proxy.heal(),
-    },
-  }));
+describe.each(["shared", "call"] as const)(
+  "amqp over TCP, link %s",
+  (link) =>
+    exerciseBroker({
+      make: () => amqpBroker(through.href, { link, reconnect: { min: "20ms", max: "200ms" } }),
+      features: {
+        link,
+        confirm: "durable",
+        mustRoute: true,
+        delivery: "push",
+        subscribe: true,
+        exchanges: ["direct", "topic", "fanout"],
+        priority: "high-first",
+        requeue: "publication",
+        park: "none",
+        maxPark: 0,
+        loss: "link",
+        attempts: false,
+        maxMessage: 134_217_728,
+      },
+      link: {
+        cut: () => proxy.cut(),
+        freeze: () => proxy.blackhole("both"),
+        thaw: () => proxy.heal(),
+      },
+    }),
+);

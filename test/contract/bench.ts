@@ -41,6 +41,19 @@ export interface BrokerSubject {
   /** Without it the tests of lost links are not part of the run. */
   readonly link?: LinkFaults;
   /**
+   * Reads what was published, for a broker that only publishes: of the suites topology and publish run then, without what consumes.
+   *
+   * @default the broker's own `consume`
+   */
+  readonly consume?: (queues: readonly string[]) => Consumer;
+  /**
+   * How messages find their queues. kombu's way on Redis is not AMQP's: a queue comes to be with its first message, "*" of a topic takes
+   * dots and "#" does not take the dot before it, a fanout message reaches the listeners of the moment instead of queues.
+   *
+   * @default "amqp"
+   */
+  readonly routing?: "amqp" | "kombu";
+  /**
    * How long an awaited thing may take, ms.
    *
    * @default 10000
@@ -194,7 +207,7 @@ export class Bench implements AsyncDisposable {
     queues: readonly string[],
     prefetch = 10,
   ): { readonly consumer: Consumer; readonly inbox: Inbox<Delivery> } {
-    const consumer = broker.consume(queues, { prefetch });
+    const consumer = this.subject.consume?.(queues) ?? broker.consume(queues, { prefetch });
     return { consumer, inbox: this.inbox(consumer) };
   }
 

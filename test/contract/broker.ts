@@ -19,6 +19,7 @@ export type { BrokerSubject, LinkFaults } from "./bench.ts";
 export function exerciseBroker(subject: BrokerSubject): void {
   describe("topology", () => exerciseTopology(subject));
   describe("publish", () => exercisePublish(subject));
+  if (subject.consume !== undefined) return;
   describe("consume", () => exerciseConsume(subject));
   describe("settle", () => exerciseSettle(subject));
   if (subject.features.subscribe) describe("subscribe", () => exerciseSubscribe(subject));

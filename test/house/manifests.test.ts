@@ -49,14 +49,28 @@ test("every exported file exists, as source and as built", () => {
   expect(files.filter((file) => !existsSync(ROOT + file))).toEqual([]);
 });
 
+test.each(Object.entries(deno.exports))("the entry %s tells what it is, and shows it", (name, file) => {
+  const [comment = ""] = /^(?:#!.*\n)?\/\*\*[^]*?\*\//.exec(readFileSync(ROOT + file, "utf8")) ?? [];
+  expect(comment).toContain("@module");
+  // The command is shown by its own --help.
+  if (name === "./cli") return;
+  expect(comment).toMatch(/ \* @example\n \* ```ts\n/);
+  expect(comment).toContain(`from "celeriac${name.slice(1)}";`);
+});
+
 test("the command is the exported CLI", () => {
   expect(`./${npm.bin["celeriac"]}`).toBe(npm.exports["./cli"]?.default);
+});
+
+test("every entry is in the README's table, and nothing else is", () => {
+  const table = readFileSync(`${ROOT}README.md`, "utf8").matchAll(/^\| `celeriac((?:\/[a-z]+)*)` +\|/gm);
+  expect([...table].map(([, path]) => `.${path}`).sort()).toEqual(Object.keys(deno.exports).sort());
 });
 
 test("tools are pinned exactly and the package depends on itself", () => {
   const { celeriac, ...tools } = npm.devDependencies;
   expect(celeriac).toBe("file:");
   for (const [name, version] of Object.entries({ ...tools, ...npm.dependencies })) {
-    expect(`${name} ${version}`).toMatch(/ \d+\.\d+\.\d+$/);
+    expect(`${name} ${version}`).toMatch(/ (npm:[a-z]+@)?\d+\.\d+\.\d+$/);
   }
 });

@@ -9,7 +9,9 @@ import { decodeJson, encodeJson } from "../../src/protocol/json.ts";
 import { floatText, MAX_INT_DIGITS } from "../../src/protocol/json-writer.ts";
 import { nodename } from "../../src/protocol/node.ts";
 import { reprArgs, saferepr } from "../../src/protocol/repr.ts";
+import { plainRepr } from "../../src/protocol/repr-plain.ts";
 import { encodeResult } from "../../src/protocol/result.ts";
+import { packPlain } from "../../src/protocol/task-plain.ts";
 import { packTask, type TaskSpec } from "../../src/protocol/task.ts";
 import { PyDate, PyDecimal, PyFloat, PyTime, PyUuid } from "../../src/protocol/types.ts";
 import { Coverage, date, exactLeaf, plainLeaf, text, valueOf } from "../protocol/values.ts";
@@ -285,16 +287,18 @@ describe("saferepr against Celery", () => {
   test.each([1024, 128, 20, 5, 1])("of any value, cut at %i", async (length) => {
     await inBatches(valueOf(plainLeaf), async (values) => {
       const texts = values.map((value) => encodeJson(value));
-      expect(values.map((value) => saferepr(value, length))).toEqual(
-        await python.call("reprs", { texts, maxlen: length }),
-      );
+      const theirs = await python.call("reprs", { texts, maxlen: length });
+      expect(values.map((value) => saferepr(value, length))).toEqual(theirs);
+      expect(values.map((value) => plainRepr(value, length))).toEqual(theirs);
     });
   });
 
   test("of exact values, offsets and microseconds and floats", async () => {
     await inBatches(valueOf(exactLeaf), async (values) => {
       const texts = values.map((value) => encodeJson(value));
-      expect(values.map((value) => saferepr(value))).toEqual(await python.call("reprs", { texts }));
+      const theirs = await python.call("reprs", { texts });
+      expect(values.map((value) => saferepr(value))).toEqual(theirs);
+      expect(values.map((value) => plainRepr(value))).toEqual(theirs);
     });
   });
 
@@ -371,6 +375,7 @@ describe("task messages against Celery", () => {
             stamps: {},
           });
           expect(ours.properties).toMatchObject(theirs.properties);
+          expect(packPlain({ ...spec, args, kwargs })).toEqual(ours);
         },
       ),
       { numRuns: 200 },

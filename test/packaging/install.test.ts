@@ -1,18 +1,18 @@
 import { AMQPClient } from "@cloudamqp/amqp-client";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { ROOT } from "../support/celeriac.ts";
 import { startChild } from "../support/child.ts";
+import { type PrivateGateway, startGateway } from "../support/gateway.ts";
+import { type Relay, startRelay } from "../support/relay.ts";
+import { installNodes, NODES, OURS } from "./nodes.ts";
+import { fixtures, LIBRARY, MANIFEST, Packed, PEERS } from "./package.ts";
+import { output, type Run } from "./run.ts";
 
-const BUN = `${ROOT}node_modules/.bin/bun`;
-const DENO = `${ROOT}node_modules/.bin/deno`;
+const BIN = `${ROOT}node_modules/.bin/`;
 const QUEUE = `installed-${process.pid}`;
 
 const FILES = {
-  // No "type": most users have none, and a loader of TypeScript must cope.
-  "package.json": '{ "private": true }\n',
   "run.ts": `import { Celery } from "celeriac";
 import { transports } from "celeriac/url";
 
@@ -23,109 +23,178 @@ app.configFromObject({ broker_url: process.env["BROKER_URL"], result_backend: pr
 
 export const add = app.task("installed.add", { params: ["x", "y"] }, (x: number, y: number): number => x + y);
 `,
-  "tsconfig.json": JSON.stringify({
-    compilerOptions: {
-      strict: true,
-      target: "ES2022",
-      module: "NodeNext",
-      lib: ["ES2023", "ESNext.Disposable"],
-      types: ["node"],
-      typeRoots: [`${ROOT}node_modules/@types`],
-      skipLibCheck: false,
-      noEmit: true,
-      allowImportingTsExtensions: true,
-    },
-    include: ["*.ts"],
-  }),
 };
 
-let folder: string;
-let app: string;
-
-interface Run {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+/** How a runtime starts a script, and the command as its users start it. */
+interface Runtime {
+  readonly script: readonly [string, ...string[]];
+  readonly command: readonly [string, ...string[]];
+  /** What `--version` begins with. */
+  readonly version: string;
 }
 
-/** Runs to the end and gives stdout; fails with all that was written. */
-async function output(program: string, args: readonly string[], options: Run = {}): Promise<string> {
-  await using child = startChild(program, args, { cwd: app, ...options });
-  let text = "";
-  child.onLine((line) => text += `${line}\n`);
-  const end = await child.end;
-  if (end !== "exit 0") throw new Error(`${program} ${args.join(" ")}: ${end}\n${child.log}`);
-  return text.trim();
+/** The Node that runs the tests. */
+const HERE = `node ${OURS}`;
+
+const RUNTIMES = [HERE, ...NODES.map((version) => `node ${version}`), "bun", "deno"];
+
+let gateway: PrivateGateway;
+let relay: Relay;
+let redis: Redis;
+let packed: Packed;
+/** With the libraries of all adapters, and with none. */
+let app: string;
+let bare: string;
+let runtimes: ReadonlyMap<string, Runtime>;
+
+function node(path: string, version: string, command?: Runtime["command"]): Runtime {
+  return {
+    script: [path],
+    // The shebang would start the first node of the PATH.
+    command: command ?? [path, "node_modules/celeriac/dist/src/cli/bin.js"],
+    version,
+  };
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "celeriac-install-"));
-  app = join(folder, "app");
-  await output("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], { cwd: ROOT });
-  const tarball = readdirSync(folder).find((file) => file.endsWith(".tgz")) ?? "";
-  await output("mkdir", [app], { cwd: folder });
-  for (const [file, text] of Object.entries(FILES)) writeFileSync(join(app, file), text);
-  const { devDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as {
-    devDependencies: Record<string, string>;
-  };
-  const peers = ["@cloudamqp/amqp-client", "ioredis"].map((name) => `${name}@${devDependencies[name]}`);
-  const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"];
-  await output("npm", ["install", ...quiet, join(folder, tarball), ...peers]);
-}, 120_000);
+  const { hostname: host, port } = new URL(inject("amqp"));
+  relay = await startRelay({ host, port: Number(port) });
+  gateway = await startGateway({ redis: inject("redis") });
+  redis = new Redis(inject("redis"));
+  const [nodes, made] = await Promise.all([installNodes(), Packed.make()]);
+  packed = made;
+  const peers = PEERS.map((name) => `${name}@${MANIFEST.devDependencies[name]}`);
+  [app, bare] = await Promise.all([packed.install("app", peers, FILES), packed.install("bare", [])]);
+  fixtures(app, "entries.mjs", "installed.mjs");
+  fixtures(bare, "entries.mjs", "missing.mjs", "cli.mjs");
+  runtimes = new Map([
+    ...[...nodes].map(([version, path]) => [`node ${version}`, node(path, `v${version}.`)] as const),
+    [HERE, node(process.execPath, process.version, ["npx", "celeriac"])],
+    ["bun", { script: [`${BIN}bun`], command: [`${BIN}bun`, "x", "--bun", "celeriac"], version: "1." }],
+    ["deno", {
+      script: [`${BIN}deno`, "run", "-A"],
+      command: [`${BIN}deno`, "run", "-A", "npm:celeriac"],
+      version: "deno ",
+    }],
+  ]);
+}, 240_000);
 
 afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
+  await Promise.all([relay[Symbol.asyncDispose](), gateway[Symbol.asyncDispose]()]);
+  packed[Symbol.dispose]();
+  await redis.del(...RUNTIMES.map((runtime) => `${QUEUE}-${runtime}-script`));
+  redis.disconnect();
   const connection = await new AMQPClient(inject("amqp")).connect();
   const channel = await connection.channel();
-  for (const runtime of ["node", "bun", "deno"]) await channel.queueDelete(`${QUEUE}-${runtime}`);
+  for (const runtime of RUNTIMES) {
+    for (const use of ["command", "script"]) await channel.queueDelete(`${QUEUE}-${runtime}-${use}`);
+  }
   await connection.close();
 });
 
-/** The README's lines, after `celeriac` was installed. */
-const LINES = {
-  node: ["npx", "celeriac"],
-  bun: [BUN, "x", "--bun", "celeriac"],
-  deno: [DENO, "run", "-A", "npm:celeriac"],
-} as const satisfies Record<string, readonly [string, ...string[]]>;
+/** The last line that a script wrote. */
+async function report(script: Runtime["script"], file: string, options: Run): Promise<unknown> {
+  const [program, ...before] = script;
+  const text = await output(program, [...before, file], {
+    ...options,
+    env: { ENTRIES: JSON.stringify(LIBRARY), ...options.env },
+  });
+  return JSON.parse(text.split("\n").at(-1) ?? "");
+}
 
-describe.each(Object.entries(LINES))("the installed package on %s", (runtime, [program, ...before]) => {
+/** What each entry's source exports. */
+async function names(): Promise<Record<string, string[]>> {
+  const found = LIBRARY.map(async (entry) =>
+    [entry, Object.keys(await import(entry) as object).sort()] as const
+  );
+  return Object.fromEntries(await Promise.all(found));
+}
+
+describe.each(RUNTIMES)("the installed package on %s", (name) => {
+  const runtime = (): Runtime => {
+    const found = runtimes.get(name);
+    if (found === undefined) throw new Error(`no runtime ${name}`);
+    return found;
+  };
+
+  test("is run by that runtime", async () => {
+    const { script: [program], version } = runtime();
+    expect(await output(program, ["--version"], { cwd: app })).toMatch(new RegExp(`^${version}`));
+  });
+
+  test("imports by every entry, makes a round trip in memory, and one by each transport", async () => {
+    const queue = `${QUEUE}-${name}-script`;
+    const env = {
+      AMQP_URL: inject("amqp"),
+      REDIS_URL: inject("redis"),
+      RELAY_URL: relay.url,
+      HTTP_URL: gateway.url,
+      HTTP_TOKEN: gateway.token,
+      QUEUE: queue,
+    };
+    expect(await report(runtime().script, "installed.mjs", { cwd: app, env })).toEqual({
+      names: await names(),
+      added: [],
+      memory: 5,
+      servers: 5,
+      overWebSocket: 5,
+      overHttp: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+    });
+    expect(await redis.llen(queue)).toBe(1);
+  }, 60_000);
+
+  test("runs the command when its entry is imported", async () => {
+    const [program, ...before] = runtime().script;
+    const text = await output(program, [...before, "cli.mjs", "--version"], { cwd: bare });
+    expect(text).toContain(MANIFEST.version);
+  }, 60_000);
+
+  test("imports without any library beside it, and the first call says which one to install", async () => {
+    const missing = (library: string): object => ({
+      name: "ConfigurationError",
+      code: "package-missing",
+      hint: expect.stringContaining(`npm install ${library}`) as string,
+    });
+    expect(await report(runtime().script, "missing.mjs", { cwd: bare })).toEqual({
+      names: await names(),
+      added: [],
+      failures: {
+        amqpBroker: missing("@cloudamqp/amqp-client"),
+        amqpPublisher: missing("@cloudamqp/amqp-client"),
+        redisBackend: missing("ioredis"),
+        upstashBroker: missing("@upstash/redis"),
+        upstashBackend: missing("@upstash/redis"),
+      },
+    });
+  }, 60_000);
+
   test("runs a worker, a call and a result of a two-file TypeScript app with one identity", async () => {
+    const [program, ...before] = runtime().command;
     const env = { BROKER_URL: inject("amqp"), RESULT_BACKEND: inject("redis") };
-    const queue = `${QUEUE}-${runtime}`;
-    await using worker = startChild(program, [
-      ...before,
-      "-A",
-      "./run.ts",
-      "worker",
-      "-Q",
-      queue,
-      "-l",
-      "info",
-    ], { cwd: app, env });
+    const queue = `${QUEUE}-${name}-command`;
+    const run = [...before, "-A", "./run.ts"];
+    await using worker = startChild(program, [...run, "worker", "-Q", queue, "-l", "info"], {
+      cwd: app,
+      env,
+    });
     await worker.saw(/ ready\./);
     expect(worker.log).toContain(". installed.add");
-    const call = ["-A", "./run.ts", "call", "installed.add", "--args", "[2, 3]", "--queue", queue];
-    const id = await output(program, [...before, ...call], { env });
+    const call = [...run, "call", "installed.add", "--args", "[2, 3]", "--queue", queue];
+    const id = await output(program, call, { cwd: app, env });
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
-    expect(await output(program, [...before, "-A", "./run.ts", "result", id, "--timeout", "20"], { env }))
-      .toBe("5");
+    expect(await output(program, [...run, "result", id, "--timeout", "20"], { cwd: app, env })).toBe("5");
     await worker.saw(new RegExp(`Task installed\\.add\\[${id}\\] succeeded in [0-9.]+s: 5`));
     await worker.stop();
   }, 60_000);
 });
 
-test("the installed types serve a strict project that checks its libraries", async () => {
-  await output(process.execPath, [`${ROOT}node_modules/typescript/bin/tsc`, "-p", app]);
-}, 60_000);
-
 describe("the checkout", () => {
-  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8")) as { version: string };
-
   test.each(["npx celeriac", "npx bunx --bun celeriac", "npx deno run -A npm:celeriac"])(
     "answers to %s --version",
     async (line) => {
       const [program = "", ...args] = line.split(" ");
       // The first npx in a checkout links it into npm's cache and builds it on the way.
-      expect(await output(program, [...args, "--version"], { cwd: ROOT })).toContain(version);
+      expect(await output(program, [...args, "--version"], { cwd: ROOT })).toContain(MANIFEST.version);
     },
     60_000,
   );

@@ -3,6 +3,7 @@ import type { Message } from "../../src/protocol/message.ts";
 import { compress } from "../../src/protocol/compression.ts";
 import { openContent, packContent } from "../../src/protocol/content.ts";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.ts";
+import { pause } from "../support/wait.ts";
 
 function message(body: string | Uint8Array, more: Partial<Message> = {}): Message {
   return {
@@ -21,7 +22,7 @@ async function opened(
   given: Message,
   options: Partial<Parameters<typeof openContent>[1]> = {},
 ): Promise<string> {
-  return await openContent(given, { accept, ...options });
+  return await openContent(given, { accept, turn: () => pause(0), ...options });
 }
 
 describe("packContent", () => {

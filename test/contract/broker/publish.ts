@@ -18,8 +18,21 @@ function bindings(
   return { keys: [""], hit: "anything", miss: undefined };
 }
 
+/** Keys of a topic, and whether "log.*.error" or "audit.#" takes them: in AMQP, and as kombu has it. */
+const TOPIC_KEYS: readonly (readonly [key: string, amqp: boolean, kombu: boolean])[] = [
+  ["audit", true, false],
+  ["audit.x", true, true],
+  ["audit.x.y", true, true],
+  ["log.app.error", true, true],
+  ["log..error", true, false],
+  ["log.a.b.error", false, true],
+  ["log.error", false, false],
+  ["auditx", false, false],
+  ["", false, false],
+];
+
 export function exercisePublish(subject: BrokerSubject): void {
-  const { features } = subject;
+  const { features, routing = "amqp" } = subject;
 
   test("a published message is confirmed and waits in its queue", async () => {
     await using bench = new Bench(subject);
@@ -74,7 +87,7 @@ export function exercisePublish(subject: BrokerSubject): void {
     const broker = await bench.broker();
     const queue = await bench.queue(broker);
     const nowhere = bench.name("queue");
-    const lost = features.mustRoute ? "unroutable" : "confirmed";
+    const lost = features.mustRoute && routing === "amqp" ? "unroutable" : "confirmed";
     const verdicts = await broker.publish([
       bench.outgoing(queue, "1"),
       bench.outgoing(nowhere, "2"),
@@ -108,11 +121,13 @@ export function exercisePublish(subject: BrokerSubject): void {
     await using bench = new Bench(subject);
     const broker = await bench.broker();
     const queue = await bench.queue(broker);
-    const texts = Array.from({ length: 500 }, (_, index) => String(index));
+    // Where each call opens a link of its own, these are as many connections at once.
+    const count = features.link === "call" ? 50 : 500;
+    const texts = Array.from({ length: count }, (_, index) => String(index));
     const verdicts = await Promise.all(texts.map((text) => broker.publish([bench.outgoing(queue, text)])));
     expect(verdicts.flat().filter((verdict) => verdict.is !== "confirmed")).toEqual([]);
     const { inbox } = bench.consume(broker, [queue], 0);
-    const deliveries = await inbox.take(500);
+    const deliveries = await inbox.take(count);
     expect(deliveries.map((delivery) => Number(textOf(delivery.message))).sort((a, b) => a - b)).toEqual(
       texts.map(Number),
     );
@@ -199,7 +214,7 @@ export function exercisePublish(subject: BrokerSubject): void {
     const { inbox } = bench.consume(broker, [queue]);
     const delivery = await inbox.next();
     expect(delivery.message.body.byteLength).toBe(size);
-    expect(Buffer.compare(Buffer.from(delivery.message.body), Buffer.from(body))).toBe(0);
+    expect(delivery.message.body.every((byte, at) => byte === body[at])).toBe(true);
     await delivery.settle({ as: "ack" });
   });
 
@@ -260,7 +275,9 @@ export function exercisePublish(subject: BrokerSubject): void {
     expect(await broker.count(queue)).toBe(1);
   });
 
-  describe.each(features.exchanges)("%s exchange", (type) => {
+  // Nobody can count what went to listeners.
+  const counted = features.exchanges.filter((type) => routing === "amqp" || type !== "fanout");
+  describe.each(counted)("%s exchange", (type) => {
     async function wired(bench: Bench): Promise<
       { broker: Awaited<ReturnType<Bench["broker"]>>; exchange: string; queues: readonly string[] }
     > {
@@ -315,17 +332,9 @@ export function exercisePublish(subject: BrokerSubject): void {
     }
 
     if (type === "topic") {
-      test.each([
-        ["audit", true],
-        ["audit.x", true],
-        ["audit.x.y", true],
-        ["log.app.error", true],
-        ["log..error", true],
-        ["log.a.b.error", false],
-        ["log.error", false],
-        ["auditx", false],
-        ["", false],
-      ])("topic key %j reaches the queue: %s", async (routingKey, reaches) => {
+      test.each(
+        TOPIC_KEYS.map(([key, amqp, kombu]) => [key, routing === "amqp" ? amqp : kombu] as const),
+      )("topic key %j reaches the queue: %s", async (routingKey, reaches) => {
         await using bench = new Bench(subject);
         const { broker, exchange, queues } = await wired(bench);
         await broker.publish([{ ...bench.outgoing({ exchange, routingKey }, "x"), mustRoute: false }]);

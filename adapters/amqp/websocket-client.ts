@@ -1,0 +1,134 @@
+/**
+ * The library's client on a WebSocket, fed and drained by us.
+ *
+ * What the library's own WebSocket client adds to its base, each in a way that cannot stay, is here instead: it dials the ambient
+ * WebSocket, loses its place in a split frame header, never times out, rejects with events, and needs `navigator` or `process`.
+ *
+ * @module
+ */
+import type { AMQPBaseClient } from "@cloudamqp/amqp-client";
+import type { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
+import { ConfigurationError } from "../../src/errors.ts";
+import type { Clock } from "../../src/lib/port.ts";
+import { endingOf } from "./ending.ts";
+import { FRAME_MAX, frameSplitter, LONGEST } from "./frames.ts";
+import { library } from "./library.ts";
+import { Outbox } from "./outbox.ts";
+import type { WebSocketConstructor, WebSocketEvent, WebSocketLike } from "./websocket-like.ts";
+import type { WebSocketTarget } from "./websocket-url.ts";
+import type { Dial } from "./wire.ts";
+
+/** The largest message that we send: relays have limits, the strictest default that we know of is 16 kB. Frames may be cut anywhere. */
+const MESSAGE_MAX = 16_384;
+
+/** How a WebSocket is opened. */
+export interface DialOptions {
+  readonly webSocket?: WebSocketConstructor | undefined;
+  readonly protocols?: string | readonly string[] | undefined;
+  readonly clock: Clock;
+  /** Imports what reads whole frames. */
+  readonly view: () => Promise<new (bytes: Uint8Array) => AMQPView>;
+  /** Asked before the runtime's own WebSocket is taken. */
+  readonly provide?: (() => Promise<WebSocketConstructor>) | undefined;
+  /**
+   * Calls back at the end of the present turn of the event loop, where there is such a thing; a microtask, which is there everywhere,
+   * costs half as much CPU again when consuming.
+   */
+  readonly later?: ((callback: () => void) => void) | undefined;
+}
+
+/** What a message may hold: some runtimes give a Blob, whatever they are told. */
+type Data = string | ArrayBuffer | ArrayBufferView | { arrayBuffer(): Promise<ArrayBuffer> };
+
+/** Dials a relay. Throws `ConfigurationError` "package-missing", "websocket-missing". */
+export function dialWebSocket(
+  { webSocket, protocols, clock, view, provide, later = (callback) => clock.soon(callback) }: DialOptions,
+): Dial {
+  const dial: Dial<WebSocketTarget> = async (target, { name, heartbeat }, events) => {
+    const [{ AMQPBaseClient }, View] = await library(() =>
+      Promise.all([import("@cloudamqp/amqp-client/amqp-base-client"), view()])
+    );
+    const Socket = webSocket ?? await provide?.() ??
+      (typeof WebSocket === "undefined" ? undefined : WebSocket);
+    if (typeof Socket !== "function") {
+      throw new ConfigurationError("websocket-missing", "This runtime has no WebSocket.", {
+        hint: 'Install one, npm install ws, and pass it: { webSocket: WebSocket } of "ws".',
+      });
+    }
+
+    class Client extends AMQPBaseClient {
+      readonly feed: (chunk: Uint8Array) => void = frameSplitter(
+        () => this.frameMax || LONGEST,
+        (bytes) => this.parseFrames(new View(bytes)),
+      );
+
+      override connect(): Promise<AMQPBaseClient> {
+        return new Promise((...settle) => this.connectPromise = settle);
+      }
+
+      override async send(bytes: Uint8Array): Promise<void> {
+        out.append(bytes);
+      }
+
+      /** Whoever hears of the end frees the socket. */
+      override closeSocket(): void {}
+    }
+
+    let socket: WebSocketLike | undefined;
+    const out = new Outbox((bytes) => {
+      try {
+        for (let at = 0; at < bytes.length && !ending.over; at += MESSAGE_MAX) {
+          socket?.send(bytes.subarray(at, at + MESSAGE_MAX) as Uint8Array<ArrayBuffer>);
+        }
+      } catch {
+        // It is closed and has not said so yet. Not now: whoever writes is in the middle of something.
+        later(() => ending.lose());
+      }
+    }, later);
+    const { vhost, username, password } = target;
+    const client = new Client(vhost, username, password, name, undefined, FRAME_MAX, heartbeat);
+    const ending = endingOf(client, target, events, () => {
+      client.closed = true;
+      // The goodbye of a WebSocket waits for the other side, which may never answer.
+      (socket?.terminate ?? socket?.close)?.call(socket);
+    });
+    const fail = ({ message, error }: WebSocketEvent): void => {
+      const code = error?.code;
+      // Few runtimes say more than that it failed: neither the relay's HTTP status nor that it was TLS.
+      ending.secured ||= !/cert|tls|ssl|self.signed/i.test(`${code} ${message}`);
+      ending.lose({ code, text: message || "there is no relay, or it refused the WebSocket" });
+    };
+    const opened = ending.opened(client.connect());
+    try {
+      socket = protocols === undefined ? new Socket(target.url) : new Socket(target.url, [protocols].flat());
+      socket.binaryType = "arraybuffer";
+      socket.addEventListener("open", () => {
+        ending.secured = true;
+        out.append(Uint8Array.of(65, 77, 81, 80, 0, 0, 9, 1));
+      });
+      let before: Promise<void> = Promise.resolve();
+      socket.addEventListener("message", (event) => {
+        const data = event.data as Data;
+        before = before.then(() => (data as Blob).arrayBuffer?.() ?? data).then((whole) =>
+          ending.received(() => client.feed(bytesOf(whole)))
+        ).catch(() => ending.lose());
+      });
+      socket.addEventListener("error", fail);
+      socket.addEventListener("close", ({ code, reason }) => {
+        ending.lose({ text: `the relay closed the WebSocket (${reason ? `${code}: ${reason}` : code})` });
+      });
+    } catch (error) {
+      fail(error as WebSocketEvent);
+    }
+    return { client, out, opened, lingers: false, destroy: ending.destroy };
+  };
+  return dial as Dial;
+}
+
+/** Another realm's ArrayBuffer is no instance of ours. */
+function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
+  if (typeof data === "string") throw new Error("the relay sends text");
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+}

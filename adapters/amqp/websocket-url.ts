@@ -1,0 +1,72 @@
+/**
+ * URLs of a relay: `wss://user:password@relay.example/path?vhost=/x`. Path and query belong to the relay, the rest to the broker.
+ *
+ * @module
+ */
+import { decode, type Fail, readTargets, secretsOf, type Target, type Targets } from "./url.ts";
+
+/** A broker to dial over WebSocket. */
+export interface WebSocketTarget extends Target {
+  /** What the WebSocket is opened with: no credentials of the broker in it. */
+  readonly url: string;
+}
+
+/** What a URL may leave out. */
+export interface Credentials {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly vhost?: string | undefined;
+}
+
+const HINTS = {
+  tls: "Check the port and the relay's certificate.",
+  protocol: "Check the relay: it must pass bytes on to RabbitMQ as they are, in binary messages.",
+};
+
+/** A relay's token may be short; text shorter than this is no token, and masking it would spoil every message. */
+const SHORTEST_SECRET = 4;
+
+/**
+ * Reads a URL, a failover list `a;b`, or an array of them. What a URL does not say is taken from `given`, else it is guest, guest and "/".
+ *
+ * @throws {ConfigurationError} `broker-url-invalid`; the message holds no part of the credentials or the query.
+ */
+export function parseRelays(
+  url: string | readonly string[],
+  given: Credentials,
+): Targets<WebSocketTarget> {
+  return readTargets(
+    url,
+    "ws://|wss://",
+    "wss://user:password@relay.example/path?vhost=/",
+    (parsed, fail) => read(parsed, given, fail),
+  );
+}
+
+function read(url: URL, given: Credentials, fail: Fail): WebSocketTarget {
+  const { protocol, host, pathname, search, searchParams } = url;
+  // A password with a raw "/" or "?" ends up here.
+  if (/@/.test(pathname + search)) throw fail("it holds a raw @ behind the host; write it as %40");
+  const username = decode(url.username, "user", fail) || (given.username ?? "guest");
+  const password = decode(url.password, "password", fail) || (given.password ?? "guest");
+  const vhost = searchParams.get("vhost") || (given.vhost ?? "/");
+  // Cut out as text: a relay may have signed the rest as it is written.
+  const query = search.slice(1).split("&").filter((pair) => pair && !/^vhost(=|$)/.test(pair)).join("&");
+  return {
+    url: `${protocol}//${host}${pathname}` + (query && `?${query}`),
+    secure: protocol === "wss:",
+    username,
+    password,
+    vhost,
+    place: host,
+    address: `${protocol}//${url.username && `${url.username}:***@`}${host}${pathname}${
+      vhost === "/" ? "" : `?vhost=${encodeURIComponent(vhost)}`
+    }`,
+    secrets: [
+      ...secretsOf(username, password),
+      query,
+      ...[...searchParams.values()].filter((text) => text.length >= SHORTEST_SECRET && text !== vhost),
+    ],
+    hints: HINTS,
+  };
+}

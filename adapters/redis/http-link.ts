@@ -1,0 +1,229 @@
+/**
+ * Requests to Upstash by its client: each by a deadline, repeated by us and by nobody else, and with nothing kept between two of them.
+ *
+ * @module
+ */
+import type { Call } from "../../src/broker.ts";
+import { ConfigurationError } from "../../src/errors.ts";
+import { type Duration, toMs } from "../../src/lib/duration.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
+import { basePlatform } from "../../src/lib/platform.ts";
+import type { BasePlatform, Clock } from "../../src/lib/port.ts";
+import { passes, refused, type Trouble, trouble, troubleOf } from "./http-trouble.ts";
+
+/**
+ * The part of a client of `@upstash/redis` by which it is known: `new Redis(…)` of your own fits as it is, from any of the package's
+ * entries and with any settings. Requests go out by the client's own address and token; its retries, pipelines and conversions do not
+ * touch them.
+ *
+ * The type is not the package's own, so that the package is needed by those only who use it.
+ */
+export interface UpstashClient {
+  /** Runs a script. */
+  eval(script: string, keys: string[], args: unknown[]): Promise<unknown>;
+}
+
+/** Where the server is: its URL and token, or a client of your own. */
+export type UpstashServer =
+  | {
+    /** The REST URL, `https://….upstash.io`. */
+    readonly url: string;
+    /** The REST token. It is in no error, no log and no `address`. */
+    readonly token: string;
+    readonly client?: undefined;
+  }
+  | {
+    /** A client of `@upstash/redis`, made by you. */
+    readonly client: UpstashClient;
+    readonly url?: undefined;
+    readonly token?: undefined;
+  };
+
+/** Settings that broker and backend share. A number of time is seconds, a string carries its unit. */
+export interface UpstashSettings {
+  /** Celery's `global_keyprefix`, put before every key and channel. Peers must have the same. @default none */
+  readonly globalKeyprefix?: string;
+  /** Time, chance and ids. @default the system's */
+  readonly platform?: BasePlatform;
+}
+
+/** The inside of a client: what sends. */
+export interface Requester {
+  request(
+    request: { readonly path: readonly string[]; readonly body: unknown; readonly signal: () => AbortSignal },
+  ): Promise<unknown>;
+  readonly baseUrl?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly retry?: { readonly attempts?: unknown };
+}
+
+/** What came of a request: an array for several commands, with a {@link Trouble} where one was refused. */
+export interface Answer {
+  readonly result: unknown;
+}
+
+/** The pause before a repeat, ms: it doubles. */
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1000;
+
+/** The shortest time that an attempt gets, ms; else it is half of what is left, so that there is time for another one. */
+const SHORTEST = 1000;
+
+/** The inside of a client; undefined for what is none. */
+export function insideOf(client: UpstashClient | undefined): Requester | undefined {
+  return (client as { readonly client?: Requester } | undefined)?.client;
+}
+
+/** Options of the factories, read once. */
+export function readOptions<Settings extends UpstashSettings>(
+  owner: string,
+  given: UpstashClient | (UpstashServer & Settings),
+  known: readonly string[],
+): Settings & UpstashServer {
+  // A client has methods, options have none.
+  const isClient = typeof (given as Partial<UpstashClient> | undefined)?.eval === "function";
+  const options = isClient ? { client: given } : given;
+  checkOptionNames(owner, options, ["url", "token", "client", "globalKeyprefix", "platform", ...known]);
+  return options as Settings & UpstashServer;
+}
+
+/** See the module. Durations are ms. */
+export class HttpLink {
+  /** The server without secrets. */
+  readonly address: string;
+  readonly platform: BasePlatform;
+  readonly timeout: number;
+  readonly #server: UpstashServer;
+  #requester: Requester | undefined;
+
+  /** `timeout` is for calls that say nothing themselves. */
+  constructor(
+    { client, url = "", token = "", platform = basePlatform }: UpstashServer & UpstashSettings,
+    timeout: Duration = 10,
+    requester: Requester | undefined = insideOf(client),
+  ) {
+    this.platform = platform;
+    this.timeout = toMs(timeout, "timeout");
+    this.#requester = requester;
+    this.#server = { url: String(url).trim(), token: String(token).trim() };
+    // Only a place: no credentials, no query.
+    const place = client === undefined ? this.#server.url : String(requester?.baseUrl);
+    const origin = /^(https?:\/\/[^\s#$./?@][^\s/?#@]+)(\/[^\s?#]*)?$/.exec(place)?.[1];
+    this.address = origin ?? "a client of the program";
+    if (requester?.request ?? (client === undefined && origin && /^[!-~]+$/.test(this.#server.token))) return;
+    throw new ConfigurationError(
+      "option-invalid",
+      "Redis over HTTP needs { url, token } of its REST API (https://…).",
+      {
+        hint: "Or give { client }, a Redis of @upstash/redis.",
+      },
+    );
+  }
+
+  /**
+   * The result of one request, or what became of it. `once`: it is not repeated when its answer was lost. Throws only what is wrong with the
+   * set-up.
+   */
+  async ask(
+    path: readonly string[],
+    body: readonly unknown[],
+    { signal, deadline }: Call = {},
+    once = false,
+  ): Promise<Answer | Trouble> {
+    const { clock, random } = this.platform;
+    const end = deadline ?? clock.now() + this.timeout;
+    const requester = this.#requester ??= await load(this.#server);
+    const token = requester.headers?.["authorization"]?.slice("Bearer ".length);
+    let doubt: Trouble | undefined;
+    for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      const now = clock.now();
+      const over = signal?.aborted ? "the call was aborted" : "no answer came in time";
+      if (signal?.aborted || now >= end) return doubt ?? { kind: "timeout", text: over, doubt: false };
+      let met = trouble("timeout", over);
+      try {
+        const until = once ? end : Math.min(end, now + Math.max(SHORTEST, (end - now) / 2));
+        const reply = await within(
+          clock,
+          until,
+          signal,
+          (stop) => requester.request({ path, body, signal: () => stop }),
+        );
+        if (Array.isArray(reply)) return { result: reply.map(resultOf) };
+        const result = reply === undefined ? met : resultOf(reply);
+        if (!isTrouble(result)) return { result };
+        met = result;
+      } catch (error) {
+        if (!signal?.aborted) met = troubleOf(error, token);
+      }
+      if (met.doubt) doubt = met;
+      if (once || !doubt || !passes(met)) return doubt ?? met;
+      await within(clock, Math.min(end, clock.now() + pause * (0.5 + random.next() / 2)), signal);
+    }
+  }
+}
+
+/** Whether a result is none: Redis's own are texts, numbers, lists and null. */
+export function isTrouble(result: unknown): result is Trouble {
+  return typeof result === "object" && result !== null && "kind" in result;
+}
+
+function resultOf(reply: unknown): unknown {
+  const { result, error } = Object(reply) as { readonly result?: unknown; readonly error?: unknown };
+  return result === undefined ? refused(String(error ?? "no result")) : result;
+}
+
+async function load({ url, token }: UpstashServer): Promise<Requester> {
+  let library: object;
+  try {
+    // The one entry that needs nothing of Node.
+    library = await import("@upstash/redis/cloudflare");
+  } catch (cause) {
+    throw new ConfigurationError(
+      "package-missing",
+      "The package @upstash/redis cannot be loaded.",
+      {
+        cause,
+        hint: "Run: npm install @upstash/redis",
+      },
+    );
+  }
+  const { Redis } = library as { readonly Redis: new (options: object) => UpstashClient };
+  const client = new Redis({
+    url,
+    token,
+    // Databases in several regions answer from the nearest copy, which may not have seen our own write yet.
+    readYourWrites: true,
+    // `retry: false` would send twice.
+    retry: { retries: 0 },
+    enableTelemetry: false,
+    enableAutoPipelining: false,
+    automaticDeserialization: false,
+    // What is read is ASCII. In base64 it is a third longer, and where a server does not know the header, text would be taken for base64.
+    responseEncoding: false,
+  });
+  return insideOf(client) as Requester;
+}
+
+/** What the work gives; undefined where `until` or an abort comes first, and then the work is told. */
+function within<T>(
+  clock: Clock,
+  until: number,
+  signal: AbortSignal | undefined,
+  work?: (stop: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
+  const stop = new AbortController();
+  let done!: () => void;
+  return new Promise<T | undefined>((resolve, reject) => {
+    const end = (): void => {
+      resolve(undefined);
+      stop.abort();
+    };
+    const timer = clock.after(until - clock.now(), end);
+    signal?.addEventListener("abort", end);
+    done = () => {
+      timer.cancel();
+      signal?.removeEventListener("abort", end);
+    };
+    work?.(stop.signal).then(resolve, reject);
+  }).finally(() => done());
+}

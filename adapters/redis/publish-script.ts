@@ -1,0 +1,44 @@
+/**
+ * Publishing in one piece on the server, as Lua.
+ *
+ * @module
+ */
+
+/**
+ * Binds, then publishes, once for each id. KEYS: the key that remembers the outcome. ARGV: its time to live in ms, the prefix of queues, the
+ * number of bindings; for each binding its set and member; for each message a verb, a key, a routing key, a step of priority and the text.
+ * The verb LPUSH (or PUBLISH) is for a known list (or channel); with "" the key is a set of bindings, which says the queues.
+ *
+ * Answers a line for each message: how many queues took it, or "!" and Redis's error, or "?" and the error where other queues took it. A
+ * second run with the same id answers what the first one did. An error of the whole means that no message went anywhere.
+ *
+ * kombu's regular expressions, which topic bindings hold, are Lua patterns but for the sign of an escape and for `.*?`.
+ */
+export const PUBLISH_MESSAGES: string = `local A,at,call,try=ARGV,4+2*ARGV[3],redis.call,redis.pcall
+local function keep(r) return try('SET',KEYS[1],r,'PX',A[1]) end
+local r=call('GET',KEYS[1])
+if r then return r end
+for i=4,at-1,2 do call('SADD',A[i],A[i+1]) end
+if at>#A then return '' end
+r=keep('')
+if r.err then return r end
+r={}
+for i=at,#A,5 do
+local verb,queues,n,bad=A[i],{[A[i+1]]=1},0
+if verb=='' then
+verb,queues='LPUSH',{}
+local all=try('SMEMBERS',A[i+1])
+bad=all.err
+for _,m in ipairs(all) do
+local key,like,queue=m:match('^(.-)\\6\\22(.-)\\6\\22(.*)')
+if like=='' and key==A[i+2] or like and like~='' and A[i+2]:find((like:gsub('\\\\','%%'):gsub('%.%*%?','.-'))) then queues[A[2]..queue..A[i+3]]=1 end
+end end
+for queue in pairs(queues) do
+local a=try(verb,queue,A[i+4])
+if type(a)=='table' then bad=a.err else n=n+1 end
+end
+r[#r+1]=bad and (n>0 and '?' or '!')..bad or n
+end
+r=table.concat(r,'\\n')
+keep(r)
+return r`;

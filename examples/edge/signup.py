@@ -1,0 +1,17 @@
+"""The same task in Python: `celery -A signup worker -Q signups`, in this folder."""
+import os
+import socket
+
+from celery import Celery
+
+app = Celery(
+    "signup",
+    broker=os.environ.get("BROKER_URL", "redis://localhost:6379/0"),
+    backend=os.environ.get("RESULT_BACKEND", "redis://localhost:6379/0"),
+)
+
+
+@app.task(name="signup.welcome")
+def welcome(name):
+    print(f"{socket.gethostname()} welcomes {name}")
+    return f"Welcome, {name}"

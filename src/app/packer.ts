@@ -1,0 +1,92 @@
+/**
+ * Packs the calls of an app for the road: route says where, the protocol what.
+ *
+ * @module
+ */
+import { readPolicy } from "../producer/retry.ts";
+import type { Parcel } from "../producer/road.ts";
+import type { Message } from "../protocol/message.ts";
+import { anonNodename } from "../protocol/node.ts";
+import { packTask, type PackTaskOptions } from "../protocol/task.ts";
+import { AsyncResult } from "../result/async-result.ts";
+import type { CallOptions } from "../result/sender.ts";
+import { appSpec, type Call, NO_OPTIONS } from "./compose.ts";
+import type { AppCore } from "./core.ts";
+import type { SendScope } from "./inner.ts";
+import { parentOf, type SenderScope } from "./scope.ts";
+import type { Settings } from "./settings.ts";
+
+type AppParcel = Parcel<AsyncResult<unknown>>;
+type Scope = SendScope | SenderScope | undefined;
+
+/** Packs for one app. */
+export class Packer {
+  readonly #app: AppCore;
+  #origin: string | undefined;
+  #oid: string | undefined;
+
+  constructor(app: AppCore) {
+    this.#app = app;
+  }
+
+  /**
+   * The call as a message, and what its caller gets: a result, noted among the children of the task that sends. A promise only where it
+   * is compressed.
+   */
+  pack(call: Call, scope: Scope): AppParcel | Promise<AppParcel> {
+    const app = this.#app;
+    const { name, options } = call;
+    const { settings, router, platform: { clock, host, ids } } = app;
+    const parent = parentOf(scope);
+    const route = router.route(name, options);
+    const now = clock.now();
+    const id = options.taskId ?? ids.uuid();
+    const inherited = settings.taskInheritParentPriority ? parent?.priority : undefined;
+    const spec = appSpec(
+      call,
+      {
+        id,
+        origin: this.#origin ??= anonNodename(host),
+        replyTo: this.#oid ??= ids.uuid(),
+        now,
+        rootId: parent?.rootId,
+        parentId: parent?.taskId,
+        priority: route.priority ?? inherited ?? settings.taskDefaultPriority,
+        deliveryMode: settings.taskDefaultDeliveryMode,
+      },
+      settings.timezone === undefined && settings.enableUtc ? undefined : (ms) => app.instant(ms),
+    );
+    const message = packTask(spec, packOptions(options, settings));
+    const sent = (): AsyncResult<unknown> => {
+      const result = new AsyncResult<unknown>(id, app);
+      if (parent !== undefined && options.addToParent !== false) parent.note(result);
+      return result;
+    };
+    const policy = options.retryPolicy === undefined
+      ? undefined
+      : readPolicy(options.retryPolicy, "retryPolicy");
+    const parcel = (ready: Message): AppParcel => ({
+      name,
+      id,
+      options,
+      policy,
+      route,
+      message: ready,
+      now,
+      sent,
+    });
+    return message instanceof Promise ? message.then(parcel) : parcel(message);
+  }
+}
+
+function packOptions(options: CallOptions, settings: Settings): PackTaskOptions {
+  if (
+    options === NO_OPTIONS && settings.taskCompression === undefined && settings.taskSerializer === "json"
+  ) return PLAIN;
+  const compression = options.compression === undefined
+    ? settings.taskCompression ?? null
+    : options.compression;
+  return { serializer: options.serializer ?? settings.taskSerializer, compression };
+}
+
+const PLAIN: PackTaskOptions = {};

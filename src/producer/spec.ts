@@ -1,0 +1,77 @@
+/**
+ * From a call to what a task message says: Celery's `apply_async` and `send_task` (celery/app/task.py, base.py, amqp.py).
+ *
+ * @module
+ */
+import { TaskArgumentError } from "../errors.ts";
+import { toMs } from "../lib/duration.ts";
+import type { TaskSpec } from "../protocol/task-spec.ts";
+import type { CallOptions } from "../result/sender.ts";
+
+/** What the sender knows besides the call. */
+export interface Sending extends Omit<TaskSpec, "args" | "eta" | "expires" | "kwargs" | "task"> {
+  /** ms since the epoch. */
+  readonly now: number;
+}
+
+/** The spec of the message. Options that the protocol reads as they stand, such as `shadow`, are taken over with the rest. */
+export function specOf(
+  task: string,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+  options: CallOptions,
+  sending: Sending,
+): TaskSpec {
+  const given: CallOptions = defined(options);
+  const { now, priority } = sending;
+  const time = (
+    name: "countdown" | "expires" | "softTimeLimit" | "timeLimit",
+    from = 0,
+  ): number | undefined => {
+    const value = given[name];
+    if (value !== undefined) return value instanceof Date ? value.getTime() : from + toMs(value, name);
+    return undefined;
+  };
+  // `countdown` wins over `eta`, and 0 is none, both as in Celery.
+  const wait = time("countdown");
+  const { eta } = given;
+  return {
+    ...sending,
+    ...given,
+    task,
+    args: definedArgs(task, args),
+    kwargs: defined(kwargs),
+    eta: wait ? now + wait : eta instanceof Date ? eta.getTime() : eta,
+    expires: time("expires", now),
+    timeLimit: time("timeLimit"),
+    softTimeLimit: time("softTimeLimit"),
+    priority,
+  };
+}
+
+/** Arguments without what JavaScript leaves undefined at their end. Throws `TaskArgumentError` "argument-undefined" elsewhere. */
+function definedArgs(task: string, args: readonly unknown[]): readonly unknown[] {
+  // The protocol refuses what is no array.
+  if (!Array.isArray(args) || !args.includes(undefined)) return args;
+  let end = args.length;
+  while (end > 0 && args[end - 1] === undefined) end--;
+  const gap = args.findIndex((each) => each === undefined);
+  if (gap === end) return args.slice(0, end);
+  throw new TaskArgumentError(
+    "argument-undefined",
+    `Argument ${gap + 1} of ${task}() is undefined, which has no form on the wire.`,
+    { hint: "Send null, or leave out arguments at the end." },
+  );
+}
+
+/** By name, absent and undefined are the same. */
+function defined<T extends object>(fields: T): T {
+  return Object.values(fields).includes(undefined)
+    ? Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
+    : fields;
+}
+
+/** What every sender understands; `args` is one of `sendTask`'s. */
+export const CALL_OPTIONS: readonly string[] =
+  ("args kwargs taskId countdown eta expires queue priority headers shadow argsrepr kwargsrepr timeLimit softTimeLimit ignoreResult " +
+    "replyTo rootId parentId retry timeout signal").split(" ");

@@ -1,0 +1,42 @@
+/**
+ * The broker contract on a real RabbitMQ behind a real relay, through a proxy that can break the network.
+ *
+ * @module
+ */
+import { afterAll, describe, inject } from "vitest";
+import { WebSocket } from "ws";
+import { amqpBroker } from "../../adapters/amqp/websocket.ts";
+import { startRelay } from "../support/relay.ts";
+import { exerciseBroker } from "./broker.ts";
+
+const { hostname, port } = new URL(inject("amqp"));
+const relay = await startRelay({ host: hostname, port: Number(port) });
+afterAll(() => relay[Symbol.asyncDispose]());
+
+// Node 20 has none of its own; where there is one, that is what is to be shown.
+const own = typeof globalThis.WebSocket === "undefined" ? { webSocket: WebSocket } : {};
+
+describe("amqp over WebSocket", () =>
+  exerciseBroker({
+    make: () => amqpBroker(relay.url, { ...own, reconnect: { min: "20ms", max: "200ms" } }),
+    features: {
+      link: "shared",
+      confirm: "durable",
+      mustRoute: true,
+      delivery: "push",
+      subscribe: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "high-first",
+      requeue: "publication",
+      park: "none",
+      maxPark: 0,
+      loss: "link",
+      attempts: false,
+      maxMessage: 134_217_728,
+    },
+    link: {
+      cut: () => relay.cut(),
+      freeze: () => relay.proxy.blackhole("both"),
+      thaw: () => relay.proxy.heal(),
+    },
+  }));

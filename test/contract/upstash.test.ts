@@ -1,0 +1,57 @@
+/**
+ * The contracts over HTTP: the whole of the backend's, and of the broker's what a broker that only publishes promises.
+ *
+ * @module
+ */
+import { afterAll, describe, inject } from "vitest";
+import { upstashBackend, upstashBroker } from "../../adapters/redis/http.ts";
+import { startGateway } from "../support/gateway.ts";
+import { kombuReader } from "../redis/kombu-reader.ts";
+import { bareClient } from "../redis/setup.ts";
+import { exerciseBackend } from "./backend.ts";
+import { exerciseBroker } from "./broker.ts";
+
+const gateway = await startGateway({ redis: inject("redis") });
+const polled = await startGateway({ redis: inject("redis") });
+polled.faults.noSubscribe();
+const redis = bareClient();
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  await gateway[Symbol.asyncDispose]();
+  await polled[Symbol.asyncDispose]();
+});
+
+const globalKeyprefix = `contract-${crypto.randomUUID()}`;
+
+describe.each([["with streams", gateway], ["by polling", polled]])(
+  "results %s",
+  (_how, { url, token }) =>
+    exerciseBackend({
+      make: () => upstashBackend({ url, token, globalKeyprefix }),
+      features: { push: false, chord: "none", shared: true },
+      facts: true,
+      shortestTtl: 200,
+    }),
+);
+
+describe("publishing", () =>
+  exerciseBroker({
+    make: () => upstashBroker({ url: gateway.url, token: gateway.token, globalKeyprefix }),
+    features: {
+      link: "call",
+      confirm: "memory",
+      mustRoute: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "low-first",
+      maxMessage: 7_000_000,
+      delivery: "poll",
+      subscribe: false,
+      requeue: "front",
+      park: "none",
+      maxPark: 0,
+      loss: "lease",
+      attempts: false,
+    },
+    consume: (queues) => kombuReader(redis, queues, globalKeyprefix),
+    routing: "kombu",
+  }));

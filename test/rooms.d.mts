@@ -1,0 +1,3 @@
+export declare const ONCE: readonly string[];
+export declare const IN_WORKERD: readonly string[];
+export declare const OUT_OF_WORKERD: Readonly<Record<string, string>>;
