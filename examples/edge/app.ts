@@ -6,7 +6,7 @@
  */
 import { amqpPublisher } from "celeriac/amqp/websocket";
 import { Producer, resultOf } from "celeriac/producer";
-import { upstashBackend, upstashBroker } from "celeriac/upstash";
+import { upstashBackend, upstashPublisher } from "celeriac/upstash";
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { env } from "hono/adapter";
@@ -38,7 +38,7 @@ api.post("/amqp/signups/:name", async (c) => {
 
 /** By Redis, over HTTP. */
 api.post("/redis/signups/:name", async (c) => {
-  const producer = new Producer({ broker: upstashBroker(redis(c)), taskDefaultQueue: "signups" });
+  const producer = new Producer({ broker: upstashPublisher(redis(c)), taskDefaultQueue: "signups" });
   return c.json({ id: await welcome(producer, c.req.param("name")) }, 202);
 });
 

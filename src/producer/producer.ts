@@ -59,8 +59,9 @@ const SETTINGS = [
 ];
 
 /**
- * Sends tasks, and does nothing else: a tenth of the size of `Celery`, with the same bytes on the wire. It writes JSON and instants in
- * UTC, and knows nothing of a task that may be running. Its constructor does no I/O, starts no timer and draws no id, so that it may stand at the top of a module of an edge function.
+ * Sends tasks, and does nothing else: a fraction of the size of `Celery`, with the same bytes on the wire. It writes JSON and instants in
+ * UTC, and knows nothing of a task that may be running. Its constructor does no I/O, starts no timer and draws no id, so that it may stand
+ * at the top of a module of an edge function.
  *
  * @example
  * ```ts
@@ -124,8 +125,7 @@ export class Producer {
   /**
    * Sends a task by name; nothing of it need be known here. Resolves once the broker confirmed. Throws `PublishError`
    * ("publish-unroutable", "publish-refused", "publish-unknown"), `EncodeError`, `ConfigurationError` ("option-unknown",
-   * "option-invalid", "duration-invalid"), `TaskArgumentError` "argument-undefined",
-   * `InvalidTaskError` "task-invalid".
+   * "option-invalid", "duration-invalid"), `TaskArgumentError` "argument-undefined", `InvalidTaskError` "task-invalid".
    */
   sendTask<T = unknown>(name: string, options?: ProducerSendOptions): Promise<Sent<T>>;
   sendTask(name: string, options: ProducerSendOptions = {}): Promise<Sent<never>> {

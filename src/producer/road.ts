@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Destination, Entity, Outgoing, PublishBroker, Verdict } from "../broker.ts";
+import type { Entity, Outgoing, PublishBroker, Verdict } from "../broker.ts";
 import { EncodeError, PublishError } from "../errors.ts";
 import { toMs } from "../lib/duration.ts";
 import type { Clock } from "../lib/port.ts";
@@ -44,8 +44,7 @@ export interface Road {
 }
 
 /** A parcel on its way, and whom to tell. */
-interface Job {
-  readonly parcel: Parcel<unknown>;
+interface Job extends Parcel<unknown> {
   readonly outgoing: Outgoing;
   /** ms since the epoch. */
   readonly deadline: number;
@@ -84,7 +83,7 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
         );
       }
       const job: Job = {
-        parcel,
+        ...parcel,
         outgoing: { message, to, mustRoute },
         deadline: now + (timeout === undefined ? effort().timeout : toMs(timeout, "timeout")),
         resolve,
@@ -107,8 +106,8 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
 
   /** Ends with the last of the jobs. A repeat waits as in kombu's `retry_over_time`, but never past its deadline. */
   const publish = async (jobs: readonly Job[]): Promise<void> => {
-    const [{ deadline, parcel: { options: { signal } } }] = jobs as [Job];
-    const queues = new Set(jobs.map(({ parcel }) => parcel.route.entities));
+    const [{ deadline, options: { signal } }] = jobs as [Job];
+    const queues = new Set(jobs.map(({ route }) => route.entities));
     const declare = [...queues].flatMap((entities) => declared.has(entities) ? [] : entities);
     const fail = ({ reject }: Job, error: unknown): void =>
       reject(signal?.aborted === true ? signal.reason : error);
@@ -122,24 +121,23 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
     } catch (error) {
       if (queues.size === 1) return jobs.forEach((job) => fail(job, error));
       // Nothing was sent: a queue that cannot be declared takes no messages of other queues along.
-      const apart = [...queues].map((each) => jobs.filter(({ parcel }) => parcel.route.entities === each));
+      const apart = [...queues].map((each) => jobs.filter(({ route }) => route.entities === each));
       return void await Promise.all(apart.map(publish));
     }
     if (isShared()) { for (const entities of queues) declared.add(entities); }
     const again = new Map<number, Job[]>();
     for (const [at, job] of jobs.entries()) {
-      const { parcel, resolve, tries } = job;
-      const { options: { retry = effort().retry }, policy = effort().policy } = parcel;
+      const { options: { retry = effort().retry }, policy = effort().policy, tries } = job;
       const verdict = verdicts[at] ?? { is: "unknown", reason: "the broker gave no verdict" };
       const wait = policy.intervalStart + Math.min(policy.intervalStep * tries, policy.intervalMax);
       const mayHelp = verdict.is === "refused" ? retry !== false && verdict.retry : verdict.is === retry;
-      if (verdict.is === "confirmed") resolve(parcel.sent() as never);
+      if (verdict.is === "confirmed") job.resolve(job.sent() as never);
       else if (
         mayHelp && signal?.aborted !== true && tries < policy.maxRetries && clock.now() + wait < deadline
       ) {
         job.tries++;
         again.set(wait, again.get(wait) ?? []).get(wait)?.push(job);
-      } else fail(job, refusal(nameOf(parcel), parcel.route.to, verdict));
+      } else fail(job, refusal(job, verdict));
     }
     await Promise.all([...again].map(async ([wait, late]) => {
       await new Promise<void>((resolve) => clock.after(wait, resolve));
@@ -173,11 +171,12 @@ function nameOf({ name, id }: Parcel<unknown>): string {
   return `Task ${name}[${id}]`;
 }
 
-function refusal(what: string, to: Destination, verdict: Refusal): PublishError {
+function refusal(job: Job, verdict: Refusal): PublishError {
+  const what = nameOf(job);
   if (verdict.is === "unroutable") {
     return new PublishError(
       "publish-unroutable",
-      `${what} is in no queue: nothing is bound to ${JSON.stringify(to)}.`,
+      `${what} is in no queue: nothing is bound to ${JSON.stringify(job.route.to)}.`,
     );
   }
   return verdict.is === "refused"

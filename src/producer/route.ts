@@ -7,6 +7,7 @@ import type { Destination, Entity, ExchangeType } from "../broker.ts";
 
 /** Where one message goes, and what is declared before it. */
 export interface Route {
+  /** Exchange and key. */
   readonly to: Destination;
   /** Whether a queue must take it: not for fanout, where nobody need listen. */
   readonly mustRoute: boolean;
@@ -16,9 +17,13 @@ export interface Route {
 
 /** Where a queue's messages come from and what to declare for it, as Celery would; and the way into it. */
 export interface QueuePlan extends Route {
+  /** The queue's name. */
   readonly name: string;
+  /** What it is bound to. */
   readonly exchange: string;
+  /** How that routes. */
   readonly exchangeType: ExchangeType;
+  /** By which key it is bound. */
   readonly routingKey: string;
 }
 

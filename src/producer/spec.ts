@@ -24,25 +24,25 @@ export function specOf(
 ): TaskSpec {
   const given: CallOptions = defined(options);
   const { now, priority } = sending;
-  const time = (
-    name: "countdown" | "expires" | "softTimeLimit" | "timeLimit",
-    from = 0,
-  ): number | undefined => {
+  const time = (name: "countdown" | "softTimeLimit" | "timeLimit"): number | undefined => {
     const value = given[name];
-    if (value !== undefined) return value instanceof Date ? value.getTime() : from + toMs(value, name);
-    return undefined;
+    return value === undefined ? value : toMs(value, name);
   };
+  const instant = (value: unknown): number | string | undefined =>
+    value instanceof Date ? value.getTime() : value as string | undefined;
   // `countdown` wins over `eta`, and 0 is none, both as in Celery.
   const wait = time("countdown");
-  const { eta } = given;
+  const { eta, expires } = given;
   return {
     ...sending,
     ...given,
     task,
     args: definedArgs(task, args),
     kwargs: defined(kwargs),
-    eta: wait ? now + wait : eta instanceof Date ? eta.getTime() : eta,
-    expires: time("expires", now),
+    eta: wait ? now + wait : instant(eta),
+    expires: expires === undefined || expires instanceof Date
+      ? instant(expires)
+      : now + toMs(expires, "expires"),
     timeLimit: time("timeLimit"),
     softTimeLimit: time("softTimeLimit"),
     priority,

@@ -10,7 +10,7 @@ describe("the constructor", () => {
   test.each([
     ["no options", undefined, "option-invalid", "object"],
     ["null", null, "option-invalid", "object"],
-    ["no broker", {}, "option-invalid", "upstashBroker of celeriac/upstash"],
+    ["no broker", {}, "option-invalid", "upstashPublisher of celeriac/upstash"],
     [
       "a URL",
       { broker: "amqp://u:hidden@h//" },
@@ -66,7 +66,7 @@ describe("what is made by a function of its own", () => {
       "a policy's misspelt field",
       () => retryPolicy({ maxRetry: 1 } as never),
       "option-unknown",
-      '"maxRetries"',
+      "maxRetries",
     ],
     ["a policy of nonsense", () => retryPolicy({ maxRetries: -1 }), "option-invalid", "maxRetries"],
     [
@@ -96,6 +96,8 @@ describe("a call", () => {
       [{ taskId: "" }, "option-invalid", "taskId"],
       [{ taskId: "x".repeat(256) }, "task-invalid", "255"],
       [{ countdown: -1 }, "duration-invalid", "countdown"],
+      [{ countdown: new Date(0) }, "duration-invalid", "countdown"],
+      [{ timeLimit: new Date(0) }, "duration-invalid", "timeLimit"],
       [{ expires: "tomorrow" }, "duration-invalid", "expires"],
       [{ eta: "tomorrow" }, "task-invalid", "eta"],
       [{ eta: new Date(NaN) }, "task-invalid", "eta"],
