@@ -9,13 +9,16 @@ export interface ErrorDetails {
   /** The error underneath, kept as `cause`. */
   readonly cause?: unknown;
   /** One sentence on what to do; appended to the message. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 /**
  * The base of every error that celeriac throws. `code` is stable between releases, message texts are not.
  */
 export class CeleriacError extends Error {
+  /** The name of the class, written out: a minifier renames classes. A subclass says its own. */
+  override name = "CeleriacError";
+
   /** A stable kebab-case word for `switch`. */
   readonly code: string;
   /** What to do about it, in one sentence. */
@@ -27,57 +30,84 @@ export class CeleriacError extends Error {
       details.hint === undefined ? message : `${message} ${details.hint}`,
       details.cause === undefined ? {} : details,
     );
-    this.name = new.target.name;
     this.code = code;
     this.hint = details.hint;
   }
 }
 
 /** The program is set up wrongly: unknown option, no broker, bad URL, two tasks of one name (Celery: ImproperlyConfigured). */
-export class ConfigurationError extends CeleriacError {}
+export class ConfigurationError extends CeleriacError {
+  /** The name of the class. */
+  override name = "ConfigurationError";
+}
 
 /** A server could not be reached, refused us, or went away (Celery: OperationalError). */
-export class ConnectionError extends CeleriacError {}
+export class ConnectionError extends CeleriacError {
+  /** The name of the class. */
+  override name = "ConnectionError";
+}
 
 /**
  * A message was not confirmed. `code` is `publish-unroutable`, `publish-refused` or `publish-unknown`; after `publish-unknown` the
  * message may or may not be in the broker, so that a repeat may double it.
  */
-export class PublishError extends CeleriacError {}
+export class PublishError extends CeleriacError {
+  /** The name of the class. */
+  override name = "PublishError";
+}
 
 /** Something cannot be written to the wire: a value without a JSON form, a message over the limit (kombu: EncodeError). */
-export class EncodeError extends CeleriacError {}
+export class EncodeError extends CeleriacError {
+  /** The name of the class. */
+  override name = "EncodeError";
+}
 
 /** Bytes from the wire cannot be read: broken JSON, bad compression, over a limit (kombu: DecodeError). */
-export class DecodeError extends CeleriacError {}
+export class DecodeError extends CeleriacError {
+  /** The name of the class. */
+  override name = "DecodeError";
+}
 
 /** The content type is not on the allow-list `acceptContent` (kombu: ContentDisallowed). */
-export class ContentDisallowedError extends CeleriacError {}
+export class ContentDisallowedError extends CeleriacError {
+  /** The name of the class. */
+  override name = "ContentDisallowedError";
+}
 
 /** A message is no task message, or one whose fields make no sense (Celery: InvalidTaskError). */
-export class InvalidTaskError extends CeleriacError {}
+export class InvalidTaskError extends CeleriacError {
+  /** The name of the class. */
+  override name = "InvalidTaskError";
+}
 
 /** A wait ended by its deadline; the work itself may still go on (Celery: TimeoutError). */
-export class TimeoutError extends CeleriacError {}
+export class TimeoutError extends CeleriacError {
+  /** The name of the class. */
+  override name = "TimeoutError";
+}
 
 /**
  * Arguments do not fit the task's parameters; the sentence is Python's. Its name is "TypeError", so that a Python caller meets the
  * exception it would have met. `code` is `task-arguments`, `task-kwargs-unnamed` or `argument-undefined`.
  */
 export class TaskArgumentError extends CeleriacError {
+  /** What Python calls it. */
+  override name = "TypeError";
+
   /** `message` is Python's sentence. */
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(code, message, details);
-    this.name = "TypeError";
   }
 }
 
 /** The input of a task was refused by its schema, code `task-input`. Its name is "ValueError", which Python knows. */
 export class TaskInputError extends CeleriacError {
+  /** What Python calls it. */
+  override name = "ValueError";
+
   /** `message` lists what is wrong. */
   constructor(message: string, details: ErrorDetails = {}) {
     super("task-input", message, details);
-    this.name = "ValueError";
   }
 }
 
@@ -95,6 +125,9 @@ export interface RemoteErrorDetails {
 
 /** A task failed somewhere: what `AsyncResult.get()` throws. `code` is `task-failed` or `task-revoked`. */
 export class RemoteTaskError extends CeleriacError implements RemoteErrorDetails {
+  /** The name of the class. */
+  override name = "RemoteTaskError";
+
   /** The task that failed. */
   readonly taskId: string;
   /** The class's name. */

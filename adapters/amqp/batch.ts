@@ -44,16 +44,9 @@ export class Batch {
   readonly verdicts: Promise<readonly Verdict[]>;
   /** Why the broker takes nothing at the moment; asked when the batch is given up. */
   blocked: () => string | undefined = () => undefined;
-  /** Runs when the batch is given up. */
-  hurry: () => void = () => {};
-
-  /** ms since the epoch. */
-  readonly deadline: number;
-
   constructor(outgoings: readonly Outgoing[], { signal, deadline }: Call, settings: BatchSettings) {
     const { platform: { clock }, publishTimeout, maxMessage } = settings;
     const ms = deadline === undefined ? publishTimeout : deadline - clock.now();
-    this.deadline = deadline ?? clock.now() + ms;
     const verdicts = new Array<Verdict>(outgoings.length);
     const { promise, resolve } = deferred<readonly Verdict[]>();
     let left = outgoings.length;
@@ -93,7 +86,6 @@ export class Batch {
 
   /** Ends it now: what was never written is known not to be stored. */
   giveUp(reason: string): void {
-    this.hurry();
     const blocked = this.blocked();
     const waited = notSent(
       blocked === undefined ? reason : `${reason}; the broker takes no messages: ${blocked}`,

@@ -33,7 +33,7 @@ import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
 import { tell } from "./tell.ts";
 import { Topology } from "./topology.ts";
-import type { Target, Targets } from "./url.ts";
+import type { Targets } from "./url.ts";
 import type { Dial } from "./wire.ts";
 
 /** A RabbitMQ broker: a sending half, and what consumes. Made by `amqpBroker`. */
@@ -58,7 +58,7 @@ export class AmqpBroker implements Broker {
 
   constructor(targets: Targets, dial: Dial, settings: Settings) {
     this.#settings = settings;
-    this.#roads = roadsTo<Target>(targets, dial, settings);
+    this.#roads = roadsTo(targets, dial, settings);
     this.#topology = new Topology(settings.topology);
     this.#publishing = this.#link("publish");
     this.#consuming = this.#link("consume");
@@ -240,7 +240,7 @@ export class AmqpBroker implements Broker {
   /** Asks over a connection for this question alone. */
   #pass<T>(call: Call, what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
     const limited = this.#limited(call);
-    return passing(this.#roads, limited.deadline, () => {}, (opening) => {
+    return passing(this.#roads, limited.deadline, (opening) => {
       const answer = opening.then(async (epoch) => {
         let answered: T | undefined;
         await epoch.channel(() => {}, async (channel) => answered = await question(channel));

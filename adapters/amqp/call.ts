@@ -3,18 +3,31 @@
  *
  * @module
  */
-import type { AMQPMessage } from "@cloudamqp/amqp-client";
-import type { Outgoing, PublishBroker, PublishFeatures, PublishOptions, Verdict } from "../../src/broker.ts";
-import { Batch } from "./batch.ts";
-import { passing, type Roads } from "./connect.ts";
+import type { AMQPBaseClient, AMQPMessage } from "@cloudamqp/amqp-client";
+import type {
+  Entity,
+  Outgoing,
+  PublishBroker,
+  PublishFeatures,
+  PublishOptions,
+  Verdict,
+} from "../../src/broker.ts";
+import { ConnectionError } from "../../src/errors.ts";
+import type { Roads } from "./connect.ts";
 import { declareAll } from "./declare.ts";
-import { within } from "./limit.ts";
-import type { Settings } from "./options.ts";
-import { Session } from "./session.ts";
-import { refuse } from "./verdict.ts";
+import type { Place } from "./epoch.ts";
+import { textOf } from "./errors.ts";
+import { FRAME_MAX } from "./frames.ts";
+import type { Letter } from "./letter.ts";
+import { Line } from "./line.ts";
+import type { CallSettings } from "./options.ts";
+import { ownView } from "./own-view.ts";
+import { Post } from "./post.ts";
+import { notSent, problemOf, refused, unknown } from "./verdict.ts";
+import type { Sink } from "./wire.ts";
 
 /** What the sending half can do. */
-export function sendingFeatures({ link, maxMessage }: Settings): PublishFeatures {
+export function sendingFeatures({ link, maxMessage }: CallSettings): PublishFeatures {
   return {
     link,
     confirm: "durable",
@@ -30,10 +43,10 @@ export class CallSender implements PublishBroker {
   readonly transport: string = "amqp";
   readonly address: string;
   readonly features: PublishFeatures;
-  readonly #roads: Roads;
+  readonly #roads: Roads<Sink, CallSettings>;
   readonly #propertiesOf: (message: AMQPMessage) => Uint8Array;
 
-  constructor(roads: Roads, propertiesOf: (message: AMQPMessage) => Uint8Array) {
+  constructor(roads: Roads<Sink, CallSettings>, propertiesOf: (message: AMQPMessage) => Uint8Array) {
     this.#roads = roads;
     this.#propertiesOf = propertiesOf;
     this.address = roads.address;
@@ -42,43 +55,115 @@ export class CallSender implements PublishBroker {
 
   async publish(
     outgoings: readonly Outgoing[],
-    { declare = [], ...call }: PublishOptions = {},
+    { declare = [], signal, deadline }: PublishOptions = {},
   ): Promise<readonly Verdict[]> {
-    const { platform: { clock }, topology, maxInFlight } = this.#roads.settings;
-    const batch = new Batch(outgoings, call, this.#roads.settings);
-    const { due } = batch;
-    const declares = declare.length > 0;
-    if (due.length === 0 && !declares) return await batch.verdicts;
-    let session: Session | undefined;
-    batch.blocked = () => session?.blocked;
-    return await passing(this.#roads, batch.deadline, () => session?.pump(), async (opening, hurry) => {
-      batch.hurry = hurry;
-      const ready = opening.then(async (epoch) => {
-        const own = session = new Session(
-          { epoch, propertiesOf: this.#propertiesOf, unroutable: () => {} },
-          maxInFlight,
-          declares,
-        );
-        epoch.onLost((error) => refuse(own.lose(error.message), error));
-        own.add(due);
-        if (!declares) return;
-        // Asked for together with the channels to publish on.
-        await epoch.channel(() => {}, (channel) => declareAll(declare, topology, channel));
-        own.release();
-      });
-      try {
-        if (declares) await within(ready, { ...call, deadline: batch.deadline }, clock, "Declaring");
-        else ready.catch((error: unknown) => refuse(due, error));
-      } catch (error) {
-        batch.giveUp("a declaration failed");
-        throw error;
-      }
-      return await batch.verdicts;
+    const { platform: { clock }, publishTimeout, maxMessage } = this.#roads.settings;
+    const letters = outgoings.map((outgoing): Letter => {
+      const problem = problemOf(outgoing, maxMessage);
+      return { outgoing, verdict: problem === undefined ? problem : refused(problem), written: undefined };
     });
+    const due = letters.filter(({ verdict }) => verdict === undefined);
+    const left = (): number => until - clock.now();
+    const until = deadline ?? clock.now() + publishTimeout;
+    const stop = new AbortController();
+    const late = (): void =>
+      stop.abort(new ConnectionError("broker-timeout", "The broker had not answered by the deadline."));
+    const abort = (): void => stop.abort(signal?.reason);
+    // While something waits, the socket or the connecting keeps the process alive.
+    const timer = clock.after(left(), late, { keepAlive: false });
+    signal?.addEventListener("abort", abort);
+    let declaring = declare.length > 0;
+    let line: Line | undefined;
+    let client: AMQPBaseClient | undefined;
+    try {
+      if (signal?.aborted === true) abort();
+      else if (left() <= 0) late();
+      if (due.length > 0 || declaring) {
+        [line, client] = await this.#connect(stop.signal);
+        const posts = await line.hold(this.#prepare(line, client, declare, due));
+        declaring = false;
+        await line.hold(this.#send(client, posts, due));
+      }
+    } catch (error) {
+      if (declaring) throw error;
+      const reason = signal?.aborted === true ? "The publish was aborted." : textOf(error);
+      const waits = client?.blocked === undefined ? "" : ` It takes no messages: ${client.blocked}.`;
+      // What was never written is known not to be stored.
+      for (const letter of due) {
+        letter.verdict ??= letter.written === undefined ? notSent(reason + waits) : unknown(reason);
+      }
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener("abort", abort);
+      await line?.leave(left());
+    }
+    return letters.map(({ verdict }) => verdict as Verdict);
   }
 
   /** Each call has closed what it opened. */
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** A connection, after one attempt on every place; throws the last attempt's coded error. */
+  async #connect(stop: AbortSignal): Promise<[Line, AMQPBaseClient]> {
+    const { places, settings } = this.#roads;
+    for (let tried = 1;; tried++) {
+      stop.throwIfAborted();
+      const line = new Line(settings, stop);
+      try {
+        return [line, await line.open(places[this.#roads.turn % places.length] as Place<Sink>)];
+      } catch (error) {
+        this.#roads.turn++;
+        if (tried === places.length) throw error;
+      }
+    }
+  }
+
+  /** Declares, and opens a channel for each exchange; all questions leave together. */
+  async #prepare(
+    line: Line,
+    client: AMQPBaseClient,
+    declare: readonly Entity[],
+    due: readonly Letter[],
+  ): Promise<ReadonlyMap<string, Post>> {
+    const OwnView = await ownView();
+    const page = new OwnView(new Uint8Array(client.frameMax || FRAME_MAX));
+    const desk = { client, page, propertiesOf: this.#propertiesOf };
+    const exchanges = new Set(due.map(({ outgoing }) => outgoing.to.exchange));
+    // Before anything is asked, as nobody would hear of what was asked before.
+    if (client.closed || exchanges.size >= (client.channelMax || Infinity)) {
+      throw new ConnectionError("channel-closed", "The broker gives no more channels.");
+    }
+    const posts = new Map<string, Post>();
+    const answers: Promise<unknown>[] = [];
+    for (const exchange of exchanges) {
+      const channel = line.channel(client, answers);
+      answers.push(channel.confirmSelect());
+      posts.set(exchange, new Post(desk, channel));
+    }
+    if (declare.length > 0) {
+      answers.push(declareAll(declare, this.#roads.settings.topology, line.channel(client, answers)));
+    }
+    await Promise.all(answers);
+    return posts;
+  }
+
+  /** At most `maxInFlight` wait for their confirm, and none is sent while the broker reads nothing. */
+  async #send(
+    client: AMQPBaseClient,
+    posts: ReadonlyMap<string, Post>,
+    due: readonly Letter[],
+  ): Promise<void> {
+    const waiting: (() => void)[] = [];
+    client.onunblocked = () => waiting.splice(0).forEach((go) => go());
+    const queue = due.values();
+    const lanes = due.slice(0, this.#roads.settings.maxInFlight).map(async () => {
+      for (const letter of queue) {
+        while (client.blocked !== undefined) await new Promise<void>((go) => waiting.push(go));
+        await posts.get(letter.outgoing.to.exchange)?.send(letter);
+      }
+    });
+    await Promise.all(lanes);
   }
 }

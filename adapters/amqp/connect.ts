@@ -4,22 +4,27 @@
  * @module
  */
 import { Epoch, type EpochEvents, type Place } from "./epoch.ts";
-import type { Settings } from "./options.ts";
+import type { CallSettings, Settings } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Target, Targets } from "./url.ts";
-import type { Dial } from "./wire.ts";
+import type { Dial, Sink } from "./wire.ts";
 
 /** Where to connect to, and how. Holds nothing that lives. */
-export interface Roads {
+export interface Roads<Out extends Sink = Outbox, About extends CallSettings = Settings> {
   /** The URLs without secrets. */
   readonly address: string;
-  readonly places: readonly Place[];
-  readonly settings: Settings;
+  readonly places: readonly Place<Out>[];
+  readonly settings: About;
   /** Counts the failures: the turn goes to the next URL with each. */
   turn: number;
 }
 
 /** The roads to `targets` over one transport. */
-export function roadsTo<T extends Target>(targets: Targets<T>, dial: Dial<T>, settings: Settings): Roads {
+export function roadsTo<T extends Target, Out extends Sink, About extends CallSettings>(
+  targets: Targets<T>,
+  dial: Dial<T, Out>,
+  settings: About,
+): Roads<Out, About> {
   return {
     address: targets.map(({ address }) => address).join(";"),
     places: targets.map((target) => ({ target, dial: (about, events) => dial(target, about, events) })),
@@ -54,21 +59,18 @@ export async function connect(
 
 /**
  * Lends a connection, or the attempt to get one, for as long as `use` takes: then it has said goodbye and is gone, however that ended.
- * The goodbye waits until `deadline` (ms since the epoch) at the latest, and after `hurry` for nothing.
+ * The goodbye waits until `deadline` (ms since the epoch) at the latest.
  */
 export async function passing<T>(
   roads: Roads,
   deadline: number,
-  unblocked: () => void,
-  use: (opening: Promise<Epoch>, hurry: () => void) => Promise<T>,
+  use: (opening: Promise<Epoch>) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
-  const opening = connect(roads, "publish", { unblocked }, stop.signal);
-  let until = deadline;
-  let epoch: Epoch | undefined;
+  const opening = connect(roads, "publish", { unblocked: () => {} }, stop.signal);
   try {
-    const result = await use(opening.then((opened) => epoch = opened), () => until = 0);
-    await epoch?.leave(until);
+    const result = await use(opening);
+    await (await opening).leave(deadline);
     return result;
   } finally {
     stop.abort();

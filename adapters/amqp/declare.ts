@@ -24,14 +24,9 @@ export async function declareAll(
   const answers = await Promise.allSettled(
     entities.map((entity) => ask(entity, mode === "passive", channel)),
   );
-  for (const [at, entity] of entities.entries()) {
-    const answer = answers[at];
-    if (answer?.status === "rejected") {
-      const name = entity.kind === "binding"
-        ? `${entity.exchange} -> ${entity.queue} (${entity.routingKey})`
-        : entity.name;
-      throw channelError({ kind: entity.kind, name }, answer.reason);
-    }
+  for (const [at, answer] of answers.entries()) {
+    const entity = entities[at] as Entity;
+    if (answer.status === "rejected") throw channelError(entity, answer.reason);
     stood(entity);
   }
 }

@@ -15,7 +15,7 @@ export const FRAME_END = 206;
 export const BASIC = 60;
 
 /** The properties behind content type, content encoding and headers, in AMQP's order. */
-const PROPERTIES =
+export const PROPERTIES: readonly string[] =
   "delivery_mode priority correlation_id reply_to expiration message_id timestamp type user_id app_id cluster_id"
     .split(" ");
 
@@ -122,8 +122,9 @@ export function writeProperties(out: Outbox, message: Message): void {
   out.setU16(start, flags);
 }
 
-function octet(name: string, value: unknown): number {
+/** A property of one byte. */
+export function octet(name: string, value: unknown): number {
   const number = Number(value);
-  if (Number.isInteger(number) && number >= 0 && number <= 255) return number;
+  if ((number & 255) === number) return number;
   throw new EncodeError("amqp-property", `The property ${name} must be an integer from 0 to 255.`);
 }

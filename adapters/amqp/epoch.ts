@@ -11,7 +11,7 @@ import { within } from "./limit.ts";
 import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Target } from "./url.ts";
-import type { Wire, WireEvents, WireSettings } from "./wire.ts";
+import type { Sink, Wire, WireEvents, WireSettings } from "./wire.ts";
 
 /** The code of a connection that we ended. */
 export const CLOSED_BY_US = "broker-closed-by-us";
@@ -23,9 +23,9 @@ const LARGEST_FRAME = 131_072;
 const GOODBYE = 250;
 
 /** One broker, and how to dial it. */
-export interface Place {
+export interface Place<Out extends Sink = Outbox> {
   readonly target: Target;
-  readonly dial: (settings: WireSettings, events: WireEvents) => Promise<Wire>;
+  readonly dial: (settings: WireSettings, events: WireEvents) => Promise<Wire<Out>>;
 }
 
 /** What becomes known about a connection while it stands. */

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import type { BindingEntity } from "../../src/broker.ts";
 import { CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
-import { redactText } from "../../src/lib/redact.ts";
+import { redactSecrets } from "../../src/lib/redact.ts";
 import type { Target } from "./url.ts";
 
 /** A refusal in the broker's words: "NOT_FOUND - no queue 'x' in vhost '/'", 404. */
@@ -34,14 +35,11 @@ export interface Failure {
   readonly sentence?: Sentence | undefined;
 }
 
-/** Codes that mean: no connection on the network's level, so never a matter of TLS. */
-const NETWORK = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT|EADDRNOTAVAIL)$/;
-
 /** The error of a connection that never opened. `secured` says that TLS, where wanted, stood. */
 export function connectError(target: Target, failure: Failure, secured: boolean): ConnectionError {
-  const { sentence, code = "" } = failure;
+  const { sentence } = failure;
   if (sentence === undefined) {
-    return target.secure && !secured && !NETWORK.test(code)
+    return target.secure && !secured
       ? failed("broker-tls", target, "failed at TLS: ", failure, target.hints.tls)
       : failed("broker-unreachable", target, "cannot be reached: ", failure);
   }
@@ -49,15 +47,13 @@ export function connectError(target: Target, failure: Failure, secured: boolean)
     return failed("broker-credentials-refused", target, "refused the user name or password", failure);
   }
   if (sentence.code !== 530) return lostError(target, failure);
-  return /not found/.test(sentence.text)
-    ? failed(
-      "broker-vhost-missing",
-      target,
-      `has no virtual host ${JSON.stringify(target.vhost)}`,
-      failure,
-      "Create it, or correct its name; in the path of a URL a slash in it is written %2F.",
-    )
-    : failed("broker-vhost-refused", target, "refused the virtual host: ", failure);
+  return failed(
+    /not found/.test(sentence.text) ? "broker-vhost-missing" : "broker-vhost-refused",
+    target,
+    `refused the virtual host ${JSON.stringify(target.vhost)}: `,
+    failure,
+    "Check its name and the user's rights; in the path of a URL a slash in it is written %2F.",
+  );
 }
 
 /** The error of a connection that stood and broke. */
@@ -91,35 +87,41 @@ function failed(
   failure?: Failure,
   hint?: string,
 ): ConnectionError {
-  const text = failure && redactText((failure.sentence ?? failure).text, target.secrets).replace(/\.+$/, "");
+  const text = failure &&
+    redactSecrets((failure.sentence ?? failure).text, target.secrets).replace(/\.+$/, "");
   return new ConnectionError(
     code,
     `The broker at ${target.place} ${what}${what.endsWith(" ") ? text : ""}.`,
     {
-      cause: failure &&
-        Object.assign(new Error(text), failure.code === undefined ? {} : { code: failure.code }),
+      cause: failure && Object.assign(new Error(text), failure.code && { code: failure.code }),
       ...(hint === undefined ? {} : { hint }),
     },
   );
 }
 
-/** What a method call on a channel was about: "queue", its name. */
-export interface Subject {
-  readonly kind: "exchange" | "queue" | "binding";
-  readonly name: string;
-}
+/** What a method call on a channel was about: a queue, its name. */
+export type Subject =
+  | { readonly kind: "exchange" | "queue"; readonly name: string }
+  | BindingEntity;
 
 /** What the broker's reply codes mean where a declaration, a consume or a count met them. */
-const REFUSALS: Readonly<Record<number, { readonly code: string; readonly what: string }>> = {
-  403: { code: "topology-refused", what: "is refused to us" },
-  404: { code: "queue-missing", what: "cannot be used" },
-  405: { code: "queue-locked", what: "belongs to another connection" },
-  406: { code: "topology-mismatch", what: "exists with other properties" },
+const REFUSALS: Readonly<Record<number, readonly [code: string, what: string, hint?: string]>> = {
+  403: ["topology-refused", "is refused to us"],
+  404: ["queue-missing", "cannot be used"],
+  405: ["queue-locked", "belongs to another connection"],
+  406: [
+    "topology-mismatch",
+    "exists with other properties",
+    "Every peer must declare it alike; change the declaration, or delete it on the broker.",
+  ],
 };
 
 /** A channel closed over a declaration, a consume or a count: names the entity and gives the broker's words. */
-export function channelError({ kind, name }: Subject, error: unknown): Error {
-  const subject = `The ${kind} ${JSON.stringify(name)}`;
+export function channelError(about: Subject, error: unknown): Error {
+  const name = about.kind === "binding"
+    ? `${about.exchange} -> ${about.queue} (${about.routingKey})`
+    : about.name;
+  const subject = `The ${about.kind} ${JSON.stringify(name)}`;
   const sentence = sentenceOf(error);
   if (sentence === undefined) {
     if (error instanceof CeleriacError) return error;
@@ -134,16 +136,14 @@ export function channelError({ kind, name }: Subject, error: unknown): Error {
   if (refusal === undefined) {
     return new ConnectionError(
       "channel-closed",
-      `${subject}: the broker closed the channel: ${text} (${sentence.code}).`,
+      `${subject} met a closed channel: ${text} (${sentence.code}).`,
     );
   }
-  const code = /no exchange/.test(text) ? "exchange-missing" : refusal.code;
+  const [code, what, hint] = refusal;
   return new ConfigurationError(
-    code,
-    `${subject} ${refusal.what}: ${text}.`,
-    sentence.code === 406
-      ? { hint: "Every peer must declare it alike; change the declaration, or delete it on the broker." }
-      : {},
+    /no exchange/.test(text) ? "exchange-missing" : code,
+    `${subject} ${what}: ${text}.`,
+    hint === undefined ? {} : { hint },
   );
 }
 

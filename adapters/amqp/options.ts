@@ -5,9 +5,9 @@
  */
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
-import { checkOptionNames } from "../../src/lib/options.ts";
-import { basePlatform } from "../../src/lib/platform.ts";
-import type { BasePlatform } from "../../src/lib/port.ts";
+import { checkNames, checkOptionNames } from "../../src/lib/options.ts";
+import { basePlatform, senderPlatform } from "../../src/lib/platform.ts";
+import type { BasePlatform, Clock } from "../../src/lib/port.ts";
 import type { Backoff } from "./backoff.ts";
 
 /**
@@ -69,10 +69,13 @@ export interface Settings {
   readonly name: string;
 }
 
-const DEFAULTS: Required<AmqpOptions> = {
-  platform: basePlatform,
+/** The settings of what only publishes with a connection for each call: it asks less of the platform. */
+export interface CallSettings extends Omit<Settings, "platform"> {
+  readonly platform: { readonly clock: Pick<Clock, "after" | "now"> };
+}
+
+const DEFAULTS: Required<Omit<AmqpOptions, "platform" | "link">> = {
   topology: "declare",
-  link: "shared",
   heartbeat: "60s",
   connectTimeout: "4s",
   publishTimeout: "30s",
@@ -90,9 +93,22 @@ const WORDS = { topology: ["declare", "passive", "leave"], link: ["shared", "cal
 
 /** @throws {ConfigurationError} `option-unknown`, `option-invalid`, `duration-invalid`. */
 export function readOptions(given: AmqpOptions): Settings {
-  const options = filled("The AMQP broker", given, DEFAULTS);
-  const { platform } = options;
-  if (given.link === undefined && platform.host.runtime === "workerd") options.link = "call";
+  const { platform = basePlatform } = given;
+  const link = platform.host.runtime === "workerd" ? "call" : "shared";
+  return { ...read(given, { platform, link }, checkOptionNames), platform };
+}
+
+/** For a sender whose size counts. Throws as {@link readOptions}. */
+export function readCallOptions(given: AmqpOptions): CallSettings {
+  return read(given, { platform: senderPlatform, link: "call" }, checkNames);
+}
+
+function read(
+  given: AmqpOptions,
+  own: Pick<CallSettings, "platform" | "link">,
+  check: typeof checkOptionNames,
+): CallSettings {
+  const options = filled("The AMQP broker", given, { ...DEFAULTS, ...own }, check);
   for (const name of ["topology", "link"] as const) {
     const words: readonly string[] = WORDS[name];
     if (!words.includes(options[name])) throw invalid(name, `one of ${words.join(", ")}`);
@@ -100,15 +116,13 @@ export function readOptions(given: AmqpOptions): Settings {
   for (const name of ["maxInFlight", "maxMessage"] as const) {
     if (!Number.isInteger(options[name]) || options[name] < 1) throw invalid(name, "a positive integer");
   }
-  const ms = (name: "heartbeat" | "connectTimeout" | "publishTimeout" | "closeTimeout"): number =>
-    toMs(options[name], name);
-  const pauses = filled("The option reconnect", options.reconnect, PAUSES);
+  const pauses = filled("The option reconnect", options.reconnect, PAUSES, check);
+  const ms = { heartbeat: 0, connectTimeout: 0, publishTimeout: 0, closeTimeout: 0 };
+  for (const name of Object.keys(ms) as (keyof typeof ms)[]) ms[name] = toMs(options[name], name);
   return {
     ...options,
-    heartbeat: Math.min(65_535, Math.ceil(ms("heartbeat") / 1000)),
-    connectTimeout: ms("connectTimeout"),
-    publishTimeout: ms("publishTimeout"),
-    closeTimeout: ms("closeTimeout"),
+    ...ms,
+    heartbeat: Math.min(65_535, Math.ceil(ms.heartbeat / 1000)),
     reconnect: { min: toMs(pauses.min, "reconnect.min"), max: toMs(pauses.max, "reconnect.max") },
   };
 }
@@ -118,8 +132,9 @@ function filled<T extends object>(
   owner: string,
   given: Partial<T>,
   defaults: T,
+  check: typeof checkOptionNames,
 ): { -readonly [K in keyof T]: T[K] } {
-  checkOptionNames(owner, given, Object.keys(defaults));
+  check(owner, given, Object.keys(defaults));
   const said = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(said) };
 }

@@ -7,15 +7,15 @@ import type { PublishBroker } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { CallSender } from "./call.ts";
 import { roadsTo } from "./connect.ts";
-import type { Settings } from "./options.ts";
+import type { CallSettings } from "./options.ts";
 import type { Target, Targets } from "./url.ts";
-import type { Dial } from "./wire.ts";
+import type { Dial, Sink } from "./wire.ts";
 
-/** The sending half alone, with a connection for each call; `dial` reads with the `ReturnView`. */
-export function publisherTo<T extends Target>(
+/** The sending half alone, with a connection for each call; `dial` reads with the `OwnView`. */
+export function publisherTo<T extends Target, Out extends Sink>(
   targets: Targets<T>,
-  dial: Dial<T>,
-  settings: Settings,
+  dial: Dial<T, Out>,
+  settings: CallSettings,
 ): PublishBroker {
   if (settings.link !== "call") {
     throw new ConfigurationError(

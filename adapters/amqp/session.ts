@@ -14,14 +14,12 @@ export class Session {
   readonly #site: OutletSite;
   readonly #limit: number;
   readonly #outlets: Map<string, Outlet> = new Map();
-  #held: boolean;
   /** Whether the connection took anything; one that dies before is a failure, not a pause. */
   worked = false;
 
-  /** At most `limit` publishes wait for their confirm. `held`: channels are opened, nothing is sent before `release`. */
-  constructor(site: Omit<OutletSite, "moved" | "out" | "frameMax">, limit: number, held = false) {
+  /** At most `limit` publishes wait for their confirm. */
+  constructor(site: Omit<OutletSite, "moved" | "out" | "frameMax">, limit: number) {
     this.#limit = limit;
-    this.#held = held;
     this.#site = {
       ...site,
       out: site.epoch.out,
@@ -46,18 +44,12 @@ export class Session {
     this.pump();
   }
 
-  /** From now on it sends. */
-  release(): void {
-    this.#held = false;
-    this.pump();
-  }
-
   /** Writes what may be written, and opens the channels that are missing for it. */
   pump(): void {
     const { epoch } = this.#site;
     // A blocked broker reads nothing: what waits here is certainly not sent, and can be said to be so.
     if (epoch.lost !== undefined || epoch.blocked !== undefined) return;
-    let room = this.#held ? 0 : this.#limit;
+    let room = this.#limit;
     for (const outlet of this.#outlets.values()) room -= outlet.size;
     for (const outlet of this.#outlets.values()) {
       const { size } = outlet;

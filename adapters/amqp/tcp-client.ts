@@ -20,6 +20,9 @@ import type { Wire, WireEvents, WireSettings } from "./wire.ts";
 /** Reads whole frames. */
 export type View = new (bytes: Uint8Array) => AMQPView;
 
+/** Codes that mean: no connection on the network's level, so never a matter of TLS. */
+const NETWORK = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT|EADDRNOTAVAIL)$/;
+
 const SENT: Promise<void> = Promise.resolve();
 
 class Client extends AMQPClient {
@@ -86,6 +89,7 @@ export function connectTcp(
   socket.on("data", (chunk: Uint8Array) => ending.received(() => client.feed(chunk)));
   socket.on("secureConnect", () => ending.secured = true);
   socket.prependListener("error", (error: NodeJS.ErrnoException) => {
+    ending.secured ||= NETWORK.test(`${error.code}`);
     ending.lose({ code: error.code, text: error.message || (error.code ?? "unknown error") });
   });
   socket.on("close", () => ending.lose());

@@ -16,7 +16,8 @@
 import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { AmqpBroker } from "./broker.ts";
 import { library } from "./library.ts";
-import { type AmqpOptions, readOptions } from "./options.ts";
+import { type AmqpOptions, readCallOptions, readOptions } from "./options.ts";
+import { ownView } from "./own-view.ts";
 import { publisherTo } from "./publisher.ts";
 import type { View } from "./tcp-client.ts";
 import { parseTargets, type TcpTarget } from "./tcp-url.ts";
@@ -68,15 +69,11 @@ export function amqpBroker(url: string | readonly string[], options: AmqpTcpOpti
  */
 export function amqpPublisher(url: string | readonly string[], options: AmqpTcpOptions = {}): PublishBroker {
   const { tls = {}, ...rest } = options;
-  return publisherTo(parseTargets(url), dialTcp(tls, returnView), readOptions({ link: "call", ...rest }));
+  return publisherTo(parseTargets(url), dialTcp(tls, ownView), readCallOptions(rest));
 }
 
 async function carefulView(): Promise<View> {
   return (await import("./view.ts")).CarefulView;
-}
-
-async function returnView(): Promise<View> {
-  return (await import("./returns.ts")).ReturnView;
 }
 
 function dialTcp(tls: TlsOptions, view: () => Promise<View>): Dial {

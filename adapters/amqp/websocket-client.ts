@@ -9,25 +9,30 @@
 import type { AMQPBaseClient } from "@cloudamqp/amqp-client";
 import type { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import { ConfigurationError } from "../../src/errors.ts";
-import type { Clock } from "../../src/lib/port.ts";
 import { endingOf } from "./ending.ts";
 import { FRAME_MAX, frameSplitter, LONGEST } from "./frames.ts";
 import { library } from "./library.ts";
-import { Outbox } from "./outbox.ts";
 import type { WebSocketConstructor, WebSocketEvent, WebSocketLike } from "./websocket-like.ts";
+import type { Target } from "./url.ts";
 import type { WebSocketTarget } from "./websocket-url.ts";
-import type { Dial } from "./wire.ts";
+import type { Dial, Sink } from "./wire.ts";
 
 /** The largest message that we send: relays have limits, the strictest default that we know of is 16 kB. Frames may be cut anywhere. */
 const MESSAGE_MAX = 16_384;
 
+/** Makes what gathers outgoing bytes until `later` calls back. */
+export type MakeOut<Out extends Sink> = (
+  write: (bytes: Uint8Array) => void,
+  later: (callback: () => void) => void,
+) => Out;
+
 /** How a WebSocket is opened. */
-export interface DialOptions {
+export interface DialOptions<Out extends Sink> {
   readonly webSocket?: WebSocketConstructor | undefined;
   readonly protocols?: string | readonly string[] | undefined;
-  readonly clock: Clock;
   /** Imports what reads whole frames. */
   readonly view: () => Promise<new (bytes: Uint8Array) => AMQPView>;
+  readonly makeOut: MakeOut<Out>;
   /** Asked before the runtime's own WebSocket is taken. */
   readonly provide?: (() => Promise<WebSocketConstructor>) | undefined;
   /**
@@ -41,10 +46,17 @@ export interface DialOptions {
 type Data = string | ArrayBuffer | ArrayBufferView | { arrayBuffer(): Promise<ArrayBuffer> };
 
 /** Dials a relay. Throws `ConfigurationError` "package-missing", "websocket-missing". */
-export function dialWebSocket(
-  { webSocket, protocols, clock, view, provide, later = (callback) => clock.soon(callback) }: DialOptions,
-): Dial {
-  const dial: Dial<WebSocketTarget> = async (target, { name, heartbeat }, events) => {
+export function dialWebSocket<Out extends Sink>(
+  {
+    webSocket,
+    protocols,
+    view,
+    makeOut,
+    provide,
+    later = (callback) => void Promise.resolve().then(callback),
+  }: DialOptions<Out>,
+): Dial<Target, Out> {
+  const dial: Dial<WebSocketTarget, Out> = async (target, { name, heartbeat }, events) => {
     const [{ AMQPBaseClient }, View] = await library(() =>
       Promise.all([import("@cloudamqp/amqp-client/amqp-base-client"), view()])
     );
@@ -75,7 +87,7 @@ export function dialWebSocket(
     }
 
     let socket: WebSocketLike | undefined;
-    const out = new Outbox((bytes) => {
+    const out = makeOut((bytes) => {
       try {
         for (let at = 0; at < bytes.length && !ending.over; at += MESSAGE_MAX) {
           socket?.send(bytes.subarray(at, at + MESSAGE_MAX) as Uint8Array<ArrayBuffer>);
@@ -122,7 +134,7 @@ export function dialWebSocket(
     }
     return { client, out, opened, lingers: false, destroy: ending.destroy };
   };
-  return dial as Dial;
+  return dial as Dial<Target, Out>;
 }
 
 /** Another realm's ArrayBuffer is no instance of ours. */

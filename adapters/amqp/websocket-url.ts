@@ -1,5 +1,6 @@
 /**
- * URLs of a relay: `wss://user:password@relay.example/path?vhost=/x`. Path and query belong to the relay, the rest to the broker.
+ * URLs of a relay: `wss://user:password@relay.example/path?vhost=/x`. Path and query belong to the relay, the rest to the broker. The path
+ * is shown in `address`, logs and errors; a token belongs in the query, which is shown nowhere.
  *
  * @module
  */

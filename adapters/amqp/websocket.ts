@@ -13,10 +13,12 @@
  * @module
  */
 import type { Broker, PublishBroker } from "../../src/broker.ts";
+import { readCallOptions } from "./options.ts";
+import { ownView } from "./own-view.ts";
 import { publisherTo } from "./publisher.ts";
 import { relayBroker, throughRelay } from "./relay.ts";
 import type { AmqpWebSocketOptions } from "./relay-options.ts";
-import type { ReturnView } from "./returns.ts";
+import { gather } from "./gather.ts";
 
 export type { AmqpOptions, Topology } from "./options.ts";
 export type { AmqpWebSocketOptions, RelayOptions } from "./relay-options.ts";
@@ -28,8 +30,8 @@ export type { WebSocketConstructor, WebSocketEvent, WebSocketLike } from "./webs
  * connection each.
  *
  * @param url One URL, a failover list `"wss://a;wss://b"` or an array, tried in turn. `wss://user:password@relay.example/path?vhost=/x`:
- * the credentials are RabbitMQ's and are not sent to the relay; path and query, without `vhost`, belong to the relay. A ";" is written
- * %3B.
+ * the credentials are RabbitMQ's and are not sent to the relay; path and query, without `vhost`, belong to the relay. The query is kept
+ * secret, the path is not: `address`, logs and errors show it, so that a token for the relay belongs in the query. A ";" is written %3B.
  * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
  */
 export function amqpBroker(url: string | readonly string[], options: AmqpWebSocketOptions = {}): Broker {
@@ -41,16 +43,16 @@ export function amqpBroker(url: string | readonly string[], options: AmqpWebSock
  * smaller bundle. Each call opens a connection of its own, and has said goodbye on it when it settles (`link: "call"`): where a process
  * lives on, `amqpBroker` keeps one.
  *
+ * @param url As for `amqpBroker`: a token for the relay belongs in the query, since `address`, logs and errors show the path.
  * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
  */
 export function amqpPublisher(
   url: string | readonly string[],
   options: AmqpWebSocketOptions = {},
 ): PublishBroker {
-  const { targets, dial, settings } = throughRelay(url, { link: "call", ...options }, returnView);
+  const { targets, dial, settings } = throughRelay(url, options, readCallOptions, {
+    view: ownView,
+    makeOut: gather,
+  });
   return publisherTo(targets, dial, settings);
-}
-
-async function returnView(): Promise<typeof ReturnView> {
-  return (await import("./returns.ts")).ReturnView;
 }

@@ -24,12 +24,20 @@ export interface WireEvents {
   lost(error: ConnectionError): void;
 }
 
+/** Outgoing bytes, in short. */
+export interface Sink {
+  /** Adds whole frames, or parts of one in their order; keeps a copy. */
+  append(bytes: Uint8Array): void;
+  /** Sends what is here now. */
+  flush(): void;
+}
+
 /** One dialled connection. */
-export interface Wire {
+export interface Wire<Out extends Sink = Outbox> {
   /** The library's client: channels, method calls, the parser. */
   readonly client: AMQPBaseClient;
   /** Everything that is sent goes through here, the library's own frames too. */
-  readonly out: Outbox;
+  readonly out: Out;
   /** Resolves on connection.open-ok; never rejects, a failure is told by `lost`. */
   readonly opened: Promise<void>;
   /** Whether what is written arrives although `destroy` follows at once; where not, a goodbye needs its answer. */
@@ -39,8 +47,8 @@ export interface Wire {
 }
 
 /** Begins to connect. Rejects only where the transport itself cannot be had (a missing package). */
-export type Dial<T extends Target = Target> = (
+export type Dial<T extends Target = Target, Out extends Sink = Outbox> = (
   target: T,
   settings: WireSettings,
   events: WireEvents,
-) => Promise<Wire>;
+) => Promise<Wire<Out>>;

@@ -6,9 +6,9 @@
 import type { Call } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
-import { checkOptionNames } from "../../src/lib/options.ts";
-import { basePlatform } from "../../src/lib/platform.ts";
-import type { BasePlatform, Clock } from "../../src/lib/port.ts";
+import { checkNames } from "../../src/lib/options.ts";
+import { ids, random, sendingClock } from "../../src/lib/platform.ts";
+import type { BasePlatform, Clock, Ids, Random } from "../../src/lib/port.ts";
 import { passes, refused, type Trouble, trouble, troubleOf } from "./http-trouble.ts";
 
 /**
@@ -79,26 +79,36 @@ export function readOptions<Settings extends UpstashSettings>(
   owner: string,
   given: UpstashClient | (UpstashServer & Settings),
   known: readonly string[],
+  check: typeof checkNames = checkNames,
 ): Settings & UpstashServer {
   // A client has methods, options have none.
   const isClient = typeof (given as Partial<UpstashClient> | undefined)?.eval === "function";
   const options = isClient ? { client: given } : given;
-  checkOptionNames(owner, options, ["url", "token", "client", "globalKeyprefix", "platform", ...known]);
+  check(owner, options, ["url", "token", "client", "globalKeyprefix", "platform", ...known]);
   return options as Settings & UpstashServer;
+}
+
+/** What a request needs of a platform. */
+interface LinkPlatform {
+  readonly clock: Pick<Clock, "after" | "now">;
+  readonly ids: Ids;
+  readonly random: Random;
 }
 
 /** See the module. Durations are ms. */
 export class HttpLink {
   /** The server without secrets. */
   readonly address: string;
-  readonly platform: BasePlatform;
+  readonly platform: LinkPlatform;
   readonly timeout: number;
   readonly #server: UpstashServer;
   #requester: Requester | undefined;
 
   /** `timeout` is for calls that say nothing themselves. */
   constructor(
-    { client, url = "", token = "", platform = basePlatform }: UpstashServer & UpstashSettings,
+    { client, url = "", token = "", platform = { clock: sendingClock, ids, random } }:
+      & UpstashServer
+      & { readonly platform?: LinkPlatform },
     timeout: Duration = 10,
     requester: Requester | undefined = insideOf(client),
   ) {
@@ -113,10 +123,7 @@ export class HttpLink {
     if (requester?.request ?? (client === undefined && origin && /^[!-~]+$/.test(this.#server.token))) return;
     throw new ConfigurationError(
       "option-invalid",
-      "Redis over HTTP needs { url, token } of its REST API (https://…).",
-      {
-        hint: "Or give { client }, a Redis of @upstash/redis.",
-      },
+      "Redis over HTTP needs { url, token } of its REST API (https://…), or { client } of @upstash/redis.",
     );
   }
 
@@ -197,7 +204,6 @@ async function load({ url, token }: UpstashServer): Promise<Requester> {
     retry: { retries: 0 },
     enableTelemetry: false,
     enableAutoPipelining: false,
-    automaticDeserialization: false,
     // What is read is ASCII. In base64 it is a third longer, and where a server does not know the header, text would be taken for base64.
     responseEncoding: false,
   });
@@ -206,7 +212,7 @@ async function load({ url, token }: UpstashServer): Promise<Requester> {
 
 /** What the work gives; undefined where `until` or an abort comes first, and then the work is told. */
 function within<T>(
-  clock: Clock,
+  clock: LinkPlatform["clock"],
   until: number,
   signal: AbortSignal | undefined,
   work?: (stop: AbortSignal) => Promise<T>,

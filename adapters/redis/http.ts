@@ -17,6 +17,8 @@
 import type { Backend } from "../../src/backend.ts";
 import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
+import { checkOptionNames } from "../../src/lib/options.ts";
+import { basePlatform } from "../../src/lib/platform.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
 import { RedisBackend } from "./backend.ts";
 import { HttpBroker } from "./http-broker.ts";
@@ -82,7 +84,7 @@ export type UpstashBackendOptions = UpstashServer & UpstashBackendSettings;
  * `broker-unavailable`, `broker-unreachable`, `broker-lost`, `broker-timeout`.
  */
 export function upstashBroker(server: UpstashClient | UpstashBrokerOptions): Broker {
-  return new HttpBroker(...publishing("upstashBroker", server));
+  return new HttpBroker(...publishing("upstashBroker", server, checkOptionNames));
 }
 
 /**
@@ -98,8 +100,9 @@ export function upstashPublisher(server: UpstashClient | UpstashBrokerOptions): 
 function publishing(
   owner: string,
   server: UpstashClient | UpstashBrokerOptions,
+  check?: typeof checkOptionNames,
 ): [link: HttpLink, prefix: string | undefined] {
-  const options = readOptions<UpstashBrokerSettings>(owner, server, ["publishTimeout"]);
+  const options = readOptions<UpstashBrokerSettings>(owner, server, ["publishTimeout"], check);
   return [new HttpLink(options, options.publishTimeout), options.globalKeyprefix];
 }
 
@@ -127,7 +130,8 @@ const POLL = { first: 100, growth: 1.5 };
  */
 export function upstashBackend(server: UpstashClient | UpstashBackendOptions): Backend {
   const names = ["pollInterval", "commandTimeout"];
-  const options = readOptions<UpstashBackendSettings>("upstashBackend", server, names);
+  const options = readOptions<UpstashBackendSettings>("upstashBackend", server, names, checkOptionNames);
+  const platform = options.platform ?? basePlatform;
   const link = new HttpLink(options, options.commandTimeout, sentOnce(options.client));
   const pollInterval = toMs(options.pollInterval ?? 5, "pollInterval");
   const door = doorOf(options);
@@ -137,10 +141,10 @@ export function upstashBackend(server: UpstashClient | UpstashBackendOptions): B
     feed: (listener) =>
       door === undefined || streaming.refused
         ? undefined
-        : new HttpFeed(link.platform.clock, door, streaming, listener),
+        : new HttpFeed(platform.clock, door, streaming, listener),
     subject: { address: link.address, secrets: door === undefined ? [] : [door.token] },
     keys: keysUnder(options.globalKeyprefix),
-    platform: link.platform,
+    platform,
     pollInterval,
     pace: (polls, told) =>
       told ? 3 * pollInterval : Math.min(pollInterval, POLL.first * POLL.growth ** polls),

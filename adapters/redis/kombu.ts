@@ -4,7 +4,7 @@
  * @module
  */
 import type { BindingEntity, Destination, ExchangeType, Message } from "../../src/broker.ts";
-import { encodeJson, toBase64 } from "../../src/protocol/json-writer.ts";
+import { toBase64, writeJson } from "../../src/protocol/json-writer.ts";
 
 /** Stands between the parts of a key, and of a binding. */
 const SEPARATOR = "\x06\x16";
@@ -16,7 +16,7 @@ export function envelope(
   deliveryTag: string,
 ): string {
   const { priority, correlation_id, reply_to, delivery_mode, ...rest } = properties;
-  return encodeJson({
+  return writeJson({
     body: toBase64(body),
     "content-encoding": contentEncoding || null,
     "content-type": contentType || null,
@@ -39,8 +39,7 @@ export const STEPS: readonly string[] = ["", `${SEPARATOR}3`, `${SEPARATOR}6`, `
 
 /** What stands behind a queue's name in the key of the list for a message of this priority. */
 export function stepOf(priority: unknown): string {
-  const level = Math.trunc(Number(priority ?? 0));
-  return STEPS[Math.floor(Math.max(0, Math.min(9, level || 0)) / 3)] ?? "";
+  return STEPS[Math.floor(Math.min(9, Number(priority) || 0) / 3)] ?? "";
 }
 
 /** The set of an exchange's bindings. */

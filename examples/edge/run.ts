@@ -1,5 +1,5 @@
 /**
- * The worker's app: `npx celeriac -A ./examples/edge/run.ts worker -Q signups`.
+ * The worker's app, on RabbitMQ: `npx celeriac -A ./examples/edge/run.ts worker -Q signups`.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-"""The same task in Python: `celery -A signup worker -Q signups`, in this folder."""
+"""The same task in Python: `celery -A signup worker -Q signups`, in this folder. BROKER_URL may be Redis or RabbitMQ."""
 import os
 import socket
 

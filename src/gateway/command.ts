@@ -5,6 +5,7 @@
  */
 import { malformed, Refusal } from "./fault.ts";
 import { parseRows } from "./json.ts";
+import type { Limits } from "./options.ts";
 
 /** A command as it goes to Redis: its name, in capitals, then its arguments. */
 export interface Command {
@@ -13,19 +14,22 @@ export interface Command {
 }
 
 /** One command of a JSON body. */
-export function readCommand(body: Uint8Array): Command {
-  return commandOf(parseRows(body, 1));
+export function readCommand(body: Uint8Array, { maxArguments }: Limits): Command {
+  return commandOf(parseRows(body, 1, maxArguments));
 }
 
 /** The rows of a pipeline or a transaction. */
-export function readCommands(body: Uint8Array, most: number): readonly Command[] {
-  const rows = parseRows(body, 2);
+export function readCommands(
+  body: Uint8Array,
+  { maxArguments, maxCommands }: Limits,
+): readonly Command[] {
+  const rows = parseRows(body, 2, maxArguments);
   if (!Array.isArray(rows)) throw malformed("a two-dimensional JSON array is expected");
   if (rows.length === 0) throw new Refusal(400, "ERR empty pipeline request");
-  if (rows.length > most) {
+  if (rows.length > maxCommands) {
     throw new Refusal(
       400,
-      `ERR max pipeline length exceeded. Limit: ${most} commands, Actual: ${rows.length}`,
+      `ERR max pipeline length exceeded. Limit: ${maxCommands} commands, Actual: ${rows.length}`,
     );
   }
   return rows.map(commandOf);

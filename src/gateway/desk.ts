@@ -28,10 +28,9 @@ export class Desk {
   /** @param plan the checked options */
   constructor(plan: Plan) {
     this.#plan = plan;
-    const { clock } = plan.platform;
     const doors = Array.from(
       plan.targets,
-      ([token, target]) => [token, new Link(target, clock, plan.commandTimeout)] as const,
+      ([token, target]) => [token, new Link(target, plan.platform.clock, plan)] as const,
     );
     this.#links = doors.map(([, link]) => link);
     this.#tokens = new Tokens(doors);
@@ -77,7 +76,9 @@ export class Desk {
     const body = await readBody(request, this.#plan.maxBody);
     if (room === "pipeline" && parts.length === 1) return await this.#pipeline(link, body, encoding);
     if (room === "multi-exec" && parts.length === 1) return await this.#transaction(link, body, encoding);
-    const command = parts.length === 0 ? readCommand(body) : readPath(parts, url.search, body);
+    const command = parts.length === 0
+      ? readCommand(body, this.#plan)
+      : readPath(parts, url.search, body, this.#plan);
     const refused = refusalOf(command);
     if (refused !== undefined) throw new Refusal(400, refused);
     const [reply = null] = await link.run([command]);
@@ -85,7 +86,7 @@ export class Desk {
   }
 
   async #pipeline(link: Link, body: Uint8Array, encoding: Encoding): Promise<Response> {
-    const commands = readCommands(body, this.#plan.maxCommands);
+    const commands = readCommands(body, this.#plan);
     const refused = commands.map(refusalOf);
     const passing = commands.filter((_command, index) => refused[index] === undefined);
     const replies = passing.length === 0 ? [] : await link.run(passing);
@@ -95,7 +96,7 @@ export class Desk {
   }
 
   async #transaction(link: Link, body: Uint8Array, encoding: Encoding): Promise<Response> {
-    const commands: readonly Command[] = readCommands(body, this.#plan.maxCommands);
+    const commands: readonly Command[] = readCommands(body, this.#plan);
     const refused = commands.map(refusalOf).find((why) => why !== undefined);
     if (refused !== undefined) throw new Refusal(400, refused);
     const replies = await link.transact(commands);

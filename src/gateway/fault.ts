@@ -20,6 +20,11 @@ export class Refusal extends Error {
   }
 }
 
+/** The request has more arguments than it may. */
+export function tooMany(most: number): Refusal {
+  return new Refusal(400, `ERR max arguments exceeded. Limit: ${most} arguments in one request`);
+}
+
 /** The body is not of the form that this path takes. */
 export function malformed(what: string): Refusal {
   return new Refusal(400, `ERR failed to parse command: ${what}`);

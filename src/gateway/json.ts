@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { malformed } from "./fault.ts";
+import { malformed, tooMany } from "./fault.ts";
 
 /**
  * Reads a JSON array of at most `depth` levels. Numbers come as the text that they were written with: 9223372036854775807 and 1.0 would
- * not outlive a double. Objects and deeper arrays are refused before they are built, which can take seconds.
+ * not outlive a double. Objects, deeper arrays, and more than `most` values or arrays are refused before they are built, which can take seconds
+ * and a gigabyte.
  *
  * @throws {Refusal} 400
  */
-export function parseRows(body: Uint8Array, depth: number): unknown {
+export function parseRows(body: Uint8Array, depth: number, most: number): unknown {
   // A byte order mark is no JSON, and bytes that are no UTF-8 become U+FFFD.
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(body);
-  const prepared = prepare(text, depth);
+  const prepared = prepare(text, depth, most);
   try {
     return JSON.parse(prepared);
   } catch {
@@ -22,27 +23,36 @@ export function parseRows(body: Uint8Array, depth: number): unknown {
   }
 }
 
-function prepare(text: string, most: number): string {
+function prepare(text: string, deepest: number, most: number): string {
   const parts: string[] = [];
   let from = 0;
   let depth = 0;
+  let arrays = 0;
+  let values = 0;
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
     if (char === '"') {
+      values++;
       at = endOfString(text, at);
     } else if (char === "[") {
-      if (++depth > most) throw malformed("arguments are strings, numbers and booleans");
+      arrays++;
+      if (++depth > deepest) throw malformed("arguments are strings, numbers and booleans");
     } else if (char === "]") {
       depth--;
     } else if (char === "{") {
       throw malformed("arguments are strings, numbers and booleans");
+    } else if (char === "t" || char === "f" || char === "n") {
+      // true, false, null: each has one of these, once.
+      values++;
     } else if (char === "-" || isDigit(char)) {
+      values++;
       const end = endOfNumber(text, at);
       const number = text.slice(at, end);
       parts.push(text.slice(from, at), NUMBER.test(number) ? `"${number}"` : number);
       from = end;
       at = end - 1;
     }
+    if (values > most || arrays > most) throw tooMany(most);
   }
   return parts.length === 0 ? text : parts.join("") + text.slice(from);
 }

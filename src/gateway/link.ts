@@ -8,7 +8,12 @@ import type { Clock } from "../lib/port.ts";
 import type { Command } from "./command.ts";
 import { Refusal } from "./fault.ts";
 import { Line, newClient } from "./line.ts";
+import type { Limits } from "./options.ts";
+import { Places } from "./places.ts";
 import type { Reply } from "./reply.ts";
+
+/** What of the gateway's limits a link keeps to. */
+type LinkLimits = Pick<Limits, "commandTimeout" | "maxTransactions">;
 
 const CLOSED = "ERR the gateway is closed";
 
@@ -17,15 +22,17 @@ export class Link {
   readonly #target: RedisTarget;
   readonly #clock: Clock;
   readonly #timeout: number;
+  readonly #places: Places;
   readonly #lines: Set<Line> = new Set();
   #shared: Promise<Line> | undefined;
   #closed = false;
 
-  /** @param timeout for connecting and for running commands, ms */
-  constructor(target: RedisTarget, clock: Clock, timeout: number) {
+  /** @param limits `commandTimeout` is for connecting and for running commands */
+  constructor(target: RedisTarget, clock: Clock, { commandTimeout, maxTransactions }: LinkLimits) {
     this.#target = target;
     this.#clock = clock;
-    this.#timeout = timeout;
+    this.#timeout = commandTimeout;
+    this.#places = new Places(maxTransactions);
   }
 
   /** Runs the commands, in this order, on the connection that all share. */
@@ -38,6 +45,17 @@ export class Link {
 
   /** Runs the commands as one transaction on a connection of its own: their replies, or the error that discarded all. */
   async transact(commands: readonly Command[]): Promise<readonly Reply[] | Error> {
+    if (!await this.#places.take(this.#clock, this.#timeout)) {
+      throw new Refusal(503, "ERR max transactions exceeded");
+    }
+    try {
+      return await this.#transact(commands);
+    } finally {
+      this.#places.leave();
+    }
+  }
+
+  async #transact(commands: readonly Command[]): Promise<readonly Reply[] | Error> {
     const line = await this.open();
     try {
       const replies = await this.#bounded(line, [

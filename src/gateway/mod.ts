@@ -34,7 +34,7 @@ export interface Gateway extends AsyncDisposable {
  * It serves `/` (a command as a JSON array), `/<command>/<argument>/…` (a body is appended, then the parameters), `/pipeline`,
  * `/multi-exec`, `/subscribe/<channel>` and `/psubscribe/<pattern>`, by GET, HEAD, POST and PUT, with the token as bearer or in `_token`.
  * Errors are `{"error": "…"}` with 400 (refused by the gateway or by Redis), 401, 405, 502 (Redis cannot be reached, or was lost), 503
- * (closed, or too many subscriptions) and 504 (no answer within `commandTimeout`). Commands that block, that change the connection or that
+ * (closed, or too many subscriptions or transactions) and 504 (no answer within `commandTimeout`). Commands that block, that change the connection or that
  * rule the server are refused.
  *
  * Not served: `/monitor`, replies in RESP2 (`Upstash-Response-Format: resp2`), read-only tokens, and commands that Upstash has and your

@@ -25,6 +25,15 @@ export interface GatewayOptions {
   readonly maxBody?: number;
   /** Most commands in one pipeline or transaction. @default 10000 */
   readonly maxCommands?: number;
+  /** Most arguments in one request, over all its commands; a command's name counts as one. @default 100000 */
+  readonly maxArguments?: number;
+  /**
+   * Most transactions that run at once on one Redis, each on a connection of its own. More of them wait their turn, up to
+   * `commandTimeout`.
+   *
+   * @default 32
+   */
+  readonly maxTransactions?: number;
   /** Most subscriptions that are open at once. @default 1000 */
   readonly maxSubscriptions?: number;
   /** How long Redis may take for one request, connecting included. @default 10 */
@@ -44,6 +53,8 @@ export interface GatewayOptions {
 export interface Limits {
   readonly maxBody: number;
   readonly maxCommands: number;
+  readonly maxArguments: number;
+  readonly maxTransactions: number;
   readonly maxSubscriptions: number;
   readonly commandTimeout: number;
   readonly heartbeat: number;
@@ -60,6 +71,8 @@ const OPTIONS = [
   "token",
   "maxBody",
   "maxCommands",
+  "maxArguments",
+  "maxTransactions",
   "maxSubscriptions",
   "commandTimeout",
   "heartbeat",
@@ -73,6 +86,8 @@ export function readOptions(options: GatewayOptions): Plan {
     targets: targetsOf(options),
     maxBody: count(options.maxBody, "maxBody", 10 * 1024 * 1024),
     maxCommands: count(options.maxCommands, "maxCommands", 10_000),
+    maxArguments: count(options.maxArguments, "maxArguments", 100_000),
+    maxTransactions: count(options.maxTransactions, "maxTransactions", 32),
     maxSubscriptions: count(options.maxSubscriptions, "maxSubscriptions", 1000),
     commandTimeout: duration(options.commandTimeout, "commandTimeout", 10_000),
     heartbeat: duration(options.heartbeat, "heartbeat", 5000),

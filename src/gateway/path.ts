@@ -4,7 +4,8 @@
  * @module
  */
 import { type Command, nameOf } from "./command.ts";
-import { malformed } from "./fault.ts";
+import { malformed, tooMany } from "./fault.ts";
+import type { Limits } from "./options.ts";
 
 /** The parts of a path, percent signs still in it. `/` has none. */
 export function partsOf(pathname: string): readonly string[] {
@@ -15,12 +16,16 @@ export function partsOf(pathname: string): readonly string[] {
  * The command that path, body and parameters say: `POST /set/foo?EX=100` with a body is `SET foo <body> EX 100`. An argument that is "."
  * or ".." never comes here by path: every URL parser takes it away, `%2e` as well.
  */
-export function readPath(parts: readonly string[], search: string, body: Uint8Array): Command {
-  const [name = "", ...args] = parts;
-  return {
-    name: nameOf(textOf(percent(name))),
-    args: [...args.map(percent), ...body.length > 0 ? [body] : [], ...parameters(search)],
-  };
+export function readPath(
+  parts: readonly string[],
+  search: string,
+  body: Uint8Array,
+  { maxArguments }: Limits,
+): Command {
+  const [name = "", ...path] = parts;
+  const args = [...path.map(percent), ...body.length > 0 ? [body] : [], ...parameters(search)];
+  if (args.length >= maxArguments) throw tooMany(maxArguments);
+  return { name: nameOf(textOf(percent(name))), args };
 }
 
 /** One part of a path as text, for the name of a channel. */

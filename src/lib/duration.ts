@@ -23,14 +23,9 @@ export function toMs(value: Duration, what: string): number {
   // 0.07 * 1000 is 70.00000000000001: what is a whole number of microseconds is meant as one.
   const ms = Math.round(Number(count) * (UNITS[unit] ?? NaN) * 1000) / 1000;
   if (ms >= 0 && ms < Infinity) return ms;
-  throw new ConfigurationError("duration-invalid", `${what} is not a duration: ${shown(value)}.`, {
-    hint: 'Give a number of seconds from 0, or a text with its unit: "250ms", "10s", "5m", "1h", "2d".',
+  // A text is not shown: a URL may have slipped in here, with its password.
+  const met = typeof value === "number" ? value : `a ${typeof value}`;
+  throw new ConfigurationError("duration-invalid", `${what} is not a duration: ${met}.`, {
+    hint: 'Give seconds from 0, or a text with its unit: "250ms", "10s", "5m", "1h", "2d".',
   });
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "number") return String(value);
-  if (typeof value !== "string") return typeof value;
-  // A URL may have slipped in here, with its password.
-  return /[:@]/.test(value) ? "another text" : JSON.stringify(value.slice(0, 40));
 }

@@ -3,7 +3,17 @@
  *
  * @module
  */
-import type { BasePlatform, Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "./port.ts";
+import type {
+  BasePlatform,
+  Clock,
+  Context,
+  HostFacts,
+  Ids,
+  Platform,
+  Random,
+  SenderPlatform,
+  Timer,
+} from "./port.ts";
 
 /** The longest delay that setTimeout honours; beyond it Node, Bun and Deno fire at once. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
@@ -44,9 +54,19 @@ function builtin<T>(name: string): T | undefined {
   }
 }
 
+/** What a plain sender needs of a clock. It has no use for a time of 25 days: a wait ends by then. */
+export const sendingClock: Pick<Clock, "after" | "now"> = {
+  now: () => Date.now(),
+  after(ms, callback): Timer {
+    const handle = ambient.setTimeout(callback, Math.max(0, Math.min(ms, LONGEST_TIMEOUT)));
+    return { cancel: () => ambient.clearTimeout(handle) };
+  },
+};
+
 const clock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
+  soon: (callback) => queueMicrotask(callback),
   after(ms, callback, { keepAlive = true } = {}): Timer {
     let handle: Handle | number;
     const arm = (left: number): void => {
@@ -57,14 +77,13 @@ const clock: Clock = {
     arm(Math.max(0, ms));
     return { cancel: () => ambient.clearTimeout(handle) };
   },
-  soon(callback): void {
-    queueMicrotask(callback);
-  },
 };
 
-const random: Random = { next: () => Math.random() };
+/** Chance. */
+export const random: Random = { next: () => Math.random() };
 
-const ids: Ids = { uuid: () => crypto.randomUUID() };
+/** Fresh ids. */
+export const ids: Ids = { uuid: () => crypto.randomUUID() };
 
 function systemContext(): Context {
   let storage: Storage | undefined | null = null;
@@ -97,9 +116,8 @@ function runtimeName(): HostFacts["runtime"] {
   return ambient.process?.versions?.["node"] === undefined ? "unknown" : "node";
 }
 
-const host: HostFacts = {
-  runtime: /* @__PURE__ */ runtimeName(),
-  version: ambient.Bun?.version ?? ambient.Deno?.version.deno ?? ambient.process?.version?.slice(1) ?? "",
+/** Whose name a sender writes. */
+const nodeFacts: Pick<HostFacts, "hostname" | "pid"> = {
   get hostname() {
     try {
       const os = ambient.process?.getBuiltinModule?.("node:os") as { hostname(): string };
@@ -111,6 +129,22 @@ const host: HostFacts = {
   },
   get pid() {
     return ambient.process?.pid ?? 0;
+  },
+};
+
+/** The real ports of a plain sender. */
+export const senderPlatform: SenderPlatform = { clock: sendingClock, ids, host: nodeFacts };
+
+const host: HostFacts = {
+  runtime: /* @__PURE__ */ runtimeName(),
+  get version() {
+    return ambient.Bun?.version ?? ambient.Deno?.version.deno ?? ambient.process?.version?.slice(1) ?? "";
+  },
+  get hostname() {
+    return nodeFacts.hostname;
+  },
+  get pid() {
+    return nodeFacts.pid;
   },
 };
 

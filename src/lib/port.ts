@@ -65,6 +65,16 @@ export interface HostFacts {
   readonly pid: number;
 }
 
+/** The ports of a plain sender; each {@link BasePlatform} is one. */
+export interface SenderPlatform {
+  /** Time. */
+  readonly clock: Pick<Clock, "after" | "now">;
+  /** Fresh ids. */
+  readonly ids: Ids;
+  /** Facts about the host. */
+  readonly host: Pick<HostFacts, "hostname" | "pid">;
+}
+
 /** The ports of what sends: all but the async context. */
 export interface BasePlatform {
   /** Time. */

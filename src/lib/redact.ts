@@ -37,7 +37,12 @@ function masked(credentials: string): string {
 
 /** Text with each URL in it redacted, and each of `secrets` masked wherever it stands (also percent-encoded). */
 export function redactText(text: string, secrets: readonly string[] = []): string {
-  let out = redactUrl(text);
+  return redactSecrets(redactUrl(text), secrets);
+}
+
+/** Text with each of `secrets` masked wherever it stands (also percent-encoded): for text that holds no URL of ours. */
+export function redactSecrets(text: string, secrets: readonly string[]): string {
+  let out = text;
   for (const secret of secrets) {
     if (secret === "") continue;
     for (const form of new Set([secret, percentEncoded(secret)])) out = out.split(form).join(MASK);

@@ -48,7 +48,17 @@ export type {
 export type { AnySignature, Signature, SignatureParts } from "../canvas/signature.ts";
 export type { ErrorDetails, RemoteErrorDetails } from "../errors.ts";
 export type { Duration } from "../lib/duration.ts";
-export type { BasePlatform, Clock, Context, HostFacts, Ids, Platform, Random, Timer } from "../lib/port.ts";
+export type {
+  BasePlatform,
+  Clock,
+  Context,
+  HostFacts,
+  Ids,
+  Platform,
+  Random,
+  SenderPlatform,
+  Timer,
+} from "../lib/port.ts";
 export type { Limits } from "../protocol/limits.ts";
 export type { WireSignature } from "../protocol/signature.ts";
 export type { PyText } from "../protocol/types.ts";

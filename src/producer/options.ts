@@ -4,7 +4,7 @@
  * @module
  */
 import type { PublishBroker } from "../broker.ts";
-import type { BasePlatform } from "../lib/port.ts";
+import type { SenderPlatform } from "../lib/port.ts";
 import type { CallOptions } from "../result/sender.ts";
 import type { TaskPublishRetryPolicy, TaskQueues, TaskRoutes } from "./routes.ts";
 import type { SendingOptions } from "./settings.ts";
@@ -25,7 +25,7 @@ export interface ProducerOptions
   /** How a refused publish is repeated: `retryPolicy({ maxRetries: 5 })`. @default Celery's: three times within 0.6 s */
   readonly taskPublishRetryPolicy?: TaskPublishRetryPolicy;
   /** Clock, ids and host facts. @default the real ones */
-  readonly platform?: BasePlatform;
+  readonly platform?: SenderPlatform;
 }
 
 /** How a producer sends a task: Celery's `apply_async` options in camelCase, without those that need all of `Celery`. */

@@ -5,15 +5,15 @@
  */
 import type { PublishBroker } from "../broker.ts";
 import { toMs } from "../lib/duration.ts";
-import { checkOptionNames } from "../lib/options.ts";
-import { basePlatform } from "../lib/platform.ts";
-import type { BasePlatform } from "../lib/port.ts";
+import { checkNames } from "../lib/options.ts";
+import { senderPlatform } from "../lib/platform.ts";
+import type { SenderPlatform } from "../lib/port.ts";
 import { anonNodename } from "../protocol/node.ts";
 import { packPlain } from "../protocol/task-plain.ts";
 import { demand, demandText } from "./demand.ts";
 import type { ProducerCallOptions, ProducerOptions, ProducerSendOptions } from "./options.ts";
 import { RETRY_POLICY } from "./retry.ts";
-import { makeRoad, type Parcel, type Road } from "./road.ts";
+import { askBroker, isAlone, type Job, type Parcel, publish, start, type Way } from "./road.ts";
 import { planOf, type QueuePlan } from "./route.ts";
 import type { Effort } from "./settings.ts";
 import { CALL_OPTIONS, specOf } from "./spec.ts";
@@ -59,8 +59,8 @@ const SETTINGS = [
 ];
 
 /**
- * Sends tasks, and does nothing else: a fraction of the size of `Celery`, with the same bytes on the wire. It writes JSON and instants in
- * UTC, and knows nothing of a task that may be running. Its constructor does no I/O, starts no timer and draws no id, so that it may stand
+ * Sends tasks, and does nothing else: a fraction of the size of `Celery`, with the same messages but for `argsrepr` and `kwargsrepr`, which
+ * show the JSON text. It writes JSON and instants in UTC, and knows nothing of a task that may be running. Each call is published at once. Its constructor does no I/O, starts no timer and draws no id, so that it may stand
  * at the top of a module of an edge function.
  *
  * @example
@@ -74,8 +74,8 @@ const SETTINGS = [
  */
 export class Producer {
   readonly #options: ProducerOptions;
-  readonly #platform: BasePlatform;
-  readonly #road: Road;
+  readonly #platform: SenderPlatform;
+  readonly #way: Way;
   /** One queue is one plan. */
   readonly #plans = new Map<string, QueuePlan>();
   #oid: string | undefined;
@@ -85,10 +85,10 @@ export class Producer {
    * "duration-invalid".
    */
   constructor(options: ProducerOptions) {
-    checkOptionNames("A Producer (Celery has more)", options, SETTINGS);
+    checkNames("A Producer (Celery has more)", options, SETTINGS);
     const {
       broker,
-      platform = basePlatform,
+      platform = senderPlatform,
       publishTimeout = 30,
       taskDefaultQueue,
       taskPublishRetry = true,
@@ -97,12 +97,13 @@ export class Producer {
     demand(
       typeof (broker as Partial<PublishBroker> | undefined)?.publish === "function",
       "broker",
-      "an adapter, not a URL: upstashPublisher of celeriac/upstash, amqpPublisher of celeriac/amqp/websocket, or another",
+      "an adapter, not a URL: upstashPublisher of celeriac/upstash, or another",
     );
     demandText(taskDefaultQueue, "taskDefaultQueue");
+    demand(typeof taskPublishRetry === "boolean", "taskPublishRetry", "true or false");
     for (const name of MADE) {
       demand(
-        typeof (options[name] ?? demand) === "function",
+        /undefined|function/.test(typeof options[name]),
         name,
         "made by queues(), routes() or retryPolicy()",
       );
@@ -114,7 +115,12 @@ export class Producer {
     };
     this.#options = { ...options };
     this.#platform = platform;
-    this.#road = makeRoad(platform.clock, () => broker, () => effort);
+    this.#way = {
+      clock: platform.clock,
+      broker: () => broker,
+      effort: () => effort,
+      ask: (jobs) => askBroker(this.#way, jobs, [...new Set(jobs.flatMap(({ route }) => route.entities))]),
+    };
   }
 
   /** Sends a task of the {@link TaskRegistry} by name. */
@@ -124,19 +130,22 @@ export class Producer {
   ): Promise<Sent<TaskResult<Registered<N>>>>;
   /**
    * Sends a task by name; nothing of it need be known here. Resolves once the broker confirmed. Throws `PublishError`
-   * ("publish-unroutable", "publish-refused", "publish-unknown"), `EncodeError`, `ConfigurationError` ("option-unknown",
-   * "option-invalid", "duration-invalid"), `TaskArgumentError` "argument-undefined", `InvalidTaskError` "task-invalid".
+   * ("publish-unroutable", "publish-refused", "publish-unknown"), `ConnectionError` where no connection could be had ("broker-unreachable",
+   * "broker-credentials-refused" and others), `EncodeError`, `ConfigurationError` ("option-unknown", "option-invalid", "duration-invalid";
+   * "topology-mismatch" and others where the queue cannot be declared), `TaskArgumentError` "argument-undefined", `InvalidTaskError`
+   * "task-invalid". After a `ConnectionError` or `ConfigurationError` nothing was sent.
    */
   sendTask<T = unknown>(name: string, options?: ProducerSendOptions): Promise<Sent<T>>;
   sendTask(name: string, options: ProducerSendOptions = {}): Promise<Sent<never>> {
-    return this.#road.send(() => this.#pack(name, options));
+    const [sent] = this.#send([[name, options]]) as [Promise<Sent<never>>];
+    return sent;
   }
 
   /** Sends all in one batch to the broker; each has its own outcome, in the same order. */
   sendMany(
     items: readonly (ProducerSendOptions & { readonly name: string })[],
   ): Promise<PromiseSettledResult<Sent>[]> {
-    return this.#road.sendMany(items.map(({ name, ...options }) => () => this.#pack(name, options)));
+    return Promise.allSettled(this.#send(items.map(({ name, ...options }) => [name, options])));
   }
 
   /**
@@ -154,9 +163,12 @@ export class Producer {
     });
   }
 
-  /** Waits for what is on its way (where a link lives for one call, each call waits for its own), then closes the broker. */
+  /**
+   * Closes the broker, which waits for what is on its way. A publish that waits to be repeated is repeated all the same: wait for its own
+   * promise where that matters.
+   */
   close(): Promise<void> {
-    return this.#road.close(() => this.#options.broker.close());
+    return this.#options.broker.close();
   }
 
   /** As {@link Producer.close}. */
@@ -164,8 +176,23 @@ export class Producer {
     return this.close();
   }
 
+  /** One batch; what names its own deadline or signal goes alone. */
+  #send(calls: readonly (readonly [name: string, options: ProducerSendOptions])[]): Promise<Sent<never>>[] {
+    const way = this.#way;
+    const batch: Job[] = [];
+    const sent = calls.map(([name, options]) =>
+      start(
+        way,
+        () => this.#pack(name, options),
+        (job) => isAlone(job) ? void publish(way, [job]) : batch.push(job),
+      )
+    );
+    if (batch.length > 0) void publish(way, batch);
+    return sent;
+  }
+
   #pack(name: string, options: ProducerSendOptions): Parcel<Sent<never>> {
-    checkOptionNames("A call of a Producer (Celery has more)", options, CALL_OPTIONS);
+    checkNames("A call of a Producer (Celery has more)", options, CALL_OPTIONS);
     demandText(options.queue, "queue");
     demandText(options.taskId, "taskId");
     const { clock, ids, host } = this.#platform;
@@ -175,7 +202,7 @@ export class Producer {
     const queue = options.queue ?? rule?.queue ?? taskDefaultQueue;
     const plan = this.#plans.get(queue) ?? taskQueues?.(queue, taskDefaultQueue) ??
       // As Celery makes a queue that it is not told of.
-      planOf(queue, queue, "direct", queue, {});
+      planOf(queue, queue, "direct", queue);
     this.#plans.set(queue, plan);
     const now = clock.now();
     const message = packPlain(specOf(name, args, kwargs, options, {

@@ -4,7 +4,7 @@
  * @module
  */
 import { toMs } from "../lib/duration.ts";
-import { checkOptionNames } from "../lib/options.ts";
+import { checkNames } from "../lib/options.ts";
 import type { RetryPolicy } from "../result/sender.ts";
 import { demand } from "./demand.ts";
 import type { PublishRetryPolicy } from "./settings.ts";
@@ -23,7 +23,7 @@ export const RETRY_POLICY: PublishRetryPolicy = {
  */
 export function readPolicy(policy: RetryPolicy, name: string): PublishRetryPolicy {
   const read: Record<string, number> = { ...RETRY_POLICY };
-  checkOptionNames(name, policy, Object.keys(read));
+  checkNames(name, policy, Object.keys(read));
   for (const [key, value] of Object.entries(policy)) {
     if (value !== undefined) {
       read[key] = key === "maxRetries" ? value ?? Infinity : toMs(value, `${name}.${key}`);

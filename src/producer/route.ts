@@ -33,7 +33,7 @@ export function planOf(
   exchange: string,
   exchangeType: ExchangeType,
   routingKey: string,
-  table: Readonly<Record<string, unknown>>,
+  table: Readonly<Record<string, unknown>> = {},
 ): QueuePlan {
   const common = { durable: true, autoDelete: false };
   return {

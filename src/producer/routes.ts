@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptionNames } from "../lib/options.ts";
+import { checkNames } from "../lib/options.ts";
 import type { RetryPolicy } from "../result/sender.ts";
 import { demandText } from "./demand.ts";
 import { readPolicy } from "./retry.ts";
@@ -29,7 +29,7 @@ export type TaskPublishRetryPolicy = () => PublishRetryPolicy;
 export function queues(table: Readonly<Record<string, QueueOptions>>): TaskQueues {
   const known = new Map(Object.entries(table));
   for (const [name, options] of known) {
-    checkOptionNames(`Queue ${name}`, options, ["exchange", "exchangeType", "routingKey", "queueArguments"]);
+    checkNames(`Queue ${name}`, options, ["exchange", "exchangeType", "routingKey", "queueArguments"]);
   }
   return (name, defaultExchange) => {
     const options = known.get(name);
@@ -50,7 +50,7 @@ export function routes(table: Readonly<Record<string, string | ProducerRoute>>):
   return rulesOf(
     Object.entries(table).map(([task, route]) => {
       const rule: ProducerRoute = typeof route === "string" ? { queue: route } : route;
-      checkOptionNames(`Route ${task}`, rule, ["queue", "priority"]);
+      checkNames(`Route ${task}`, rule, ["queue", "priority"]);
       demandText(rule.queue, `The queue of ${task}`);
       return [task, rule];
     }),

@@ -41,7 +41,7 @@ export interface SendingOptions {
   readonly taskQueues?: Readonly<Record<string, QueueOptions>> | null;
   /** Where tasks go, by name or glob (`"video.*"`): a queue's name or more. Exact names win, then globs in their order. */
   readonly taskRoutes?: Readonly<Record<string, string | RouteOptions>> | null;
-  /** Whether a refused publish is repeated. @default true */
+  /** Whether a publish is repeated that was refused, or had no connection. @default true */
   readonly taskPublishRetry?: boolean;
   /** How it is repeated. @default { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 } */
   readonly taskPublishRetryPolicy?: RetryPolicy;

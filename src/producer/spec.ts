@@ -53,14 +53,12 @@ export function specOf(
 function definedArgs(task: string, args: readonly unknown[]): readonly unknown[] {
   // The protocol refuses what is no array.
   if (!Array.isArray(args) || !args.includes(undefined)) return args;
-  let end = args.length;
-  while (end > 0 && args[end - 1] === undefined) end--;
   const gap = args.findIndex((each) => each === undefined);
-  if (gap === end) return args.slice(0, end);
+  if (args.slice(gap).every((each) => each === undefined)) return args.slice(0, gap);
   throw new TaskArgumentError(
     "argument-undefined",
-    `Argument ${gap + 1} of ${task}() is undefined, which has no form on the wire.`,
-    { hint: "Send null, or leave out arguments at the end." },
+    `Argument ${gap + 1} of ${task}() is undefined.`,
+    { hint: "Send null." },
   );
 }
 

@@ -22,10 +22,11 @@ const PLAIN = /^[ !#-[\]-~]*$/;
  *
  * @throws {EncodeError} `json-undefined` (undefined in an array or alone), `json-unencodable` (functions, Map, Set, Promise …),
  * `json-invalid-date`, `json-reserved` (an object of exactly kombu's two keys), `json-depth` (too deep, or a cycle).
+ * Its message says where in the value the part stands, where that is known.
  */
 export function encodeJson(value: unknown, maxDepth: number = MAX_DEPTH): string {
   try {
-    return write(value, maxDepth);
+    return writeJson(value, maxDepth);
   } catch (cause) {
     if (!(cause instanceof EncodeError)) {
       throw formless("json-unencodable", "The value", { cause });
@@ -41,7 +42,7 @@ function pathTo(value: unknown, room: number): string {
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined && !Array.isArray(value)) continue;
     try {
-      write(item, room - 1);
+      writeJson(item, room - 1);
     } catch {
       const step = Array.isArray(value)
         ? `[${key}]`
@@ -54,7 +55,8 @@ function pathTo(value: unknown, room: number): string {
   return "";
 }
 
-function write(value: unknown, room: number): string {
+/** As {@link encodeJson}, but an error says only what cannot be written, not where, and what a `toJSON` throws comes through as it is. */
+export function writeJson(value: unknown, room: number = MAX_DEPTH): string {
   if (typeof value === "string") return quote(value);
   if (typeof value === "number") return numberText(value);
   if (typeof value === "boolean" || value === null) return String(value);
@@ -65,12 +67,12 @@ function write(value: unknown, room: number): string {
 }
 
 function writeObject(value: object, room: number): string {
-  if (room < 0) throw formless("json-depth", "A value that is nested too deeply, or contains itself,");
+  if (room < 0) throw formless("json-depth", "A value that is nested too deeply");
   let out = "";
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       if (i > 0) out += ", ";
-      out += write(value[i], room);
+      out += writeJson(value[i], room);
     }
     return `[${out}]`;
   }
@@ -79,20 +81,18 @@ function writeObject(value: object, room: number): string {
     if (text !== undefined) return text;
   }
   const { toJSON } = value as { readonly toJSON?: unknown };
-  if (typeof toJSON === "function") return write(toJSON.call(value), room);
+  if (typeof toJSON === "function") return writeJson(toJSON.call(value), room);
   if (value instanceof String || value instanceof Number || value instanceof Boolean) {
-    return write(value.valueOf(), room);
+    return writeJson(value.valueOf(), room);
   }
   const keys = Object.keys(value);
   if (keys.length === 2 && keys.includes("__type__") && keys.includes("__value__")) {
-    throw formless("json-reserved", "An object of exactly the keys __type__ and __value__", {
-      hint: "That is kombu's own envelope: use Date, PyDate, PyTime, PyDecimal, PyUuid or Uint8Array.",
-    });
+    throw formless("json-reserved", "kombu's own __type__ and __value__");
   }
   for (const key of keys) {
     const item = (value as Record<string, unknown>)[key];
     if (item === undefined) continue;
-    out += `${out === "" ? "" : ", "}${quote(key)}: ${write(item, room)}`;
+    out += `${out === "" ? "" : ", "}${quote(key)}: ${writeJson(item, room)}`;
   }
   return `{${out}}`;
 }
@@ -104,7 +104,7 @@ function writeKnown(value: object): string | undefined {
   if (value instanceof Date) {
     const text = instantText(value.getTime());
     if (text !== undefined) return envelope("datetime", text);
-    throw formless("json-invalid-date", "A date that is invalid, or outside the years 1 to 9999,");
+    throw formless("json-invalid-date", "A date outside the years 1 to 9999");
   }
   if (value instanceof Uint8Array) {
     // kombu's own rule: text where the bytes are UTF-8, base64 where not.
@@ -119,7 +119,7 @@ function writeKnown(value: object): string | undefined {
 }
 
 function envelope(type: string, value: unknown): string {
-  return `{"__type__": "${type}", "__value__": ${write(value, 2)}}`;
+  return `{"__type__": "${type}", "__value__": ${writeJson(value, 2)}}`;
 }
 
 /** The bytes in base64, padded. */
@@ -133,7 +133,7 @@ export function toBase64(bytes: Uint8Array): string {
 
 function unencodable(what: string): EncodeError {
   return formless("json-unencodable", `A ${what}`, {
-    hint: "Use plain objects, arrays, strings, numbers, booleans, null, bigint, Date or Uint8Array.",
+    hint: "Use plain data, Date or Uint8Array.",
   });
 }
 
@@ -171,7 +171,5 @@ export function floatText(value: number): string {
 function integerText(value: bigint): string {
   const text = String(value);
   if (text.length <= MAX_INT_DIGITS) return text;
-  throw formless("json-unencodable", `An integer of more than ${MAX_INT_DIGITS} digits`, {
-    hint: "Python refuses to read it.",
-  });
+  throw formless("json-unencodable", `An integer of more than ${MAX_INT_DIGITS} digits`);
 }

@@ -10,7 +10,7 @@ const WRITTEN: ReadonlySet<string> = /* @__PURE__ */ words(
     "ignore_result replaced_task_nesting stamped_headers stamps",
 );
 
-const OTHERS: ReadonlySet<string> = words(
+const OTHERS: ReadonlySet<string> = /* @__PURE__ */ words(
   "meth compression redelivered __proto__ " +
     // What Celery's Context has as attributes: it drops them from the headers that a task sees.
     "_children _protected args as_execution_options callbacks called_directly chain children chord clear correlation_id " +
@@ -29,6 +29,11 @@ export function isOwnHeader(name: string): boolean {
 /** Whether a header is Celery's own, though not each message has it. */
 export function isReserved(name: string): boolean {
   return OTHERS.has(name);
+}
+
+/** Those of the reserved names by which a header would break a Python worker; the few that a plain sender knows. */
+export function isTaken(name: string): boolean {
+  return /^(__proto__|children|compression|get|update)$/.test(name);
 }
 
 /** Whether a header is RabbitMQ's note on a dead-lettered copy: no copy that we publish carries it on. */

@@ -86,6 +86,41 @@ describe("a memory alarm", () => {
   });
 });
 
+describe("a connection for one call", () => {
+  test("during an alarm: what was written is unknown, what waited is refused with the broker's reason", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker({ link: "call", maxInFlight: 1 });
+    try {
+      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      const verdicts = await broker.publish(times(3, () => task(queue)), { deadline: Date.now() + 500 });
+      expect(kinds(verdicts)).toEqual(["unknown", "refused", "refused"]);
+      expect(verdicts[2]).toMatchObject({
+        retry: true,
+        reason: expect.stringMatching(/takes no messages: .*memory/),
+      });
+      const waiting = broker.publish(times(3, () => task(queue)));
+      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      expect(kinds(await waiting)).toEqual(["confirmed", "confirmed", "confirmed"]);
+    } finally {
+      await server.ctl("set_vm_memory_high_watermark", "0.4");
+    }
+  });
+
+  test("a body over the broker's limit is refused; of others beside it nothing false is said", async () => {
+    await using rig = await Rig.start(server.url);
+    const queue = await rig.queue();
+    const broker = rig.broker({ link: "call" });
+    const large = task(queue, "x".repeat(150_000));
+    expect(await broker.publish([large])).toMatchObject([
+      { is: "refused", retry: false, reason: expect.stringMatching(/150000.*100000/) },
+    ]);
+    const verdicts = await broker.publish([task(queue), large, task(queue)]);
+    expect(verdicts[1]).toMatchObject({ is: "unknown", reason: expect.stringMatching(/150000.*100000/) });
+    expect(kinds(verdicts)).not.toContain("refused");
+  });
+});
+
 describe("a publish that waits for its confirm while the broker closes the connection", () => {
   test("is unknown, also when it is the only one: the broker named no culprit", async () => {
     await using rig = await Rig.start(server.url);

@@ -1,10 +1,13 @@
-import { readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { redisBackend } from "../../adapters/redis/tcp.ts";
 import { ROOT, startCeleriac } from "../support/celeriac.ts";
 import { type Child, startChild } from "../support/child.ts";
 import { startGateway } from "../support/gateway.ts";
 import { PYTHON, PYTHON_ENV } from "../support/python.ts";
-import { startRelay } from "../support/relay.ts";
+import { freePort, startRelay } from "../support/relay.ts";
 import { until } from "../support/wait.ts";
 import { bundleOf, type Host, inBun, inDeno, inEdgeRuntime, inWorkerd, type Settings } from "./hosts.ts";
 
@@ -96,6 +99,40 @@ describe.each([
   );
 });
 
+test("a broker that is not there, and one whose answers are lost, are told apart", async () => {
+  const port = await freePort();
+  await using lossy = await startGateway({ redis });
+  await using host = await inWorkerd(APP, {
+    RELAY_URL: `ws://127.0.0.1:${port}/`,
+    REDIS_URL: lossy.url,
+    REDIS_TOKEN: lossy.token,
+  });
+  const away = await host.fetch("/amqp/signups/Ada", "POST");
+  expect([away.status, await away.json()]).toEqual([503, { error: "broker-unreachable" }]);
+  lossy.faults.silent(1000);
+  const lost = await host.fetch("/redis/signups/Ada", "POST");
+  expect([lost.status, await lost.json()]).toEqual([504, { error: "publish-unknown" }]);
+  await using missing = await inWorkerd(APP, {});
+  expect((await missing.fetch("/amqp/signups/Ada", "POST")).status).toBe(500);
+}, 40_000);
+
+test("a task that failed is told as such", async () => {
+  const store = redisBackend(redis);
+  open.push({ [Symbol.asyncDispose]: () => store.close() });
+  const id = crypto.randomUUID();
+  const text = JSON.stringify({
+    status: "FAILURE",
+    result: { exc_type: "ValueError", exc_message: ["no"], exc_module: "builtins" },
+    traceback: null,
+    children: [],
+    date_done: null,
+    task_id: id,
+  });
+  await store.store({ taskId: id, status: "FAILURE", text }, { ttl: 60_000 });
+  const answer = await hosts.get("workerd")?.fetch(`/results/${id}`);
+  expect([answer?.status, await answer?.json()]).toEqual([200, { id, state: "FAILURE" }]);
+});
+
 test("the twelve lines publish from workerd, and Python runs it", async () => {
   await using host = await inWorkerd("examples/edge/http.ts", {
     URL: settings["REDIS_URL"] ?? "",
@@ -120,6 +157,24 @@ test("the README shows the twelve lines", () => {
   const readme = readFileSync(`${ROOT}README.md`, "utf8");
   expect(readme).toContain(lines.trimEnd());
 });
+
+test("wrangler builds it as its configuration says, without a warning", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "celeriac-wrangler-"));
+  cpSync(`${ROOT}examples/edge`, join(folder, "edge"), { recursive: true });
+  symlinkSync(`${ROOT}node_modules`, join(folder, "node_modules"));
+  try {
+    const wrangler = `${ROOT}node_modules/wrangler/bin/wrangler.js`;
+    await using child = startChild("node", [wrangler, "deploy", "--dry-run"], {
+      cwd: join(folder, "edge"),
+      env: { WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1", HOME: folder },
+    });
+    expect(await child.end, child.log).toBe("exit 0");
+    expect(child.log).toMatch(/Total Upload: .* KiB/);
+    expect(child.log).not.toContain("WARNING");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
 
 test("no body of a task is in the bundle", async () => {
   for (const file of [APP, "examples/edge/http.ts"]) {

@@ -10,6 +10,17 @@ function headersText(headers: Headers): string {
   return all.join("\n");
 }
 
+/** `{"result": …}` and nothing else. */
+function isResult(json: unknown): boolean {
+  return JSON.stringify(Object.keys(json ?? {})) === '["result"]';
+}
+
+/** `{"error": "…"}` and nothing else. */
+function isError(json: unknown): boolean {
+  return JSON.stringify(Object.keys(json ?? {})) === '["error"]' &&
+    typeof (json as { error: unknown }).error === "string";
+}
+
 const error = { error: expect.stringMatching(/^[A-Z]+ /) };
 
 test("what is no command is 400 with a sentence, at each door", async () => {
@@ -136,8 +147,15 @@ test("any body and path settles as JSON with a status of ours, and the next requ
     fc.asyncProperty(path, body, async (at, sent) => {
       const { status, json } = await gateway.ask(at, { body: sent });
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      expect([200, 400]).toContain(status);
-      expect(json).toBeDefined();
+      const rows = status === 200 && /^\/(pipeline|multi-exec)$/.test(at);
+      expect(rows ? json : [json]).toEqual(expect.any(Array));
+      const all = (rows ? json : [json]) as readonly unknown[];
+      expect(all.length).toBeGreaterThan(0);
+      for (const one of all) {
+        if (status === 400) expect(one).toEqual(error);
+        else if (rows) expect(one).toSatisfy((it) => isResult(it) || isError(it));
+        else expect([status, one]).toEqual([200, expect.toSatisfy(isResult)]);
+      }
     }),
     { numRuns: 300 },
   );
@@ -211,16 +229,16 @@ test("a JSON reader of ours takes exactly the arrays that JSON.parse takes", () 
       try {
         wanted = JSON.parse(given);
       } catch {
-        expect(() => parseRows(new TextEncoder().encode(given), 2)).toThrow(/failed to parse/);
+        expect(() => parseRows(new TextEncoder().encode(given), 2, 100)).toThrow(/failed to parse/);
         return;
       }
       if (deeper(wanted, 2)) {
-        expect(() => parseRows(new TextEncoder().encode(given), 2)).toThrow(/failed to parse/);
+        expect(() => parseRows(new TextEncoder().encode(given), 2, 100)).toThrow(/failed to parse/);
         return;
       }
       good++;
       const numbers = (value: unknown): unknown => Array.isArray(value) ? value.map(numbers) : value;
-      const read = parseRows(new TextEncoder().encode(wellFormed(given)), 2);
+      const read = parseRows(new TextEncoder().encode(wellFormed(given)), 2, 100);
       expect(loose(read)).toEqual(loose(numbers(JSON.parse(wellFormed(given)))));
     }),
     { numRuns: 1000 },
@@ -285,6 +303,51 @@ test("a pipeline over the bound is refused whole", async () => {
     expect([status, json]).toEqual([400, {
       error: "ERR max pipeline length exceeded. Limit: 3 commands, Actual: 4",
     }]);
+  }
+});
+
+test("arguments over the bound are refused while they are counted, at each door", async () => {
+  await using gateway = opened();
+  const most = 10 << 20;
+  const bodies = [
+    `["DEL","DEL"${",1".repeat((most - 20) / 2)}]`,
+    `["DEL"${',""'.repeat((most - 20) / 3)}]`,
+    `["DEL"${",true".repeat((most - 20) / 5)}]`,
+    `["DEL"${" 1".repeat((most - 20) / 2)}]`,
+    `[["DEL"${",1".repeat((most - 20) / 2)}]]`,
+    `[[]${",[]".repeat((most - 20) / 3)}]`,
+    `[["A"]${',["A"]'.repeat((most - 20) / 6)}]`,
+  ];
+  for (const body of bodies) {
+    for (const path of ["/", "/pipeline", "/multi-exec"]) {
+      const begin = performance.now();
+      const { status, json } = await gateway.ask(path, { body });
+      // A command has no rows, so that these are refused at their second bracket.
+      const told = path === "/" && body.startsWith("[[") ? error : {
+        error: "ERR max arguments exceeded. Limit: 100000 arguments in one request",
+      };
+      expect([body.slice(0, 20), status, json]).toEqual([body.slice(0, 20), 400, told]);
+      // Building them takes seconds, and a gigabyte.
+      expect(performance.now() - begin).toBeLessThan(1500);
+    }
+  }
+  expect(await gateway.run("PING")).toEqual({ result: "PONG" });
+});
+
+test("the bound of arguments counts the names, over all commands of the request", async () => {
+  await using gateway = opened({ maxArguments: 6 });
+  const told = { error: "ERR max arguments exceeded. Limit: 6 arguments in one request" };
+  const key = fresh();
+  expect(await gateway.run("EXISTS", key, 1, true, "b", -1.5)).toEqual({ result: 0 });
+  expect(await gateway.run("EXISTS", key, 1, true, "b", -1.5, false)).toEqual(told);
+  expect((await gateway.ask(`/exists/${key}/b/c?d=e`, { body: "" })).json).toEqual({ result: 0 });
+  expect((await gateway.ask(`/exists/${key}/b/c?d=e`, { body: "x" })).json).toEqual(told);
+  expect((await gateway.ask(`/exists/${key}/b/c?d=e&f`)).json).toEqual(told);
+  for (const path of ["/pipeline", "/multi-exec"]) {
+    const three = [["GET", key], ["GET", key], ["GET", key]];
+    expect((await gateway.ask(path, { body: JSON.stringify(three) })).status).toBe(200);
+    const { status, json } = await gateway.ask(path, { body: JSON.stringify([...three, ["PING"]]) });
+    expect([status, json]).toEqual([400, told]);
   }
 });
 

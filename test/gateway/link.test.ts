@@ -32,6 +32,50 @@ test("nothing is opened before the first request, one connection serves them all
   expect(await connections(redis.url)).toBe(0);
 });
 
+test("transactions take so many connections and no more: the others wait their turn, or hear 503 in time", async () => {
+  await using redis = await startRedis();
+  await using bare = bareClient(redis.url);
+  const received = async (): Promise<number> =>
+    Number(/total_connections_received:(\d+)/.exec(String(await bare.call("INFO", "stats")))?.[1]);
+  await using gateway = opened({ redis: redis.url, maxTransactions: 3, commandTimeout: "1s" });
+  const key = fresh();
+  const ask = () => gateway.ask("/multi-exec", { body: JSON.stringify([["INCR", key]]) });
+
+  const done = await Promise.all(Array.from({ length: 40 }, ask));
+  expect(done.map(({ json }) => (json as [{ result: number }])[0].result).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: 40 }, (_, index) => index + 1),
+  );
+
+  const before = await received();
+  redis.pause();
+  const answers = await Promise.all(Array.from({ length: 40 }, ask));
+  redis.resume();
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => status === 504 || status === 502).length).toBeGreaterThanOrEqual(3);
+  expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(0);
+  for (const { status, json } of answers) {
+    expect([502, 503, 504]).toContain(status);
+    if (status === 503) expect(json).toEqual({ error: "ERR max transactions exceeded" });
+  }
+  expect(await received() - before).toBeLessThanOrEqual(6);
+  // The places are free again.
+  await until(async () => (await ask()).status === 200, { what: "served again" });
+  expect((await Promise.all(Array.from({ length: 6 }, ask))).map(({ status }) => status)).toEqual(
+    Array.from({ length: 6 }, () => 200),
+  );
+});
+
+test("close settles the transactions that wait", async () => {
+  await using redis = await startRedis();
+  const gateway = opened({ redis: redis.url, maxTransactions: 1 });
+  await gateway.run("PING");
+  redis.pause();
+  const asked = Array.from({ length: 5 }, () => gateway.ask("/multi-exec", { body: '[["PING"]]' }));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  await gateway.close();
+  for (const { status } of await Promise.all(asked)) expect([502, 503]).toContain(status);
+});
+
 test("close settles what is under way", async () => {
   await using redis = await startRedis();
   const gateway = opened({ redis: redis.url });
@@ -148,6 +192,8 @@ test("options are checked, and no complaint holds a secret", () => {
     [{ redis, token: "t", maxBody: 0 }, "option-invalid"],
     [{ redis, token: "t", maxCommands: 1.5 }, "option-invalid"],
     [{ redis, token: "t", maxSubscriptions: -1 }, "option-invalid"],
+    [{ redis, token: "t", maxArguments: 0 }, "option-invalid"],
+    [{ redis, token: "t", maxTransactions: Infinity }, "option-invalid"],
     [{ redis, token: "t", commandTimeout: 0 }, "duration-invalid"],
     [{ redis, token: "t", heartbeat: "soon" }, "duration-invalid"],
   ];

@@ -268,7 +268,7 @@ test("commands that block, change the connection or rule the server are refused,
     "SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE UNSUBSCRIBE UNWATCH WATCH";
   const others =
     "BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN WAIT WAITAOF ACL BGREWRITEAOF BGSAVE CLUSTER CONFIG DEBUG " +
-    "FAILOVER LATENCY MIGRATE MODULE PFDEBUG PFSELFTEST PSYNC REPLCONF REPLICAOF ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SWAPDB SYNC";
+    "FAILOVER LATENCY MIGRATE MODULE COMMANDLOG HOTKEYS SENTINEL FT.CONFIG POST PFDEBUG PFSELFTEST PSYNC REPLCONF REPLICAOF ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SWAPDB SYNC";
   for (const [names, text] of [[connection, /not allowed in REST/], [others, /not available/]] as const) {
     for (const name of names.split(" ")) {
       for (const form of [name, name.toLowerCase()]) {
@@ -298,6 +298,94 @@ test("every command of this Redis that blocks or needs a connection of its own i
   expect(passed.sort()).toEqual(["publish", "spublish", "xread", "xreadgroup"]);
 });
 
+test("of commands with parts only those pass that rule nothing", async () => {
+  await using gateway = opened();
+  const parts: Readonly<Record<string, string>> = {
+    SCRIPT: "EXISTS FLUSH LOAD",
+    FUNCTION: "DELETE FLUSH LIST LOAD STATS",
+    MEMORY: "USAGE",
+    OBJECT: "ENCODING FREQ IDLETIME REFCOUNT",
+  };
+  const refused = { error: expect.stringMatching(/not available/) };
+  const key = fresh();
+  for (
+    const command of [
+      ["SCRIPT"],
+      ["SCRIPT", "DEBUG", "YES"],
+      ["script", "debug", "sync"],
+      ["SCRIPT", "DEBUG", "NO"],
+      ["SCRIPT", "KILL"],
+      ["SCRIPT", "HELP"],
+      ["SCRIPT", "DEBUG ", "YES"],
+      ["SCRIPT", "", "YES"],
+      ["FUNCTION", "KILL"],
+      ["FUNCTION"],
+      ["MEMORY", "PURGE"],
+      ["MEMORY", "DOCTOR"],
+      ["MEMORY", "MALLOC-STATS"],
+      ["OBJECT", "HELP"],
+    ]
+  ) {
+    expect([command, await gateway.run(...command)]).toEqual([command, refused]);
+    const body = JSON.stringify([command]);
+    expect((await gateway.ask("/pipeline", { body })).json).toEqual([refused]);
+    expect((await gateway.ask("/multi-exec", { body })).json).toEqual(refused);
+  }
+  expect((await gateway.ask("/script/deb%75g/yes")).json).toEqual(refused);
+  expect((await gateway.ask("/script", { body: "debug" })).json).toEqual(refused);
+  expect((await gateway.ask("/script?debug=yes")).json).toEqual(refused);
+  // The connection is as good as before: what runs next is no debugging session.
+  expect(await gateway.run("EVAL", "return 1", 0)).toEqual({ result: 1 });
+  expect(await gateway.run("GET", key)).toEqual({ result: null });
+  for (const [name, words] of Object.entries(parts)) {
+    for (const word of words.split(" ")) {
+      for (const form of [word, word.toLowerCase()]) {
+        // Arguments that change nothing: the answer, or Redis' own complaint.
+        expect([name, form, await gateway.run(name, form, ...word === "FLUSH" ? ["NEVER"] : [])]).not.toEqual(
+          [name, form, refused],
+        );
+      }
+    }
+  }
+  expect(await gateway.run("SET", key, "v")).toEqual({ result: "OK" });
+  expect(await gateway.run("OBJECT", "ENCODING", key)).toEqual({ result: "embstr" });
+  expect(await gateway.run("MEMORY", "USAGE", key)).toEqual({ result: expect.any(Number) });
+  expect(await gateway.run("SCRIPT", "EXISTS", "0".repeat(40))).toEqual({ result: [0] });
+  await gateway.run("DEL", key);
+});
+
+test("no part of a command passes that this Redis marks for administrators or keeps from scripts, but what scripts are made of", async () => {
+  await using gateway = opened();
+  const { result } = await gateway.run("COMMAND") as { result: [string, number, string[], ...unknown[]][] };
+  type Part = [string, number, string[]];
+  const passed: string[] = [];
+  let met = 0;
+  for (const [, , , , , , , , , parts] of result) {
+    for (const [name, , flags] of (parts ?? []) as Part[]) {
+      if (!flags.some((flag) => ["admin", "noscript", "blocking"].includes(flag))) continue;
+      met++;
+      // An argument too many, so that nothing is carried out should it pass.
+      const { json } = await gateway.ask("/", {
+        body: JSON.stringify([...name.split("|"), "\u0000", "\u0000"]),
+      });
+      if (!/not available|not allowed in REST/.test((json as { error?: string }).error ?? "")) {
+        passed.push(name);
+      }
+    }
+  }
+  expect(met).toBeGreaterThan(50);
+  expect(passed.sort()).toEqual([
+    "function|delete",
+    "function|flush",
+    "function|list",
+    "function|load",
+    "function|stats",
+    "script|exists",
+    "script|flush",
+    "script|load",
+  ]);
+});
+
 test("XREAD and XREADGROUP are refused with BLOCK, wherever a name like it may stand", async () => {
   await using gateway = opened();
   const refused = { error: expect.stringContaining("with BLOCK") };
@@ -309,10 +397,34 @@ test("XREAD and XREADGROUP are refused with BLOCK, wherever a name like it may s
   expect(await gateway.run("XREADGROUP", "GROUP", "streams", "c", "BLOCK", 0, "STREAMS", "s", ">")).toEqual(
     refused,
   );
+  for (
+    const order of [
+      ["COUNT", 1, "GROUP", "streams", "c", "BLOCK", 0],
+      ["COUNT", 1, "GROUP", "g", "streams", "block", 0],
+      ["NOACK", "GROUP", "STREAMS", "STREAMS", "BLOCK", 0],
+      ["GROUP", "group", "GROUP", "BLOCK", 0],
+      ["BLOCK", 0, "GROUP", "g", "c"],
+      ["GROUP", "g", "c", "NOACK", "COUNT", 1, "BLOCK", 0],
+      ["GROUP", "g", "c", "GROUP", "STREAMS", "c", "BLOCK", 0],
+    ]
+  ) {
+    const command = ["XREADGROUP", ...order, "STREAMS", "s", ">"];
+    expect([command, await gateway.run(...command)]).toEqual([command, refused]);
+  }
   expect((await gateway.ask("/xread/block/0/streams/s/%24")).json).toEqual(refused);
   expect((await gateway.ask("/xread/bl%6fck/0/streams/s/%24")).json).toEqual(refused);
   expect(await gateway.run("XREAD", "STREAMS", "BLOCK", "0")).toEqual({ result: null });
-  expect(await gateway.run("XREADGROUP", "GROUP", "BLOCK", "c", "STREAMS", "BLOCK", ">")).toEqual({
-    error: expect.stringMatching(/^NOGROUP/),
-  });
+  for (
+    const names of [["GROUP", "BLOCK", "c"], ["GROUP", "g", "BLOCK"], [
+      "COUNT",
+      1,
+      "GROUP",
+      "BLOCK",
+      "STREAMS",
+    ]]
+  ) {
+    expect(await gateway.run("XREADGROUP", ...names, "STREAMS", "BLOCK", ">")).toEqual({
+      error: expect.stringMatching(/^NOGROUP/),
+    });
+  }
 });

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/protocol/message.ts";
-import { parseInstant } from "../../src/protocol/instant.ts";
 import { saferepr } from "../../src/protocol/repr.ts";
 import { plainRepr } from "../../src/protocol/repr-plain.ts";
 import { isOwnHeader } from "../../src/protocol/task-headers.ts";
@@ -13,9 +12,10 @@ import { Coverage, exactLeaf, plainLeaf, valueOf } from "./values.ts";
 const ID = "00000000-0000-4000-8000-000000000001";
 const spec: TaskSpec = { task: "tasks.add", id: ID, origin: "gen1@host", replyTo: "reply" };
 
-/** One text of a message: comparing a body byte by byte takes long. */
-function shown({ body, ...others }: Message): string {
-  return JSON.stringify(others) + new TextDecoder().decode(body);
+/** One text of a message, without what people are shown of the arguments: comparing a body byte by byte takes long. */
+function shown({ body, headers, ...others }: Message): string {
+  const same = { ...headers, argsrepr: "", kwargsrepr: "" };
+  return JSON.stringify({ headers: same, ...others }) + new TextDecoder().decode(body);
 }
 
 describe("packPlain", () => {
@@ -57,39 +57,58 @@ describe("packPlain", () => {
     );
   });
 
-  test("reads instants that are text where it is given the means", () => {
+  test("shows the arguments as their JSON text, cut", () => {
+    const reprs = (more: Partial<TaskSpec>): unknown[] => {
+      const { headers } = packPlain({ ...spec, ...more });
+      return [headers["argsrepr"], headers["kwargsrepr"]];
+    };
+    expect(reprs({})).toEqual(["()", "{}"]);
+    expect(reprs({ args: [2], kwargs: { a: 86 } })).toEqual(["(2,)", '{"a": 86}']);
+    expect(reprs({ args: [2, ["é", null]] })).toEqual(['(2, ["\\u00e9", null])', "{}"]);
+    expect(reprs({ argsrepr: "hidden", kwargsrepr: "" })).toEqual(["hidden", ""]);
+    const [long, longer] = reprs({ args: ["x".repeat(2000)], kwargs: { a: "y".repeat(2000) } }) as string[];
+    expect([long?.length, longer?.length]).toEqual([1024, 1024]);
+    expect(long).toMatch(/^\("x+\.\.\.$/);
+  });
+
+  test("leaves instants that are text to packTask", () => {
     const late: TaskSpec = {
       ...spec,
       eta: "2030-01-02T03:04:05.6+09:00",
       expires: "2030-01-03",
       now: 1.8e12,
     };
-    expect(packPlain(late, { parse: parseInstant, repr: saferepr })).toEqual(packTask(late));
+    const { headers, properties } = packTask(late) as Message;
+    expect([headers["eta"], headers["expires"], properties["expiration"]]).toEqual(
+      [late.eta, late.expires, String(Date.UTC(2030, 0, 3) - 1.8e12)],
+    );
     expect(() => packPlain(late)).toThrow(
       expect.objectContaining({ name: "InvalidTaskError", code: "task-invalid" }),
     );
-    expect(() => packPlain({ ...spec, eta: "soon" }, { parse: parseInstant })).toThrow(/eta is no instant/);
+    expect(() => packTask({ ...spec, eta: "soon" })).toThrow(/eta is no instant/);
   });
 
-  test("refuses every name that Celery keeps for itself", () => {
+  test("refuses the headers that it writes itself, and those that no worker takes", () => {
     const written = Object.keys(buildTask(spec).headers);
+    const refused = expect.objectContaining({ code: "task-invalid" }) as Error;
+    const mine = (name: string): TaskSpec => ({ ...spec, headers: Object.fromEntries([[name, "x"]]) });
+    for (const name of [...written, "compression", "children", "get", "update", "__proto__"]) {
+      expect([name, isOwnHeader(name)]).toEqual([name, true]);
+      expect(() => packPlain(mine(name))).toThrow(refused);
+    }
     for (const name of [...written, "compression", "redelivered", "callbacks", "utc", "__proto__"]) {
       expect([name, isOwnHeader(name)]).toEqual([name, true]);
-      expect(() => packPlain({ ...spec, headers: Object.fromEntries([[name, "x"]]) })).toThrow(
-        expect.objectContaining({ code: "task-invalid" }),
-      );
+      expect(() => packTask(mine(name))).toThrow(refused);
     }
-    expect(packPlain({ ...spec, headers: { constructor: "mine" } }).headers).toHaveProperty(
-      "constructor",
-      "mine",
-    );
+    expect(packPlain(mine("constructor")).headers).toHaveProperty("constructor", "x");
+    expect((packTask(mine("constructor")) as Message).headers).toHaveProperty("constructor", "x");
   });
 
-  test("refuses an argument without a JSON form, and says where it stands", () => {
+  test("refuses an argument without a JSON form by its name; packTask says where it stands, too", () => {
     for (const odd of [new Map(), Symbol("s"), () => 1, undefined, new Date(NaN)]) {
-      expect(() => packPlain({ ...spec, args: [{ odd: [odd] }] })).toThrow(
-        /^At \[0\]\.odd\[0\]: .* has no JSON form\./,
-      );
+      const args = [{ odd: [odd] }];
+      expect(() => packPlain({ ...spec, args })).toThrow(/^\w.* has no JSON form\./);
+      expect(() => packTask({ ...spec, args })).toThrow(/^At \[0\]\.odd\[0\]: .* has no JSON form\./);
     }
   });
 });

@@ -53,7 +53,7 @@ describe("with streams", () => {
     }
     expect((await watching).map(({ status }) => status)).toEqual(["STARTED", "PROGRESS", "SUCCESS"]);
     await until(async () => await listeners(id) === 0, { what: "the end of the stream" });
-    expect(waiting.size).toBe(0);
+    await until(() => waiting.size === 0, { what: "the end of each timer" });
     await backend.forget([id]);
   });
 

@@ -7,6 +7,9 @@ import { CeleriacError } from "../../../src/errors.ts";
 
 /** RabbitMQ 3.10 would take this and the fake does not: said aloud, never guessed. Code `fake-unsupported`. */
 export class FakeUnsupported extends CeleriacError {
+  /** The name of the class. */
+  override name = "FakeUnsupported";
+
   /** `what` ends the sentence "The memory broker does not know …". */
   constructor(what: string) {
     super("fake-unsupported", `The memory broker does not know ${what}.`, {
