@@ -77,7 +77,7 @@ export class AmqpBroker implements Broker {
     this.#publishing.onLost((epoch) => this.#sender.drop(epoch.lost));
     this.address = this.#roads.address;
     this.features = {
-      ...sendingFeatures(settings),
+      ...sendingFeatures(settings.link, settings.maxMessage),
       delivery: "push",
       subscribe: true,
       requeue: "publication",

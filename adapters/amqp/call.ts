@@ -27,7 +27,7 @@ import { notSent, problemOf, refused, unknown } from "./verdict.ts";
 import type { Sink } from "./wire.ts";
 
 /** What the sending half can do. */
-export function sendingFeatures({ link, maxMessage }: CallSettings): PublishFeatures {
+export function sendingFeatures(link: PublishFeatures["link"], maxMessage: number): PublishFeatures {
   return {
     link,
     confirm: "durable",
@@ -50,7 +50,7 @@ export class CallSender implements PublishBroker {
     this.#roads = roads;
     this.#propertiesOf = propertiesOf;
     this.address = roads.address;
-    this.features = sendingFeatures({ ...roads.settings, link: "call" });
+    this.features = sendingFeatures("call", roads.settings.maxMessage);
   }
 
   async publish(

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { ConfigurationError } from "../../src/errors.ts";
+import { demand } from "../../src/lib/demand.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
-import { checkNames, checkOptionNames } from "../../src/lib/options.ts";
+import { checkNames, checkOptionNames, defined } from "../../src/lib/options.ts";
 import { basePlatform, senderPlatform } from "../../src/lib/platform.ts";
 import type { BasePlatform, Clock } from "../../src/lib/port.ts";
 import type { Backoff } from "./backoff.ts";
@@ -53,78 +53,88 @@ export interface AmqpOptions {
   readonly name?: string;
 }
 
-/** The options with their defaults, durations in ms. */
-export interface Settings {
-  readonly platform: BasePlatform;
+/** Options of a publisher: those that mean something where each call opens a connection of its own. */
+export type PublisherOptions = Omit<AmqpOptions, "closeTimeout" | "heartbeat" | "link" | "reconnect">;
+
+/** The settings of what only publishes with a connection for each call: it asks less of the platform. Durations in ms. */
+export interface CallSettings {
+  readonly platform: { readonly clock: Pick<Clock, "after" | "now"> };
   readonly topology: Topology;
-  readonly link: "shared" | "call";
-  /** Whole seconds. */
-  readonly heartbeat: number;
   readonly connectTimeout: number;
   readonly publishTimeout: number;
-  readonly closeTimeout: number;
   readonly maxInFlight: number;
   readonly maxMessage: number;
-  readonly reconnect: Backoff;
   readonly name: string;
 }
 
-/** The settings of what only publishes with a connection for each call: it asks less of the platform. */
-export interface CallSettings extends Omit<Settings, "platform"> {
-  readonly platform: { readonly clock: Pick<Clock, "after" | "now"> };
+/** The options with their defaults, durations in ms. */
+export interface Settings extends CallSettings {
+  readonly platform: BasePlatform;
+  readonly link: "shared" | "call";
+  /** Whole seconds. */
+  readonly heartbeat: number;
+  readonly closeTimeout: number;
+  readonly reconnect: Backoff;
 }
 
-const DEFAULTS: Required<Omit<AmqpOptions, "platform" | "link">> = {
+const CALL_DEFAULTS: Required<Omit<PublisherOptions, "platform">> = {
   topology: "declare",
-  heartbeat: "60s",
   connectTimeout: "4s",
   publishTimeout: "30s",
-  closeTimeout: "5s",
   maxInFlight: 1000,
   maxMessage: 134_217_728,
-  reconnect: {},
   name: "celeriac",
 };
-
-const PAUSES: Required<NonNullable<AmqpOptions["reconnect"]>> = { min: "250ms", max: "10s" };
-
-/** What only certain words may be. */
-const WORDS = { topology: ["declare", "passive", "leave"], link: ["shared", "call"] } as const;
 
 /** @throws {ConfigurationError} `option-unknown`, `option-invalid`, `duration-invalid`. */
 export function readOptions(given: AmqpOptions): Settings {
   const { platform = basePlatform } = given;
-  const link = platform.host.runtime === "workerd" ? "call" : "shared";
-  return { ...read(given, { platform, link }, checkOptionNames), platform };
+  const link: "shared" | "call" = platform.host.runtime === "workerd" ? "call" : "shared";
+  const reconnect: NonNullable<AmqpOptions["reconnect"]> = {};
+  const more = { heartbeat: "60s", closeTimeout: "5s", reconnect, platform, link } as const;
+  const options = filled<Required<AmqpOptions>>(
+    "The AMQP broker",
+    given,
+    { ...CALL_DEFAULTS, ...more },
+    checkOptionNames,
+  );
+  demandWord(options.link, "link", ["shared", "call"]);
+  const pauses = filled(
+    "The option reconnect",
+    options.reconnect,
+    { min: "250ms" as Duration, max: "10s" as Duration },
+    checkOptionNames,
+  );
+  return {
+    ...options,
+    ...checked(options),
+    heartbeat: Math.min(65_535, Math.ceil(toMs(options.heartbeat, "heartbeat") / 1000)),
+    closeTimeout: toMs(options.closeTimeout, "closeTimeout"),
+    reconnect: { min: toMs(pauses.min, "reconnect.min"), max: toMs(pauses.max, "reconnect.max") },
+  };
 }
 
 /** For a sender whose size counts. Throws as {@link readOptions}. */
-export function readCallOptions(given: AmqpOptions): CallSettings {
-  return read(given, { platform: senderPlatform, link: "call" }, checkNames);
+export function readCallOptions(given: PublisherOptions): CallSettings {
+  const defaults = { ...CALL_DEFAULTS, platform: senderPlatform };
+  const options = filled<typeof defaults>("amqpPublisher", given, defaults, checkNames);
+  return { ...options, ...checked(options) };
 }
 
-function read(
-  given: AmqpOptions,
-  own: Pick<CallSettings, "platform" | "link">,
-  check: typeof checkOptionNames,
-): CallSettings {
-  const options = filled("The AMQP broker", given, { ...DEFAULTS, ...own }, check);
-  for (const name of ["topology", "link"] as const) {
-    const words: readonly string[] = WORDS[name];
-    if (!words.includes(options[name])) throw invalid(name, `one of ${words.join(", ")}`);
-  }
+/** What both have, checked. */
+function checked(options: typeof CALL_DEFAULTS): Pick<CallSettings, "connectTimeout" | "publishTimeout"> {
+  demandWord(options.topology, "topology", ["declare", "passive", "leave"]);
   for (const name of ["maxInFlight", "maxMessage"] as const) {
-    if (!Number.isInteger(options[name]) || options[name] < 1) throw invalid(name, "a positive integer");
+    demand(Number.isInteger(options[name]) && options[name] > 0, name, "a positive integer");
   }
-  const pauses = filled("The option reconnect", options.reconnect, PAUSES, check);
-  const ms = { heartbeat: 0, connectTimeout: 0, publishTimeout: 0, closeTimeout: 0 };
-  for (const name of Object.keys(ms) as (keyof typeof ms)[]) ms[name] = toMs(options[name], name);
   return {
-    ...options,
-    ...ms,
-    heartbeat: Math.min(65_535, Math.ceil(ms.heartbeat / 1000)),
-    reconnect: { min: toMs(pauses.min, "reconnect.min"), max: toMs(pauses.max, "reconnect.max") },
+    connectTimeout: toMs(options.connectTimeout, "connectTimeout"),
+    publishTimeout: toMs(options.publishTimeout, "publishTimeout"),
   };
+}
+
+function demandWord(value: string, name: string, words: readonly string[]): void {
+  demand(words.includes(value), name, `one of ${words.join(", ")}`);
 }
 
 /** The options with defaults for what is absent or undefined. */
@@ -133,12 +143,7 @@ function filled<T extends object>(
   given: Partial<T>,
   defaults: T,
   check: typeof checkOptionNames,
-): { -readonly [K in keyof T]: T[K] } {
+): T {
   check(owner, given, Object.keys(defaults));
-  const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...defaults, ...Object.fromEntries(said) };
-}
-
-function invalid(name: string, what: string): ConfigurationError {
-  return new ConfigurationError("option-invalid", `${name} must be ${what}.`);
+  return { ...defaults, ...defined(given) };
 }

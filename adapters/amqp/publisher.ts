@@ -4,7 +4,6 @@
  * @module
  */
 import type { PublishBroker } from "../../src/broker.ts";
-import { ConfigurationError } from "../../src/errors.ts";
 import { CallSender } from "./call.ts";
 import { roadsTo } from "./connect.ts";
 import type { CallSettings } from "./options.ts";
@@ -17,12 +16,6 @@ export function publisherTo<T extends Target, Out extends Sink>(
   dial: Dial<T, Out>,
   settings: CallSettings,
 ): PublishBroker {
-  if (settings.link !== "call") {
-    throw new ConfigurationError(
-      "option-invalid",
-      'amqpPublisher has link "call" only; amqpBroker has both.',
-    );
-  }
   return new CallSender(
     roadsTo(targets, dial, settings),
     ({ properties }) => properties as unknown as Uint8Array,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AmqpOptions } from "./options.ts";
+import type { AmqpOptions, PublisherOptions } from "./options.ts";
 import type { WebSocketConstructor } from "./websocket-like.ts";
 
 /** How a relay is reached, and who we are behind it. */
@@ -25,5 +25,8 @@ export interface RelayOptions {
   readonly protocols?: string | readonly string[];
 }
 
-/** Options of `amqpBroker` and `amqpPublisher` over WebSocket. */
+/** Options of `amqpBroker` over WebSocket. */
 export interface AmqpWebSocketOptions extends AmqpOptions, RelayOptions {}
+
+/** Options of `amqpPublisher` over WebSocket. */
+export interface AmqpWebSocketPublisherOptions extends PublisherOptions, RelayOptions {}

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Broker } from "../../src/broker.ts";
+import { demand, demandText } from "../../src/lib/demand.ts";
 import { AmqpBroker } from "./broker.ts";
 import { type AmqpOptions, type CallSettings, readOptions } from "./options.ts";
 import type { AmqpWebSocketOptions } from "./relay-options.ts";
@@ -36,6 +37,10 @@ export function throughRelay<Out extends Sink, Settings extends CallSettings>(
   host: HostParts = {},
 ): Made<Out, Settings> {
   const { username, password, vhost, webSocket, protocols, ...rest } = options;
+  demandText(username, "username");
+  demandText(password, "password");
+  demandText(vhost, "vhost");
+  demand(/undefined|function/.test(typeof webSocket), "webSocket", "a WebSocket class");
   return {
     targets: parseRelays(url, { username, password, vhost }),
     dial: dialWebSocket({ webSocket, protocols, ...own, ...host }),

@@ -16,14 +16,14 @@
 import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { AmqpBroker } from "./broker.ts";
 import { library } from "./library.ts";
-import { type AmqpOptions, readCallOptions, readOptions } from "./options.ts";
+import { type AmqpOptions, type PublisherOptions, readCallOptions, readOptions } from "./options.ts";
 import { ownView } from "./own-view.ts";
 import { publisherTo } from "./publisher.ts";
 import type { View } from "./tcp-client.ts";
 import { parseTargets, type TcpTarget } from "./tcp-url.ts";
 import type { Dial } from "./wire.ts";
 
-export type { AmqpOptions, Topology } from "./options.ts";
+export type { AmqpOptions, PublisherOptions, Topology } from "./options.ts";
 
 /** How to speak TLS with `amqps://`, in Node's words; PEM texts or their bytes. */
 export interface TlsOptions {
@@ -47,6 +47,9 @@ export interface AmqpTcpOptions extends AmqpOptions {
   readonly tls?: TlsOptions;
 }
 
+/** Options of {@link amqpPublisher}. */
+export interface AmqpTcpPublisherOptions extends PublisherOptions, Pick<AmqpTcpOptions, "tls"> {}
+
 /**
  * A RabbitMQ broker over TCP. Does no I/O: the first call that needs a connection opens it. Publishing and consuming use a connection
  * each.
@@ -61,13 +64,16 @@ export function amqpBroker(url: string | readonly string[], options: AmqpTcpOpti
 }
 
 /**
- * The sending half of {@link amqpBroker}, for an edge function that only publishes: the same URLs, options, verdicts and errors in a
- * smaller bundle. Each call opens a connection of its own, and has said goodbye on it when it settles (`link: "call"`): where a process
- * lives on, `amqpBroker` keeps one.
+ * The sending half of {@link amqpBroker}, for an edge function that only publishes: the same URLs, verdicts and errors in a smaller
+ * bundle. Each call opens a connection of its own, and has said goodbye on it when it settles, as with `link: "call"`; so it has no options
+ * `link`, `heartbeat`, `reconnect`, `closeTimeout`. Where a process lives on, `amqpBroker` keeps one.
  *
  * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
  */
-export function amqpPublisher(url: string | readonly string[], options: AmqpTcpOptions = {}): PublishBroker {
+export function amqpPublisher(
+  url: string | readonly string[],
+  options: AmqpTcpPublisherOptions = {},
+): PublishBroker {
   const { tls = {}, ...rest } = options;
   return publisherTo(parseTargets(url), dialTcp(tls, ownView), readCallOptions(rest));
 }

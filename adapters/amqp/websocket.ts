@@ -17,11 +17,11 @@ import { readCallOptions } from "./options.ts";
 import { ownView } from "./own-view.ts";
 import { publisherTo } from "./publisher.ts";
 import { relayBroker, throughRelay } from "./relay.ts";
-import type { AmqpWebSocketOptions } from "./relay-options.ts";
+import type { AmqpWebSocketOptions, AmqpWebSocketPublisherOptions } from "./relay-options.ts";
 import { gather } from "./gather.ts";
 
-export type { AmqpOptions, Topology } from "./options.ts";
-export type { AmqpWebSocketOptions, RelayOptions } from "./relay-options.ts";
+export type { AmqpOptions, PublisherOptions, Topology } from "./options.ts";
+export type { AmqpWebSocketOptions, AmqpWebSocketPublisherOptions, RelayOptions } from "./relay-options.ts";
 export type { WebSocketConstructor, WebSocketEvent, WebSocketLike } from "./websocket-like.ts";
 
 /**
@@ -39,16 +39,16 @@ export function amqpBroker(url: string | readonly string[], options: AmqpWebSock
 }
 
 /**
- * The sending half of {@link amqpBroker}, for an edge function that only publishes: the same URLs, options, verdicts and errors in a
- * smaller bundle. Each call opens a connection of its own, and has said goodbye on it when it settles (`link: "call"`): where a process
- * lives on, `amqpBroker` keeps one.
+ * The sending half of {@link amqpBroker}, for an edge function that only publishes: the same URLs, verdicts and errors in a smaller
+ * bundle. Each call opens a connection of its own, and has said goodbye on it when it settles, as with `link: "call"`; so it has no options
+ * `link`, `heartbeat`, `reconnect`, `closeTimeout`. Where a process lives on, `amqpBroker` keeps one.
  *
  * @param url As for `amqpBroker`: a token for the relay belongs in the query, since `address`, logs and errors show the path.
  * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`.
  */
 export function amqpPublisher(
   url: string | readonly string[],
-  options: AmqpWebSocketOptions = {},
+  options: AmqpWebSocketPublisherOptions = {},
 ): PublishBroker {
   const { targets, dial, settings } = throughRelay(url, options, readCallOptions, {
     view: ownView,

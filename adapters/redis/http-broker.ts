@@ -13,9 +13,10 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
-import { faultOf } from "./http-fault.ts";
-import { isTrouble } from "./http-link.ts";
+import { faultOf, misfit } from "./http-fault.ts";
+import type { Answer } from "./http-link.ts";
 import { HttpPublisher, MOST, PUBLISHES } from "./http-publisher.ts";
+import { Trouble } from "./http-trouble.ts";
 import { STEPS } from "./kombu.ts";
 
 /** What a message needs besides its body, about. */
@@ -39,6 +40,11 @@ export class HttpBroker extends HttpPublisher implements Broker {
     batch: readonly Outgoing[],
     options: PublishOptions = {},
   ): Promise<readonly Verdict[]> {
+    if (batch.length === 0) {
+      // There is no verdict that could tell.
+      await this.declare(options.declare ?? [], options);
+      return [];
+    }
     const half = batch.length >> 1;
     const size = batch.reduce((sum, { message }) => sum + message.body.length + HEAD, 0);
     if (half === 0 || size <= MOST) return await super.publish(batch, options);
@@ -89,14 +95,19 @@ export class HttpBroker extends HttpPublisher implements Broker {
     const lists = STEPS.map((step) => this.prefix + queue + step);
     const asked = [...lists.map((list) => ["LLEN", list]), ...more.map((name) => [name, ...lists])];
     const all = await this.#run(["multi-exec"], asked);
-    return (all as number[]).slice(0, lists.length).reduce((sum, length) => sum + length, 0);
+    if (Array.isArray(all) && all.length === asked.length && all.every(Number.isSafeInteger)) {
+      return (all as number[]).slice(0, lists.length).reduce((sum, length) => sum + length, 0);
+    }
+    throw faultOf("broker", this.address, misfit());
   }
 
   async #run(path: readonly string[], body: readonly unknown[], call: Call = {}): Promise<unknown> {
     const answer = await this.link.ask(path, body, call);
     call.signal?.throwIfAborted();
-    const met = "kind" in answer ? answer : [answer.result].flat().find(isTrouble);
+    const met = answer instanceof Trouble
+      ? answer
+      : [answer.result].flat().find((one) => one instanceof Trouble);
     if (met !== undefined) throw faultOf("broker", this.address, met);
-    return (answer as { readonly result: unknown }).result;
+    return (answer as Answer).result;
   }
 }

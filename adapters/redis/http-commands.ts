@@ -5,8 +5,9 @@
  */
 import type { Command, CommandOptions, Commands } from "./client.ts";
 import { refusal } from "./fault.ts";
-import { faultOf } from "./http-fault.ts";
-import { type HttpLink, isTrouble } from "./http-link.ts";
+import { faultOf, misfit } from "./http-fault.ts";
+import type { HttpLink } from "./http-link.ts";
+import { Trouble } from "./http-trouble.ts";
 
 /** {@link Commands} over an {@link HttpLink}. */
 export class HttpCommands implements Commands {
@@ -31,9 +32,12 @@ export class HttpCommands implements Commands {
       !repeatable,
     );
     signal?.throwIfAborted();
-    if ("result" in answer) {
-      const all = (alone ? [answer.result] : answer.result) as readonly unknown[];
-      return all.map((one) => isTrouble(one) ? refusal(one.text) : one);
+    if (!(answer instanceof Trouble)) {
+      const all: unknown = alone ? [answer.result] : answer.result;
+      if (!Array.isArray(all) || !commands.every((command, at) => fits(command, all[at]))) {
+        throw faultOf("backend", this.#link.address, misfit());
+      }
+      return all.map((one) => one instanceof Trouble ? refusal(one.text) : one);
     }
     // What Redis says of a command; the fault of a refused token is the same for all.
     if (alone && /^NOSCRIPT/.test(answer.text)) return [refusal(answer.text)];
@@ -43,4 +47,20 @@ export class HttpCommands implements Commands {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** Whether this can be the answer: a list for MGET and for the script that has two arguments for each key, else a text, a number or null. */
+function fits([name, ...args]: Command, answer: unknown): boolean {
+  if (answer instanceof Trouble) return true;
+  if (name === "mget") return isList(answer, args.length);
+  const keys = Number(args[1]);
+  return /^eval/.test(name) && args.length === 2 + 3 * keys ? isList(answer, keys) : isPlain(answer);
+}
+
+function isList(answer: unknown, length: number): boolean {
+  return Array.isArray(answer) && answer.length === length && answer.every(isPlain);
+}
+
+function isPlain(answer: unknown): boolean {
+  return answer === null || typeof answer === "string" || typeof answer === "number";
 }

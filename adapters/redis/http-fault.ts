@@ -4,7 +4,7 @@
  * @module
  */
 import { ConnectionError } from "../../src/errors.ts";
-import type { Trouble } from "./http-trouble.ts";
+import { Trouble } from "./http-trouble.ts";
 
 /** Whoever refuses the token, by Redis's words or a proxy's. */
 const CREDENTIALS = /^(ERR )?(WRONGPASS|NOAUTH|NOPERM|40[13]\b|unauth|forbid)/i;
@@ -45,4 +45,9 @@ export function faultOf(role: "broker" | "backend", address: string, met: Troubl
   return new ConnectionError(CODES[role][kind], `The Redis ${role} at ${address}: ${met.text}.`, {
     hint: HINTS[kind],
   });
+}
+
+/** The trouble of an answer that does not fit the question. */
+export function misfit(): Trouble {
+  return new Trouble("lost", "the answer is of another kind than was asked for");
 }

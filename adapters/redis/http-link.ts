@@ -9,7 +9,7 @@ import { type Duration, toMs } from "../../src/lib/duration.ts";
 import { checkNames } from "../../src/lib/options.ts";
 import { ids, random, sendingClock } from "../../src/lib/platform.ts";
 import type { BasePlatform, Clock, Ids, Random } from "../../src/lib/port.ts";
-import { passes, refused, type Trouble, trouble, troubleOf } from "./http-trouble.ts";
+import { passes, refused, Trouble, troubleOf } from "./http-trouble.ts";
 
 /**
  * The part of a client of `@upstash/redis` by which it is known: `new Redis(…)` of your own fits as it is, from any of the package's
@@ -54,7 +54,6 @@ export interface Requester {
   ): Promise<unknown>;
   readonly baseUrl?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly retry?: { readonly attempts?: unknown };
 }
 
 /** What came of a request: an array for several commands, with a {@link Trouble} where one was refused. */
@@ -69,9 +68,21 @@ const LONGEST_PAUSE = 1000;
 /** The shortest time that an attempt gets, ms; else it is half of what is left, so that there is time for another one. */
 const SHORTEST = 1000;
 
-/** The inside of a client; undefined for what is none. */
+/**
+ * The inside of a client with its retries off, the client itself left as it is; undefined for what is none. A retry of the client's would hide
+ * that an earlier attempt may have been carried out: a fact would count twice, and a message that was stored be called refused.
+ */
 export function insideOf(client: UpstashClient | undefined): Requester | undefined {
-  return (client as { readonly client?: Requester } | undefined)?.client;
+  const inside = (client as { readonly client?: Requester } | undefined)?.client;
+  // `retry: false` of the package would send twice.
+  return inside?.request && Object.create(inside, { retry: { value: { attempts: 0 } } }) as Requester;
+}
+
+/** The duration in ms, more than 0. */
+export function timeOf(value: Duration, what: string): number {
+  const ms = toMs(value, what);
+  if (ms > 0) return ms;
+  throw new ConfigurationError("duration-invalid", `${what} must be more than 0.`);
 }
 
 /** Options of the factories, read once. */
@@ -106,21 +117,24 @@ export class HttpLink {
 
   /** `timeout` is for calls that say nothing themselves. */
   constructor(
-    { client, url = "", token = "", platform = { clock: sendingClock, ids, random } }:
+    { client, url, token, platform = { clock: sendingClock, ids, random } }:
       & UpstashServer
       & { readonly platform?: LinkPlatform },
     timeout: Duration = 10,
-    requester: Requester | undefined = insideOf(client),
   ) {
     this.platform = platform;
-    this.timeout = toMs(timeout, "timeout");
-    this.#requester = requester;
-    this.#server = { url: String(url).trim(), token: String(token).trim() };
+    this.timeout = timeOf(timeout, "timeout");
+    const requester = this.#requester = insideOf(client);
+    this.#server = { url: clean(url), token: clean(token) };
     // Only a place: no credentials, no query.
     const place = client === undefined ? this.#server.url : String(requester?.baseUrl);
     const origin = /^(https?:\/\/[^\s#$./?@][^\s/?#@]+)(\/[^\s?#]*)?$/.exec(place)?.[1];
     this.address = origin ?? "a client of the program";
-    if (requester?.request ?? (client === undefined && origin && /^[!-~]+$/.test(this.#server.token))) return;
+    if (
+      client === undefined
+        ? origin && /^[!-~]+$/.test(this.#server.token)
+        : requester && (url ?? token) === undefined
+    ) return;
     throw new ConfigurationError(
       "option-invalid",
       "Redis over HTTP needs { url, token } of its REST API (https://…), or { client } of @upstash/redis.",
@@ -145,8 +159,8 @@ export class HttpLink {
     for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       const now = clock.now();
       const over = signal?.aborted ? "the call was aborted" : "no answer came in time";
-      if (signal?.aborted || now >= end) return doubt ?? { kind: "timeout", text: over, doubt: false };
-      let met = trouble("timeout", over);
+      if (signal?.aborted || now >= end) return doubt ?? new Trouble("timeout", over, false);
+      let met = new Trouble("timeout", over);
       try {
         const until = once ? end : Math.min(end, now + Math.max(SHORTEST, (end - now) / 2));
         const reply = await within(
@@ -157,21 +171,20 @@ export class HttpLink {
         );
         if (Array.isArray(reply)) return { result: reply.map(resultOf) };
         const result = reply === undefined ? met : resultOf(reply);
-        if (!isTrouble(result)) return { result };
+        if (!(result instanceof Trouble)) return { result };
         met = result;
       } catch (error) {
         if (!signal?.aborted) met = troubleOf(error, token);
       }
       if (met.doubt) doubt = met;
-      if (once || !doubt || !passes(met)) return doubt ?? met;
+      if (once || !doubt || !passes(met) || signal?.aborted) return doubt ?? met;
       await within(clock, Math.min(end, clock.now() + pause * (0.5 + random.next() / 2)), signal);
     }
   }
 }
 
-/** Whether a result is none: Redis's own are texts, numbers, lists and null. */
-export function isTrouble(result: unknown): result is Trouble {
-  return typeof result === "object" && result !== null && "kind" in result;
+function clean(text: unknown): string {
+  return typeof text === "string" ? text.trim() : "";
 }
 
 function resultOf(reply: unknown): unknown {
@@ -200,8 +213,6 @@ async function load({ url, token }: UpstashServer): Promise<Requester> {
     token,
     // Databases in several regions answer from the nearest copy, which may not have seen our own write yet.
     readYourWrites: true,
-    // `retry: false` would send twice.
-    retry: { retries: 0 },
     enableTelemetry: false,
     enableAutoPipelining: false,
     // What is read is ASCII. In base64 it is a third longer, and where a server does not know the header, text would be taken for base64.

@@ -14,7 +14,7 @@ import type {
 } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { HttpLink } from "./http-link.ts";
-import { passes, refused, trouble } from "./http-trouble.ts";
+import { passes, refused, Trouble } from "./http-trouble.ts";
 import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./kombu.ts";
 import { PUBLISH_MESSAGES } from "./publish-script.ts";
 
@@ -54,7 +54,7 @@ export class HttpPublisher implements PublishBroker {
     const { clock } = this.link.platform;
     const { declare = [], deadline = clock.now() + this.link.timeout } = options;
     const bindings = this.bind(declare);
-    if (batch.length === 0) return [];
+    if (batch.length + bindings.length === 0) return [];
     const packed = batch.map((outgoing) => this.#pack(outgoing));
     const going = packed.filter((one) => Array.isArray(one));
     const body = this.script(bindings, going.flat(), deadline - clock.now() + MEMORY);
@@ -66,9 +66,13 @@ export class HttpPublisher implements PublishBroker {
       if (typeof one === "string") return { is: "refused", reason: one, retry: false };
       const line = lines.shift() ?? "?no verdict";
       if (line === "0" && batch[at]?.mustRoute) return { is: "unroutable" };
-      if (/^\d/.test(line)) return { is: "confirmed" };
+      if (/^\d+$/.test(line)) return { is: "confirmed" };
       const said = line.slice(1);
-      const met = "kind" in answer ? answer : line[0] === "!" ? refused(said) : trouble("lost", said);
+      const met = answer instanceof Trouble
+        ? answer
+        : line[0] === "!"
+        ? refused(said)
+        : new Trouble("lost", said);
       const reason = `${this.address}: ${met.text}`;
       return met.doubt ? { is: "unknown", reason } : { is: "refused", reason, retry: passes(met) };
     });

@@ -5,14 +5,20 @@
  * @module
  */
 
-/** The end of a request that brought no answer. */
-export interface Trouble {
+/** The end of a request that brought no answer. A class, so that nothing that a server answers can be taken for one. */
+export class Trouble {
   /** The code of its error, behind "broker-" or "backend-". */
   readonly kind: "refused" | "unavailable" | "unreachable" | "lost" | "timeout";
   /** A sentence without secrets. */
   readonly text: string;
   /** Whether the server may have carried it out all the same. */
   readonly doubt: boolean;
+
+  constructor(kind: Trouble["kind"], text: string, doubt: boolean = kind === "lost" || kind === "timeout") {
+    this.kind = kind;
+    this.text = text;
+    this.doubt = doubt;
+  }
 }
 
 interface Raw {
@@ -22,8 +28,11 @@ interface Raw {
   readonly cause?: Raw;
 }
 
-/** Before a byte of the request left, certainly: by code where the runtime tells one, by its words on Deno. */
-const UNSENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_T|Refused|CERT|\(Connect\)/;
+/**
+ * The codes for "before a byte of the request left, certainly", of Node and of Bun. Deno has none, and could have none: its fetch sends a POST
+ * again by itself, so that what could not connect may have been the second time.
+ */
+const UNSENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_T|Refused|CERT/;
 
 /** By the words of Redis, of Upstash, or with which a proxy's page begins. All else leaves open whether the command was carried out. */
 const KINDS: readonly (readonly [said: RegExp, kind: Trouble["kind"]])[] = [
@@ -32,30 +41,25 @@ const KINDS: readonly (readonly [said: RegExp, kind: Trouble["kind"]])[] = [
   [/^([A-Z]{3}|4\d\d|[Uu]nauth|[Ff]orbid)/, "refused"],
 ];
 
-/** The trouble of this kind. */
-export function trouble(kind: Trouble["kind"], text: string): Trouble {
-  return { kind, text, doubt: kind === "lost" || kind === "timeout" };
-}
-
 /** The trouble that a server's words mean. */
 export function refused(words: string): Trouble {
-  const said = words
+  // The searches below are quadratic.
+  const said = words.slice(0, 1000)
     // A proxy's page that begins with its status: the title says it all.
     .replace(/^.*?body: (\s|<[^>]*>)*(?=4\d\d|unauth|forbid)/is, "")
     // Behind it stands what was answered, or the command with its arguments.
     .replace(/( body:|<|,? command was:|,? with args beg).*/s, "")
     .slice(0, 99);
-  return trouble(KINDS.find(([pattern]) => pattern.test(said))?.[1] ?? "lost", said);
+  return new Trouble(KINDS.find(([pattern]) => pattern.test(said))?.[1] ?? "lost", said);
 }
 
 /** The trouble that an error of the client means. */
 export function troubleOf(error: unknown, token: string | undefined): Trouble {
   const { name, message, code, cause }: Raw = Object(error);
-  const reason = /^Upstash/.test(String(name))
-    ? message
-    : `${cause?.message ?? message} ${code ?? cause?.code ?? ""}`;
+  const told = String(code ?? cause?.code ?? "");
+  const reason = /^Upstash/.test(String(name)) ? message : `${cause?.message ?? message} ${told}`;
   const said = String(reason).replaceAll(token || "\0", "***").trim();
-  return reason === message ? refused(said) : trouble(UNSENT.test(said) ? "unreachable" : "lost", said);
+  return reason === message ? refused(said) : new Trouble(UNSENT.test(told) ? "unreachable" : "lost", said);
 }
 
 /** Whether a repeat may fare better. */

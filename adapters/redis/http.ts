@@ -1,13 +1,14 @@
 /**
- * Celery on Redis over HTTP, for Upstash and what speaks its REST protocol: `import { upstashBroker, upstashBackend } from "celeriac/upstash"`.
+ * Celery on Redis over HTTP, for Upstash and what speaks its REST protocol: `import { upstashBroker, upstashBackend } from "celeriac/upstash"`;
+ * a `Producer` in the smallest of bundles takes `upstashPublisher`.
  *
  * @example
  * ```ts
  * import { Producer, resultOf } from "celeriac/producer";
- * import { upstashBackend, upstashBroker } from "celeriac/upstash";
+ * import { upstashBackend, upstashPublisher } from "celeriac/upstash";
  *
  * const server = { url: "https://redis.example.org", token: "…" };
- * const producer = new Producer({ broker: upstashBroker(server) });
+ * const producer = new Producer({ broker: upstashPublisher(server) });
  * const sent = await producer.sendTask<number>("tasks.add", { args: [2, 3] });
  * console.log(await resultOf(upstashBackend(server), sent).get({ timeout: 5 }));
  * ```
@@ -16,7 +17,7 @@
  */
 import type { Backend } from "../../src/backend.ts";
 import type { Broker, PublishBroker } from "../../src/broker.ts";
-import { type Duration, toMs } from "../../src/lib/duration.ts";
+import type { Duration } from "../../src/lib/duration.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import { basePlatform } from "../../src/lib/platform.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
@@ -28,7 +29,7 @@ import {
   HttpLink,
   insideOf,
   readOptions,
-  type Requester,
+  timeOf,
   type UpstashClient,
   type UpstashServer,
   type UpstashSettings,
@@ -40,7 +41,12 @@ export type { BasePlatform, Duration, UpstashClient, UpstashServer, UpstashSetti
 
 /** Settings of {@link upstashBroker}. A number of time is seconds, a string carries its unit. */
 export interface UpstashBrokerSettings extends UpstashSettings {
-  /** How long a publish may take where the call says nothing itself, repeats included. @default 10 */
+  /**
+   * How long a publish may take where the call names no deadline, repeats included. `Producer` and `Celery` always name theirs (their own
+   * `publishTimeout`), so that this is for calls of the broker itself.
+   *
+   * @default 10
+   */
   readonly publishTimeout?: Duration;
 }
 
@@ -132,8 +138,8 @@ export function upstashBackend(server: UpstashClient | UpstashBackendOptions): B
   const names = ["pollInterval", "commandTimeout"];
   const options = readOptions<UpstashBackendSettings>("upstashBackend", server, names, checkOptionNames);
   const platform = options.platform ?? basePlatform;
-  const link = new HttpLink(options, options.commandTimeout, sentOnce(options.client));
-  const pollInterval = toMs(options.pollInterval ?? 5, "pollInterval");
+  const link = new HttpLink(options, options.commandTimeout);
+  const pollInterval = timeOf(options.pollInterval ?? 5, "pollInterval");
   const door = doorOf(options);
   const streaming = { refused: door === undefined };
   return new RedisBackend({
@@ -149,16 +155,6 @@ export function upstashBackend(server: UpstashClient | UpstashBackendOptions): B
     pace: (polls, told) =>
       told ? 3 * pollInterval : Math.min(pollInterval, POLL.first * POLL.growth ** polls),
   });
-}
-
-/**
- * The client's inside with its retries off, the client itself left as it is: a fact must not be counted twice. A publish has its id and needs
- * no such care.
- */
-function sentOnce(client: UpstashClient | undefined): Requester | undefined {
-  const inside = insideOf(client);
-  if (typeof inside?.retry?.attempts !== "number") return undefined;
-  return Object.create(inside, { retry: { value: { attempts: 0, backoff: () => 0 } } }) as Requester;
 }
 
 /** Where streams are opened, beside the client; undefined for a client that hides it. */

@@ -10,9 +10,11 @@
  * The verb LPUSH (or PUBLISH) is for a known list (or channel); with "" the key is a set of bindings, which says the queues.
  *
  * Answers a line for each message: how many queues took it, or "!" and Redis's error, or "?" and the error where other queues took it. A
- * second run with the same id answers what the first one did. An error of the whole means that no message went anywhere.
+ * second run with the same id answers what the first one did. An error of the whole means that no message went anywhere: from the first
+ * message on, nothing is called that throws.
  *
- * kombu's regular expressions, which topic bindings hold, are Lua patterns but for the sign of an escape and for `.*?`.
+ * kombu's regular expressions, which topic bindings hold, are Lua patterns but for the sign of an escape and for `.*?`. What another program
+ * bound with something else is an error of the messages to that exchange.
  */
 export const PUBLISH_MESSAGES: string = `local A,at,call,try=ARGV,4+2*ARGV[3],redis.call,redis.pcall
 local function keep(r) return try('SET',KEYS[1],r,'PX',A[1]) end
@@ -31,7 +33,9 @@ local all=try('SMEMBERS',A[i+1])
 bad=all.err
 for _,m in ipairs(all) do
 local key,like,queue=m:match('^(.-)\\6\\22(.-)\\6\\22(.*)')
-if like=='' and key==A[i+2] or like and like~='' and A[i+2]:find((like:gsub('\\\\','%%'):gsub('%.%*%?','.-'))) then queues[A[2]..queue..A[i+3]]=1 end
+local ok,hit=true,key==A[i+2]
+if (like or '')~='' then ok,hit=pcall(string.find,A[i+2],(like:gsub('\\\\','%%'):gsub('%.%*%?','.-'))) end
+if not ok then bad='ERR '..hit elseif like and hit then queues[A[2]..queue..A[i+3]]=1 end
 end end
 for queue in pairs(queues) do
 local a=try(verb,queue,A[i+4])

@@ -123,8 +123,10 @@ export class Celery {
   ): Promise<AsyncResult<TaskResult<Registered<N>>>>;
   /**
    * Sends a task by name; nothing of it need be known here. Resolves once the broker confirmed. Throws `PublishError`
-   * ("publish-unroutable", "publish-refused", "publish-unknown"), `EncodeError`, `ConfigurationError` ("broker-missing",
-   * "option-unknown", "queue-unknown"), `InvalidTaskError` "task-invalid".
+   * ("publish-unroutable", "publish-refused", "publish-unknown"), `ConnectionError` where no connection could be had ("broker-unreachable",
+   * "broker-credentials-refused" and others), `EncodeError`, `ConfigurationError` ("broker-missing", "option-unknown", "option-invalid",
+   * "queue-unknown"; "topology-mismatch" and others where the queue cannot be declared), `InvalidTaskError` "task-invalid". After a
+   * `ConnectionError` or `ConfigurationError` nothing was sent.
    */
   sendTask<T = unknown>(name: string, options?: SendOptions): Promise<AsyncResult<T>>;
   sendTask(name: string, options: SendOptions = {}): Promise<AsyncResult<never>> {

@@ -5,7 +5,7 @@
  */
 import { signatures, type WireOptions } from "../canvas/options.ts";
 import { checkOptionNames } from "../lib/options.ts";
-import { demandText } from "../producer/demand.ts";
+import { demandText } from "../lib/demand.ts";
 import { CALL_OPTIONS as PLAIN_OPTIONS, type Sending, specOf } from "../producer/spec.ts";
 import { isInstant } from "../protocol/instant.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "../protocol/signature.ts";

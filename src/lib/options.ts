@@ -35,3 +35,10 @@ export function checkNames(
 export function checkOptionNames(owner: string, options: unknown, known: readonly string[]): void {
   checkNames(owner, options, known, didYouMean);
 }
+
+/** By name, absent and undefined are the same. */
+export function defined<T extends object>(fields: T): T {
+  return Object.values(fields).includes(undefined)
+    ? Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
+    : fields;
+}

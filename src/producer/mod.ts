@@ -4,9 +4,9 @@
  * @example
  * ```ts
  * import { Producer } from "celeriac/producer";
- * import { upstashBroker } from "celeriac/upstash";
+ * import { upstashPublisher } from "celeriac/upstash";
  *
- * const producer = new Producer({ broker: upstashBroker({ url: "https://…", token: "…" }) });
+ * const producer = new Producer({ broker: upstashPublisher({ url: "https://…", token: "…" }) });
  * const { id } = await producer.sendTask("tasks.add", { args: [2, 3] });
  * ```
  *

@@ -10,7 +10,7 @@ import { senderPlatform } from "../lib/platform.ts";
 import type { SenderPlatform } from "../lib/port.ts";
 import { anonNodename } from "../protocol/node.ts";
 import { packPlain } from "../protocol/task-plain.ts";
-import { demand, demandText } from "./demand.ts";
+import { demand, demandText } from "../lib/demand.ts";
 import type { ProducerCallOptions, ProducerOptions, ProducerSendOptions } from "./options.ts";
 import { RETRY_POLICY } from "./retry.ts";
 import { askBroker, isAlone, type Job, type Parcel, publish, start, type Way } from "./road.ts";

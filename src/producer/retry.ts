@@ -6,7 +6,7 @@
 import { toMs } from "../lib/duration.ts";
 import { checkNames } from "../lib/options.ts";
 import type { RetryPolicy } from "../result/sender.ts";
-import { demand } from "./demand.ts";
+import { demand } from "../lib/demand.ts";
 import type { PublishRetryPolicy } from "./settings.ts";
 
 /** Celery's default, in ms. */

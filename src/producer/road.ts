@@ -9,7 +9,7 @@ import { toMs } from "../lib/duration.ts";
 import type { Clock } from "../lib/port.ts";
 import type { Message } from "../protocol/message.ts";
 import type { CallOptions } from "../result/sender.ts";
-import { demand } from "./demand.ts";
+import { demand } from "../lib/demand.ts";
 import type { Route } from "./route.ts";
 import type { Effort, PublishRetryPolicy } from "./settings.ts";
 
@@ -119,7 +119,8 @@ export async function publish(way: Way, jobs: readonly Job[], tries = 0): Promis
   try {
     signal?.throwIfAborted();
     const verdicts = await way.ask(jobs);
-    verdicts && jobs.forEach((job, at) => {
+    if (verdicts === undefined) return;
+    jobs.forEach((job, at) => {
       const verdict = verdicts[at] ?? { is: "unknown", reason: "the broker gave no verdict" };
       if (verdict.is === "confirmed") job.resolve(job.sent() as never);
       else {
@@ -129,8 +130,10 @@ export async function publish(way: Way, jobs: readonly Job[], tries = 0): Promis
     });
   } catch (error) {
     // Without a connection nothing was sent.
-    const unsent = /^broker-(unreachable|lost|timeout)$/.test((error as CeleriacError | undefined)?.code ?? "");
-    for (const job of jobs) fail(job, error, job.retry && unsent);
+    const mayHelp = /^broker-(unreachable|lost|timeout)$/.test(
+      (error as CeleriacError | undefined)?.code as string,
+    );
+    for (const job of jobs) fail(job, error, job.retry && mayHelp);
   }
   if (again.length === 0) return;
   await new Promise<void>((resolve) => {
@@ -151,20 +154,13 @@ function nameOf({ name, id }: Parcel<unknown>): string {
 
 function refusal(job: Job, verdict: Refusal): PublishError {
   const what = nameOf(job);
-  if (verdict.is === "unknown") {
-    return new PublishError(
-      "publish-unknown",
+  const [text, hint] = verdict.is === "unknown"
+    ? [
       `Nobody knows whether ${what} is in the broker: ${verdict.reason}.`,
-      { hint: 'A repeat may double it; ask for that with { retry: "unknown" }.' },
-    );
-  }
-  return verdict.is === "refused"
-    ? new PublishError("publish-refused", `${what} was refused by the broker: ${verdict.reason}.`, {
-      hint: "A repeat cannot double it.",
-    })
-    : new PublishError(
-      "publish-unroutable",
-      `${what} is in no queue: nothing is bound to ${JSON.stringify(job.route.to)}.`,
-      { hint: "Check queue and routing key." },
-    );
+      'A repeat may double it; ask for that with { retry: "unknown" }.',
+    ]
+    : verdict.is === "refused"
+    ? [`${what} was refused by the broker: ${verdict.reason}.`, "A repeat cannot double it."]
+    : [`${what} is in no queue: nothing is bound to ${JSON.stringify(job.route.to)}.`, "Check the queue."];
+  return new PublishError(`publish-${verdict.is}`, text, { hint });
 }

@@ -5,7 +5,7 @@
  */
 import { checkNames } from "../lib/options.ts";
 import type { RetryPolicy } from "../result/sender.ts";
-import { demandText } from "./demand.ts";
+import { demandText } from "../lib/demand.ts";
 import { readPolicy } from "./retry.ts";
 import { planOf, type QueuePlan, rulesOf } from "./route.ts";
 import type { PublishRetryPolicy, QueueOptions, RouteOptions } from "./settings.ts";

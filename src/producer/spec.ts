@@ -5,6 +5,7 @@
  */
 import { TaskArgumentError } from "../errors.ts";
 import { toMs } from "../lib/duration.ts";
+import { defined } from "../lib/options.ts";
 import type { TaskSpec } from "../protocol/task-spec.ts";
 import type { CallOptions } from "../result/sender.ts";
 
@@ -60,13 +61,6 @@ function definedArgs(task: string, args: readonly unknown[]): readonly unknown[]
     `Argument ${gap + 1} of ${task}() is undefined.`,
     { hint: "Send null." },
   );
-}
-
-/** By name, absent and undefined are the same. */
-function defined<T extends object>(fields: T): T {
-  return Object.values(fields).includes(undefined)
-    ? Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
-    : fields;
 }
 
 /** What every sender understands; `args` is one of `sendTask`'s. */

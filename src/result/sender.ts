@@ -80,7 +80,11 @@ export interface CallOptions {
   readonly groupIndex?: number;
   /** False: not listed among the children of the task that sends. @default true */
   readonly addToParent?: boolean;
-  /** False: one try; true: refused publishes are repeated by the policy; "unknown": those of unknown outcome too. @default true */
+  /**
+   * False: one try; true: a publish that was refused, or had no connection, is repeated by the policy; "unknown": one of unknown outcome too.
+   *
+   * @default true
+   */
   readonly retry?: boolean | "unknown";
   /** How refused publishes are repeated. @default the setting `taskPublishRetryPolicy` */
   readonly retryPolicy?: RetryPolicy;

@@ -4,7 +4,7 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import { amqpBroker, amqpPublisher, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
+import { amqpBroker, amqpPublisher, type AmqpTcpPublisherOptions } from "../../adapters/amqp/tcp.ts";
 import { amqpPublisher as publisherOverWebSocket } from "../../adapters/amqp/websocket.ts";
 import type { Entity, PublishBroker } from "../../src/broker.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
@@ -21,11 +21,11 @@ const ABREAST = 10;
 const CLOSE = "10.50";
 const PUBLISH = "60.40";
 
-type Make = (url: string, options?: AmqpTcpOptions) => PublishBroker;
+type Make = (url: string, options?: AmqpTcpPublisherOptions) => PublishBroker;
 
 const MAKERS: readonly (readonly [string, Make])[] = [
   ["amqpBroker", (url, options) => amqpBroker(url, { link: "call", ...options })],
-  ["amqpPublisher", (url, options) => amqpPublisher(url, { link: "call", ...options })],
+  ["amqpPublisher", (url, options) => amqpPublisher(url, options)],
 ];
 
 async function gone(rig: Rig): Promise<void> {
@@ -326,10 +326,16 @@ describe("the whole broker", () => {
   });
 });
 
-test("a publisher has no other link", () => {
-  expect(() => amqpPublisher("amqp://h", { link: "shared" })).toThrow(
-    expect.objectContaining({ code: "option-invalid" }),
-  );
+test.each(["link", "heartbeat", "reconnect", "closeTimeout"])("a publisher has no option %s", (name) => {
+  for (const make of [amqpPublisher, publisherOverWebSocket] as const) {
+    const url = make === amqpPublisher ? "amqp://h" : "ws://h";
+    expect(() => make(url, { [name]: "call" })).toThrow(
+      expect.objectContaining({ code: "option-unknown", message: expect.stringContaining("amqpPublisher") }),
+    );
+  }
+});
+
+test("a publisher has a connection for each call", () => {
   expect(amqpPublisher("amqp://h").features.link).toBe("call");
   expect(amqpBroker("amqp://h").features.link).toBe("shared");
 });

@@ -78,7 +78,11 @@ describe("a publish", () => {
         fc.boolean(),
         (message, mustRoute) => {
           const each = outgoing(message, mustRoute);
-          expect(theirs(page, each)).toEqual(ours(each));
+          const [met, wanted] = [theirs(page, each), ours(each)];
+          // Vitest takes a tenth of a second to find so many bytes alike.
+          if (met.length !== wanted.length || met.some((byte, at) => byte !== wanted[at])) {
+            expect(met).toEqual(wanted);
+          }
           frames += Math.ceil(message.body.length / (FRAME_MAX - 8));
         },
       ),

@@ -4,10 +4,11 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { amqpPublisher } from "../../adapters/amqp/tcp.ts";
 import type { Delivery } from "../../src/broker.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { consuming, events, kinds, Rig, task, times } from "./rig.ts";
+import { consuming, events, everything, kinds, Rig, task, times, urlWith } from "./rig.ts";
 
 let server: RabbitServer;
 beforeAll(async () => {
@@ -36,6 +37,27 @@ describe("a body that the broker takes for too large", () => {
     expect(["confirmed", "unknown"]).toContain(verdicts[0]?.is);
     expect(new Set(kinds(verdicts.slice(2)))).toEqual(new Set(["confirmed"]));
     expect(await rig.count(queue)).toBe(21);
+  });
+});
+
+describe("a user that may only write", () => {
+  test('publishes with topology "leave", and is refused to declare', async () => {
+    await using rig = await Rig.start(server.url);
+    const [username, password] = ["writer", "canary-4410"];
+    await server.ctl("add_user", username, password);
+    await server.ctl("set_permissions", username, "", ".*", "");
+    const queue = rig.entity();
+    await rig.direct.declare([queue]);
+    const url = urlWith({ username, password }, rig.url);
+    const call = { declare: [queue, { ...queue, name: `no.${queue.name}` }] };
+    const batch = [task(queue.name), task(`no.${queue.name}`)];
+    expect(kinds(await amqpPublisher(url, { topology: "leave" }).publish(batch, call)))
+      .toEqual(["confirmed", "unroutable"]);
+    expect(await rig.count(queue.name)).toBe(1);
+    const error: unknown = await amqpPublisher(url).publish(batch, call).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: "ConfigurationError", code: "topology-refused" });
+    expect(everything(error)).not.toContain(password);
+    expect(await rig.count(queue.name)).toBe(1);
   });
 });
 

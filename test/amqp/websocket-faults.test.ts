@@ -6,7 +6,8 @@
  */
 import { describe, expect, inject, test } from "vitest";
 import { amqpBroker as direct } from "../../adapters/amqp/tcp.ts";
-import type { BrokerEvent, Verdict } from "../../src/broker.ts";
+import { amqpPublisher, type AmqpWebSocketPublisherOptions } from "../../adapters/amqp/websocket.ts";
+import type { Broker, BrokerEvent, PublishBroker, Verdict } from "../../src/broker.ts";
 import {
   type Fault,
   type FaultAt,
@@ -25,8 +26,22 @@ const FREES = "terminate" in (OWN.webSocket ?? globalThis.WebSocket).prototype;
 /** So many at a time. */
 const ABREAST = 10;
 
+type Make = (url: string, options: AmqpWebSocketPublisherOptions) => PublishBroker;
+
+/** All that publishes through a relay. */
+const MAKERS: readonly (readonly [name: string, make: Make])[] = [
+  ["amqpBroker", (url, options) => over(url, { link: "shared", closeTimeout: "50ms", ...options })],
+  ['amqpBroker with link "call"', (url, options) => over(url, { link: "call", ...options })],
+  ["amqpPublisher", (url, options) => amqpPublisher(url, { ...OWN, ...options })],
+];
+
+function isWhole(broker: PublishBroker): broker is Broker {
+  return "observe" in broker;
+}
+
 /** One publish on a broker of its own; the verdict, and what the broker said meanwhile. */
 async function attempt(
+  make: Make,
   relay: HostileRelay,
   options: { readonly secret: boolean; readonly deadline: number; readonly connect?: "3s" },
 ): Promise<{
@@ -36,12 +51,8 @@ async function attempt(
 }> {
   const clock = counted();
   const url = options.secret ? secretUrl(relay.url) : relay.url;
-  const broker = over(url, {
-    platform: clock.platform,
-    connectTimeout: options.connect ?? "100ms",
-    closeTimeout: "50ms",
-  });
-  const said = events(broker);
+  const broker = make(url, { platform: clock.platform, connectTimeout: options.connect ?? "100ms" });
+  const said = isWhole(broker) ? events(broker) : [];
   const started = performance.now();
   const [verdict] = await broker.publish([task(`celeriac.test.nowhere.${crypto.randomUUID()}`)], {
     deadline: Date.now() + options.deadline,
@@ -54,10 +65,14 @@ async function attempt(
 }
 
 /** Runs `round` a hundred times; at the end no connection of ours may be open. */
-async function hundred(relay: HostileRelay, round: (at: number) => Promise<void>): Promise<void> {
+async function hundred(
+  relay: HostileRelay,
+  round: (at: number) => Promise<void>,
+  abreast = ABREAST,
+): Promise<void> {
   const before = sockets();
-  for (let at = 0; at < ROUNDS; at += ABREAST) {
-    await Promise.all(times(ABREAST, (each) => round(at + each)));
+  for (let at = 0; at < ROUNDS; at += abreast) {
+    await Promise.all(times(abreast, (each) => round(at + each)));
   }
   if (FREES) {
     await until(() => relay.live === 0, { what: "every connection closed by us" });
@@ -76,7 +91,7 @@ function when(direction: "up" | "down", method: string, fault: Fault): FaultAt {
   return (way, seen) => way === direction && seen === method ? fault : undefined;
 }
 
-describe("a relay that accepts and stays silent", () => {
+describe.each(MAKERS)("%s: a relay that accepts and stays silent", (_name, make) => {
   test.each<[string, Partial<HostileOptions>]>([
     ["before the WebSocket stands", { upgrade: "silent" }],
     ["once it stands", { fault: when("up", "open", "silent") }],
@@ -86,7 +101,7 @@ describe("a relay that accepts and stays silent", () => {
   ])("%s: the publish is refused as not sent, by the connect deadline", async (_when, options) => {
     await using relay = await startHostileRelay({ ...server, ...options });
     await hundred(relay, async () => {
-      const { verdict, took, said } = await attempt(relay, {
+      const { verdict, took, said } = await attempt(make, relay, {
         secret: options.upgrade !== undefined,
         deadline: 5000,
       });
@@ -100,7 +115,7 @@ describe("a relay that accepts and stays silent", () => {
   test("and a deadline before the connect deadline counts", async () => {
     await using relay = await startHostileRelay({ ...server, upgrade: "silent" });
     await hundred(relay, async () => {
-      const { verdict, took } = await attempt(relay, { secret: true, deadline: 40 });
+      const { verdict, took } = await attempt(make, relay, { secret: true, deadline: 40 });
       expect(verdict).toMatchObject({ is: "refused" });
       expect(took).toBeLessThan(1500);
     });
@@ -110,21 +125,22 @@ describe("a relay that accepts and stays silent", () => {
     await using relay = await startHostileRelay({ ...server, fault: when("up", "60.40", "silent") });
     await hundred(relay, async () => {
       const clock = counted();
-      const broker = over(relay.url, { platform: clock.platform, closeTimeout: "50ms" });
-      await broker.connect();
+      const broker = make(relay.url, { platform: clock.platform });
+      if (isWhole(broker)) await broker.connect();
       const started = performance.now();
       const [verdict] = await broker.publish([{ ...task("anywhere"), mustRoute: false }], {
-        deadline: Date.now() + 300,
+        // Enough to connect where each call does.
+        deadline: Date.now() + (broker.features.link === "shared" ? 300 : 1200),
       });
       expect(verdict).toMatchObject({ is: "unknown" });
       expect(performance.now() - started).toBeLessThan(2500);
       await broker.close();
       expect(clock.armed).toBe(0);
-    });
+    }, 20);
   });
 });
 
-describe("a relay that ends in the middle of the handshake", () => {
+describe.each(MAKERS)("%s: a relay that ends in the middle of the handshake", (_name, make) => {
   test.each<[string, Fault, FaultAt]>(
     (["drop", "close"] as const).flatMap((fault) => [
       ["once the WebSocket stands", fault, when("up", "open", fault)],
@@ -137,7 +153,7 @@ describe("a relay that ends in the middle of the handshake", () => {
   )("%s (%s): the publish is refused at once", async (_when, _how, fault) => {
     await using relay = await startHostileRelay({ ...server, fault });
     await hundred(relay, async () => {
-      const { verdict, took } = await attempt(relay, { secret: false, deadline: 5000, connect: "3s" });
+      const { verdict, took } = await attempt(make, relay, { secret: false, deadline: 5000, connect: "3s" });
       expect(verdict).toMatchObject({ is: "refused" });
       expect(JSON.stringify(verdict)).toMatch(/cannot be reached: /);
       expect(took).toBeLessThan(2500);
@@ -147,14 +163,14 @@ describe("a relay that ends in the middle of the handshake", () => {
   test("shows no secret of ours", async () => {
     await using relay = await startHostileRelay({ ...server, fault: when("up", "10.11", "close") });
     await hundred(relay, async () => {
-      const { verdict, said } = await attempt(relay, { secret: true, deadline: 5000, connect: "3s" });
+      const { verdict, said } = await attempt(make, relay, { secret: true, deadline: 5000, connect: "3s" });
       expect(verdict).toMatchObject({ is: "refused" });
       expect(everything(verdict) + everything(said)).not.toMatch(CANARY);
     });
   });
 });
 
-describe("a relay that drops in the middle of a publish", () => {
+describe.each(MAKERS)("%s: a relay that drops in the middle of a publish", (_name, make) => {
   test.each<[string, "up" | "down", string, Fault]>([
     ["basic.publish", "up", "60.40", "drop"],
     ["the header", "up", "header", "drop"],
@@ -183,7 +199,7 @@ describe("a relay that drops in the middle of a publish", () => {
         },
       });
       const clock = counted();
-      const broker = over(relay.url, { platform: clock.platform });
+      const broker = make(relay.url, { platform: clock.platform });
       for (let at = 0; at < ROUNDS / ABREAST; at++) {
         armed = true;
         const started = performance.now();

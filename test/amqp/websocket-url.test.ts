@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { amqpBroker } from "../../adapters/amqp/websocket.ts";
+import { amqpBroker, amqpPublisher } from "../../adapters/amqp/websocket.ts";
 import { type Credentials, parseRelays, type WebSocketTarget } from "../../adapters/amqp/websocket-url.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 
@@ -130,5 +130,23 @@ describe("amqpBroker", () => {
     expect(() => amqpBroker("ws://h", { tls: {} } as object)).toThrow(
       expect.objectContaining({ code: "option-unknown" }),
     );
+  });
+
+  test.each([
+    ["webSocket", 5],
+    ["webSocket", null],
+    ["vhost", 8],
+    ["vhost", ""],
+    ["username", {}],
+    ["password", 44_107_723],
+  ])("and what they are: %s is not %j", (name, value) => {
+    for (const make of [amqpBroker, amqpPublisher]) {
+      expect(() => make("ws://h", { [name]: value } as object)).toThrow(
+        expect.objectContaining({
+          code: "option-invalid",
+          message: expect.stringMatching(new RegExp(`^${name} must be (?!.*44107723)`)),
+        }),
+      );
+    }
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryBackend } from "../../adapters/memory/mod.ts";
+import { ConfigurationError, ConnectionError } from "../../mod.ts";
 import { bodyText, failureOf, messages, settled, setup } from "./setup.ts";
 
 describe("sending", () => {
@@ -48,7 +49,8 @@ describe("sending", () => {
     let fails = true;
     const { app, asked } = setup({
       answers: {
-        declare: () => fails ? Promise.reject(new Error("406")) : Promise.resolve(),
+        declare: () =>
+          fails ? Promise.reject(new ConfigurationError("topology-mismatch", "406")) : Promise.resolve(),
       },
     });
     const both = await Promise.allSettled([app.sendTask("a"), app.sendTask("b")]);
@@ -59,12 +61,48 @@ describe("sending", () => {
     expect(messages(asked).map((message) => message.headers["task"])).toEqual(["c"]);
   });
 
+  test("a connection that cannot be had is tried again by the policy, for all queues at once", async () => {
+    const unreachable = new ConnectionError("broker-unreachable", "nobody there");
+    const { app, asked, clock } = setup({
+      answers: { link: "call", publish: () => Promise.reject(unreachable) },
+    });
+    const queues = Array.from({ length: 30 }, (_, at) => ({ name: "t", queue: `q${at}` }));
+    const sending = app.sendMany(queues);
+    await settled();
+    await clock.advance(600);
+    expect(new Set((await sending).map((each) => each.status === "rejected" && each.reason))).toEqual(
+      new Set([unreachable]),
+    );
+    expect(asked.batches.map(({ messages: all }) => all.length)).toEqual([30, 30, 30, 30]);
+    expect(clock.waiting).toBe(0);
+    expect(await failureOf(app.sendTask("t", { retry: false }))).toBe(unreachable);
+    expect(asked.batches).toHaveLength(5);
+  });
+
+  test("where taskPublishRetry is off, a connection that cannot be had fails at once", async () => {
+    const lost = new ConnectionError("broker-lost", "gone");
+    const { app, asked } = setup({
+      taskPublishRetry: false,
+      answers: { publish: () => Promise.reject(lost) },
+    });
+    expect(await failureOf(app.sendTask("t"))).toBe(lost);
+    expect(asked.batches).toHaveLength(1);
+  });
+
+  test("a retry that is none is refused", async () => {
+    const { app, asked } = setup();
+    expect(await failureOf(app.sendTask("t", { retry: "no" as never }))).toMatchObject({
+      code: "option-invalid",
+    });
+    expect(asked.batches).toHaveLength(0);
+  });
+
   test("a queue that cannot be declared takes no messages of other queues along", async () => {
     const { app, asked } = setup({
       answers: {
         declare: (entities) =>
           entities.some((entity) => entity.kind === "queue" && entity.name === "bad")
-            ? Promise.reject(new Error("406"))
+            ? Promise.reject(new ConfigurationError("topology-mismatch", "406"))
             : Promise.resolve(),
       },
     });
@@ -385,7 +423,11 @@ describe("where a link lives for one call", () => {
   test("a failed declaration is forgotten", async () => {
     let fails = true;
     const { app } = setup({
-      answers: { ...call, declare: () => fails ? Promise.reject(new Error("406")) : Promise.resolve() },
+      answers: {
+        ...call,
+        declare: () =>
+          fails ? Promise.reject(new ConfigurationError("topology-mismatch", "406")) : Promise.resolve(),
+      },
     });
     expect((await failureOf(app.sendTask("t"))).message).toBe("406");
     fails = false;

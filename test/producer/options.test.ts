@@ -36,6 +36,13 @@ describe("the constructor", () => {
       "option-invalid",
       "retryPolicy()",
     ],
+    ["a retry of nonsense", { broker, taskPublishRetry: "no" }, "option-invalid", "true or false"],
+    [
+      "a retry of the unknown for all",
+      { broker, taskPublishRetry: "unknown" },
+      "option-invalid",
+      "true or false",
+    ],
     ["a deadline of nonsense", { broker, publishTimeout: "soon" }, "duration-invalid", "publishTimeout"],
   ])("%s is refused", (_what, options, code, says) => {
     const error = thrownBy(() => new Producer(options as never));
@@ -114,6 +121,7 @@ describe("a call", () => {
       [{ kwargs: [] }, "task-invalid", "kwargs"],
       [{ kwargs: new Map() }, "task-invalid", "kwargs"],
       [{ headers: { task: "other" } }, "task-invalid", "task"],
+      [{ retry: "no" }, "option-invalid", "retry"],
       [{ retryPolicy: { maxRetries: 1 } }, "option-unknown", "retry"],
       [null, "option-invalid", "object"],
     ] as const,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
-import { Celery } from "../../mod.ts";
+import { Celery, ConfigurationError, ConnectionError } from "../../mod.ts";
 import { Producer, resultOf, retryPolicy } from "../../src/producer/mod.ts";
 import { Worker } from "../../src/worker/mod.ts";
 import { bodyText, failureOf, messages, settled } from "../app/setup.ts";
@@ -132,6 +132,69 @@ describe("sending", () => {
       code: "publish-refused",
     });
     expect(times).toHaveLength(5);
+  });
+
+  test.each(["broker-unreachable", "broker-lost", "broker-timeout"])(
+    "what had no connection (%s) is repeated as what was refused, and then is that error",
+    async (code) => {
+      const error = new ConnectionError(code, "nobody there");
+      const { producer, asked, clock } = setup({ answers: { publish: () => Promise.reject(error) } });
+      const failing = failureOf(producer.sendTask("t"));
+      await settled();
+      await clock.advance(600);
+      expect(await failing).toBe(error);
+      expect(asked.batches).toHaveLength(4);
+      expect(asked.declared).toHaveLength(4);
+      expect(clock.waiting).toBe(0);
+      expect(await failureOf(producer.sendTask("t", { retry: false }))).toBe(error);
+      expect(await failureOf(producer.sendTask("t", { timeout: 0 }))).toBe(error);
+      expect(asked.batches).toHaveLength(6);
+      const once = setup({ taskPublishRetry: false, answers: { publish: () => Promise.reject(error) } });
+      expect(await failureOf(once.producer.sendTask("t"))).toBe(error);
+      expect(once.asked.batches).toHaveLength(1);
+    },
+  );
+
+  test("a connection that can be had at the second try sends the message", async () => {
+    const { producer, clock } = setup({
+      answers: {
+        publish: (batch, _call, turn) =>
+          turn === 1
+            ? Promise.reject(new ConnectionError("broker-unreachable", "nobody there"))
+            : Promise.resolve(batch.map(() => ({ is: "confirmed" }))),
+      },
+    });
+    const sending = producer.sendTask("t", { taskId: "the-id" });
+    await settled();
+    await clock.advance(0);
+    expect(await sending).toEqual({ id: "the-id" });
+  });
+
+  test.each([
+    new ConnectionError("broker-credentials-refused", "no"),
+    new ConfigurationError("topology-mismatch", "no"),
+  ])("what another try does not mend is not repeated: %s", async (error) => {
+    const { producer, asked } = setup({ answers: { publish: () => Promise.reject(error) } });
+    expect(await failureOf(producer.sendTask("t"))).toBe(error);
+    expect(asked.batches).toHaveLength(1);
+  });
+
+  test("an abort ends the wait before a repeat at once, asks nothing more, and leaves nothing", async () => {
+    const { producer, asked, clock } = setup({
+      taskPublishRetryPolicy: retryPolicy({ intervalStart: 20 }),
+      answers: {
+        publish: (batch) =>
+          Promise.resolve(batch.map(() => ({ is: "refused", reason: "full", retry: true }))),
+      },
+    });
+    const control = new AbortController();
+    const failing = failureOf(producer.sendTask("t", { signal: control.signal }));
+    await settled();
+    expect(clock.waiting).toBe(1);
+    control.abort(new Error("enough"));
+    expect((await failing).message).toBe("enough");
+    expect(clock.waiting).toBe(0);
+    expect(asked.batches).toHaveLength(1);
   });
 
   test("unknown outcomes are repeated on demand alone, with the same id, and never past the deadline", async () => {

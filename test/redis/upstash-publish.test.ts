@@ -1,8 +1,10 @@
 /** Publishing over HTTP: one request, kombu's routing, options, clients of the program's own. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Redis } from "@upstash/redis";
 import { Redis as EdgeRedis } from "@upstash/redis/cloudflare";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { upstashBroker, upstashPublisher } from "../../adapters/redis/http.ts";
+import { upstashBackend, upstashBroker, upstashPublisher } from "../../adapters/redis/http.ts";
 import type { Entity } from "../../src/broker.ts";
 import { Celery } from "../../mod.ts";
 import { type PrivateGateway, startGateway } from "../support/gateway.ts";
@@ -37,9 +39,14 @@ const exchangeOf = (name: string, type: "direct" | "topic" | "fanout"): Entity =
   autoDelete: false,
 });
 
-describe("requests", () => {
+const makers: [string, typeof upstashPublisher][] = [
+  ["upstashBroker", upstashBroker],
+  ["upstashPublisher", upstashPublisher],
+];
+
+describe.each(makers)("requests of %s", (_name, make) => {
   test("a publish with its declarations is one request, a batch too", async () => {
-    const broker = upstashBroker(server());
+    const broker = make(server());
     const [queue, exchange] = [fresh("queue"), fresh("exchange")];
     const declare: Entity[] = [
       exchangeOf(exchange, "direct"),
@@ -51,13 +58,27 @@ describe("requests", () => {
     expect(gateway.requests.length - before).toBe(1);
     await broker.publish(Array.from({ length: 300 }, () => outgoing(queue)), { declare });
     expect(gateway.requests.length - before).toBe(2);
-    expect(await broker.count(queue)).toBe(301);
-    expect(await broker.purge(queue)).toBe(301);
+    expect(await redis.llen(queue)).toBe(301);
+    await redis.del(queue, `_kombu.binding.${exchange}`);
+  });
+
+  test("what comes without messages is declared, by one request; nothing at all by none", async () => {
+    const exchange = fresh("exchange");
+    const before = gateway.requests.length;
+    const broker = make(server());
+    expect(await broker.publish([])).toEqual([]);
+    expect(await broker.publish([], { declare: [exchangeOf(exchange, "direct")] })).toEqual([]);
+    expect(gateway.requests.length - before).toBe(0);
+    const declare: Entity[] = [{ kind: "binding", queue: "q", exchange, routingKey: "key" }];
+    expect(await broker.publish([], { declare })).toEqual([]);
+    expect(gateway.requests.length - before).toBe(1);
+    expect(await redis.smembers(`_kombu.binding.${exchange}`)).toHaveLength(1);
+    await redis.del(`_kombu.binding.${exchange}`);
   });
 
   test("the client's extras are off: no telemetry, no base64, no pipeline", async () => {
     const queue = fresh("queue");
-    await upstashBroker(server()).publish([outgoing(queue)]);
+    await make(server()).publish([outgoing(queue)]);
     const { path, body, headers } = gateway.requests.at(-1) ?? {};
     expect(path).toBe("/");
     expect((JSON.parse(body ?? "") as string[])[0]).toBe("EVAL");
@@ -66,29 +87,9 @@ describe("requests", () => {
     await redis.del(queue);
   });
 
-  test("a batch that is too large for one request goes as several, in its order", async () => {
-    const broker = upstashBroker(server());
-    const queue = fresh("queue");
-    const body = new Uint8Array(3_000_000);
-    const batch = Array.from({ length: 5 }, (_, at) => ({
-      ...outgoing(queue),
-      message: { ...message({ correlation_id: String(at) }), body },
-    }));
-    const before = gateway.requests.length;
-    const deadline = Date.now() + 60_000;
-    expect((await broker.publish(batch, { deadline })).map(({ is }) => is)).toEqual(
-      batch.map(() => "confirmed"),
-    );
-    expect(gateway.requests.length - before).toBe(3);
-    const stored = await redis.lrange(queue, 0, -1);
-    const order = stored.map((text) => /"correlation_id": "(\d)"/.exec(text)?.[1]);
-    expect(order).toEqual(["4", "3", "2", "1", "0"]);
-    await redis.del(queue);
-  });
-
   test("what a publish leaves behind has an expiry, all else is kombu's", async () => {
     const globalKeyprefix = `left-${crypto.randomUUID()}.`;
-    const broker = upstashBroker({ ...server(), globalKeyprefix });
+    const broker = make({ ...server(), globalKeyprefix });
     await broker.publish([outgoing("queue"), outgoing("queue", { priority: 9 })]);
     const keys = (await redis.keys(`${globalKeyprefix}*`)).map((key) => key.slice(globalKeyprefix.length));
     const [id, ...rest] = keys.sort();
@@ -103,11 +104,31 @@ describe("requests", () => {
   test("a message that has no JSON form is refused alone", async () => {
     const queue = fresh("queue");
     const odd = { ...outgoing(queue), message: { ...message(), headers: { when: () => 1 } } };
-    const verdicts = await upstashBroker(server()).publish([outgoing(queue), odd, outgoing(queue)]);
+    const verdicts = await make(server()).publish([outgoing(queue), odd, outgoing(queue)]);
     expect(verdicts.map(({ is }) => is)).toEqual(["confirmed", "refused", "confirmed"]);
     expect(verdicts[1]).toMatchObject({ retry: false });
     await redis.del(queue);
   });
+});
+
+test("a batch that is too large for one request goes as several, in its order", async () => {
+  const broker = upstashBroker(server());
+  const queue = fresh("queue");
+  const body = new Uint8Array(3_000_000);
+  const batch = Array.from({ length: 5 }, (_, at) => ({
+    ...outgoing(queue),
+    message: { ...message({ correlation_id: String(at) }), body },
+  }));
+  const before = gateway.requests.length;
+  const deadline = Date.now() + 60_000;
+  expect((await broker.publish(batch, { deadline })).map(({ is }) => is)).toEqual(
+    batch.map(() => "confirmed"),
+  );
+  expect(gateway.requests.length - before).toBe(3);
+  const stored = await redis.lrange(queue, 0, -1);
+  const order = stored.map((text) => /"correlation_id": "(\d)"/.exec(text)?.[1]);
+  expect(order).toEqual(["4", "3", "2", "1", "0"]);
+  await redis.del(queue);
 });
 
 describe("routing", () => {
@@ -202,6 +223,48 @@ describe("routing", () => {
   });
 });
 
+test("a client's own retries do not publish: what was lost and then has no server is unknown", async () => {
+  const queue = fresh("queue");
+  // Carries the first request out, then is gone.
+  const server = createServer((request, response) => {
+    const parts: Uint8Array[] = [];
+    request.on("data", (part: Uint8Array) => parts.push(part));
+    request.on("end", () => {
+      const { authorization = "" } = request.headers;
+      const body = Buffer.concat(parts);
+      void fetch(gateway.url, { method: "POST", headers: { authorization }, body }).finally(() => {
+        server.close();
+        response.destroy();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = new Redis({ url, token: TOKEN, retry: { retries: 3, backoff: () => 10 } });
+  const deadline = Date.now() + 1500;
+  const [verdict] = await upstashPublisher({ client }).publish([outgoing(queue)], { deadline });
+  expect(await redis.llen(queue)).toBe(1);
+  expect(verdict?.is).toBe("unknown");
+  expect((client as unknown as { client: { retry: object } }).client.retry).toMatchObject({ attempts: 3 });
+  await redis.del(queue);
+});
+
+describe("bindings that are no Lua pattern", () => {
+  test.each(["^[a$", "^%b$", "^(a$"])(
+    "%s: that message's own verdict, and the others go",
+    async (pattern) => {
+      const [exchange, queue, bound] = [fresh("exchange"), fresh("queue"), fresh("queue")];
+      await redis.sadd(`_kombu.binding.${exchange}`, `x\x06\x16${pattern}\x06\x16${bound}`);
+      const through = { ...outgoing(queue), to: { exchange, routingKey: "a" } };
+      const verdicts = await upstashPublisher(server()).publish([outgoing(queue), through, outgoing(queue)]);
+      expect(verdicts.map(({ is }) => is)).toEqual(["confirmed", "refused", "confirmed"]);
+      expect(verdicts[1]).toMatchObject({ retry: false });
+      expect(await redis.llen(queue)).toBe(2);
+      await redis.del(queue, `_kombu.binding.${exchange}`);
+    },
+  );
+});
+
 describe("clients of the program", () => {
   const kinds: [string, () => Redis | EdgeRedis][] = [
     ["with the defaults of Node", () => new Redis(server())],
@@ -251,7 +314,15 @@ describe("clients of the program", () => {
   });
 });
 
+const NOWHERE = { url: "https://a.upstash.io", token: "t" };
+
 describe("set-up", () => {
+  test.each(["pollInterval", "commandTimeout"])("%s of a backend is more than 0", (name) => {
+    expect(() => upstashBackend({ ...NOWHERE, [name]: 0 })).toThrow(
+      expect.objectContaining({ code: "duration-invalid" }),
+    );
+  });
+
   test.each<[string, object, string]>([
     ["an unknown option", { url: "https://a.upstash.io", token: "t", timeout: 1 }, "option-unknown"],
     ["no url", { token: TOKEN }, "option-invalid"],
@@ -265,6 +336,13 @@ describe("set-up", () => {
       "option-invalid",
     ],
     ["a client that is none", { client: { eval: () => {} } }, "option-invalid"],
+    ["a token that is no text", { url: "https://a.upstash.io", token: null }, "option-invalid"],
+    ["a url that is no text", { url: ["https://a.upstash.io"], token: TOKEN }, "option-invalid"],
+    ["a client with a url", { client: new Redis(NOWHERE), url: NOWHERE.url }, "option-invalid"],
+    ["a client with a token", { client: new Redis(NOWHERE), token: TOKEN }, "option-invalid"],
+    ["a client within which is a text", { client: { eval: () => {}, client: "x" } }, "option-invalid"],
+    ["no time", { ...NOWHERE, publishTimeout: 0 }, "duration-invalid"],
+    ["no time with a unit", { ...NOWHERE, publishTimeout: "0ms" }, "duration-invalid"],
     ["a duration that is none", { url: "https://a.io", token: "t", publishTimeout: "1" }, "duration-invalid"],
   ])("%s is a coded error without secrets", (_what, options, code) => {
     let error: unknown;

@@ -48,6 +48,21 @@ export function exercisePublish(subject: BrokerSubject): void {
     expect(await broker.publish([])).toEqual([]);
   });
 
+  test("what an empty batch declares stands", async () => {
+    await using bench = new Bench(subject);
+    const broker = await bench.broker();
+    const queue = bench.queueEntity();
+    const exchange = bench.name("exchange");
+    const declare: Entity[] = [
+      { kind: "exchange", name: exchange, type: "direct", durable: false, autoDelete: true },
+      queue,
+      { kind: "binding", queue: queue.name, exchange, routingKey: "key" },
+    ];
+    expect(await broker.publish([], { declare })).toEqual([]);
+    await bench.publish(broker, { exchange, routingKey: "key" }, ["through"]);
+    expect(await broker.count(queue.name)).toBe(1);
+  });
+
   test("what a publish declares stands before its messages, the second time too", async () => {
     await using bench = new Bench(subject);
     const broker = await bench.broker();

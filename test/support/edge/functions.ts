@@ -58,8 +58,8 @@ export const WAYS: readonly Way[] = [
     name: "Producer over HTTP",
     by: "http",
     code: ({ gateway, queue }) => `
-      import { upstashBroker } from "celeriac/upstash";
-      ${producer(`upstashBroker(${JSON.stringify(gateway)})`, queue)}`,
+      import { upstashPublisher } from "celeriac/upstash";
+      ${producer(`upstashPublisher(${JSON.stringify(gateway)})`, queue)}`,
   },
 ];
 
