@@ -10,7 +10,7 @@ import { Celery } from "../../mod.ts";
 import { Producer } from "../../src/producer/mod.ts";
 import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
-import { counted, OWN } from "../amqp/websocket-rig.ts";
+import { counted, OWN } from "./websocket-rig.ts";
 import { failureOf } from "../app/setup.ts";
 
 const NOBODY = "127.0.0.1:1";
