@@ -35,7 +35,8 @@ describe("redactUrl", () => {
       odd,
       odd,
       fc.constantFrom("/", "//", "/0?x=1", ""),
-    ).map((
+      // Of "amqp://user:;canary://@host" the list's grammar makes two URLs, and the second one's scheme is no secret.
+    ).filter(([, before, after]) => !/;[\w+.-]*canary:\/\//.test(`${before}canary${after}`)).map((
       [scheme, before, after, rest],
     ) => `${scheme}://user:${before}canary${after}@host${rest}`);
     fc.assert(
