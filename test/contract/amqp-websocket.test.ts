@@ -8,6 +8,7 @@ import { WebSocket } from "ws";
 import { amqpBroker } from "../../adapters/amqp/websocket.ts";
 import { startRelay } from "../support/relay.ts";
 import { exerciseBroker } from "./broker.ts";
+import { rabbitFeatures } from "./rabbit-features.ts";
 
 const { hostname, port } = new URL(inject("amqp"));
 const relay = await startRelay({ host: hostname, port: Number(port) });
@@ -19,21 +20,7 @@ const own = typeof globalThis.WebSocket === "undefined" ? { webSocket: WebSocket
 describe("amqp over WebSocket", () =>
   exerciseBroker({
     make: () => amqpBroker(relay.url, { ...own, reconnect: { min: "20ms", max: "200ms" } }),
-    features: {
-      link: "shared",
-      confirm: "durable",
-      mustRoute: true,
-      delivery: "push",
-      subscribe: true,
-      exchanges: ["direct", "topic", "fanout"],
-      priority: "high-first",
-      requeue: "publication",
-      park: "none",
-      maxPark: 0,
-      loss: "link",
-      attempts: false,
-      maxMessage: 134_217_728,
-    },
+    features: rabbitFeatures("shared"),
     link: {
       cut: () => relay.cut(),
       freeze: () => relay.proxy.blackhole("both"),

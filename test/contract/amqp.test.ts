@@ -8,6 +8,7 @@ import { afterAll, describe, inject } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import { startProxy } from "../support/proxy.ts";
 import { exerciseBroker } from "./broker.ts";
+import { rabbitFeatures } from "./rabbit-features.ts";
 
 const server = new URL(inject("amqp"));
 const proxy = await startProxy({ host: server.hostname, port: Number(server.port) });
@@ -21,21 +22,7 @@ describe.each(["shared", "call"] as const)(
   (link) =>
     exerciseBroker({
       make: () => amqpBroker(through.href, { link, reconnect: { min: "20ms", max: "200ms" } }),
-      features: {
-        link,
-        confirm: "durable",
-        mustRoute: true,
-        delivery: "push",
-        subscribe: true,
-        exchanges: ["direct", "topic", "fanout"],
-        priority: "high-first",
-        requeue: "publication",
-        park: "none",
-        maxPark: 0,
-        loss: "link",
-        attempts: false,
-        maxMessage: 134_217_728,
-      },
+      features: rabbitFeatures(link),
       link: {
         cut: () => proxy.cut(),
         freeze: () => proxy.blackhole("both"),

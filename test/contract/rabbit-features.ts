@@ -1,0 +1,20 @@
+/** What `amqpBroker` declares of itself, by its kind of link. */
+import type { BrokerFeatures } from "../../src/broker.ts";
+
+export function rabbitFeatures(link: BrokerFeatures["link"]): BrokerFeatures {
+  return {
+    link,
+    confirm: "durable",
+    mustRoute: true,
+    delivery: "push",
+    subscribe: true,
+    exchanges: ["direct", "topic", "fanout"],
+    priority: "high-first",
+    requeue: "publication",
+    park: "none",
+    maxPark: 0,
+    loss: "link",
+    attempts: false,
+    maxMessage: 134_217_728,
+  };
+}
