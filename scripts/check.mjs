@@ -12,7 +12,7 @@ const bin = `${root}node_modules/.bin/`;
 
 /** @type {ReadonlyArray<readonly [name: string, program: string, ...args: string[]]>} */
 const CHECKS = [
-  ["types", process.execPath, "node_modules/typescript/bin/tsc", "-b", "src/cli"],
+  ["types", process.execPath, "node_modules/typescript/bin/tsc", "-b", "src/cli", "src/testing"],
   ["types of the gateway", process.execPath, "node_modules/typescript/bin/tsc", "-p", "src/gateway"],
   ["types of tests, examples and bench", process.execPath, "node_modules/typescript/bin/tsc", "-p", "test"],
   // Nested configurations: node_modules/celeriac is this folder again, and oxlint would read it as one.

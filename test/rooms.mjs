@@ -23,6 +23,7 @@ export const IN_WORKERD = [
   "test/result",
   "test/app",
   "test/memory",
+  "test/testing",
   "test/producer",
   "test/worker",
   "test/contract/memory.test.ts",

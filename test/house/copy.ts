@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +30,9 @@ export class Copy implements Disposable {
     for (const part of PARTS.filter((name) => existsSync(join(ROOT, name)))) {
       cpSync(join(ROOT, part), join(this.folder, part), { recursive: true });
     }
+    // What one project sees of another is its declarations.
+    const declared = (path: string): boolean => statSync(path).isDirectory() || path.endsWith(".d.ts");
+    cpSync(join(ROOT, "dist"), join(this.folder, "dist"), { recursive: true, filter: declared });
     symlinkSync(join(ROOT, "node_modules"), join(this.folder, "node_modules"));
   }
 

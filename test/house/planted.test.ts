@@ -157,6 +157,18 @@ const PLANTS: readonly Plant[] = [
   imports("an adapter imports the gateway", "adapters/redis/p91.ts", "../../src/gateway/planted.ts", BELOW),
   imports("the gateway imports app", "src/gateway/p92.ts", "../app/planted.ts", "nothing of tasks"),
   imports("the gateway imports a test", "src/gateway/p93.ts", "../../test/support/wait.ts", "what does not"),
+  imports("testing imports the CLI", "src/testing/p96.ts", "../cli/planted.ts", "do not see each other"),
+  imports(
+    "testing imports a real broker",
+    "src/testing/p97.ts",
+    "../../adapters/amqp/planted.ts",
+    "memory pair",
+  ),
+  imports("testing imports a test runner", "src/testing/p98.ts", "vitest", "no library beside it"),
+  imports("testing imports a module of Node", "src/testing/p99.ts", "node:assert", "no library beside it"),
+  imports("testing imports a test", "src/testing/p100.ts", "../../test/support/wait.ts", "what does not"),
+  imports("worker imports testing", "src/worker/p101.ts", "../testing/planted.ts", "the floors below it"),
+  imports("an adapter imports testing", "adapters/memory/p102.ts", "../../src/testing/planted.ts", BELOW),
   {
     what: "dynamic import() of a forbidden room",
     file: "src/protocol/p30.ts",
@@ -251,6 +263,9 @@ const PLANTS: readonly Plant[] = [
   ambient("src/app/p60.ts", "process.pid", GLOBALS),
   ambient("src/cli/p61.ts", "process.argv", GLOBALS),
   ambient("src/gateway/p62.ts", "setTimeout(() => {}, 1)", GLOBALS),
+  ambient("src/testing/p63.ts", "setTimeout(() => {}, 1)", GLOBALS),
+  ambient("src/testing/p64.ts", "Date.now()", PROPERTIES),
+  ambient("src/testing/p65.ts", "crypto.randomUUID()", GLOBALS),
   ambient("adapters/amqp/p70.ts", "Date.now()", PROPERTIES),
   ambient("adapters/redis/p71.ts", "Math.random()", PROPERTIES),
   ambient("adapters/memory/p72.ts", "setTimeout(() => {}, 1)", GLOBALS),
@@ -302,6 +317,13 @@ const PLANTS: readonly Plant[] = [
     CALLABLE.replace("BODY", "Promise.withResolvers<void>()"),
     "TS2550",
   ),
+  air("Buffer in testing", "src/testing/t9.ts", CALLABLE.replace("BODY", "Buffer.from('x')"), "TS2591"),
+  air(
+    "a module of Node in testing",
+    "src/testing/t10.ts",
+    'export { readFileSync } from "node:fs";',
+    "TS2591",
+  ),
   air("an enum", "src/app/t7.ts", "export enum A { B }", "TS1294"),
   air("an export without a type", "src/app/t8.ts", "export const f = () => Math.max(1, 2);", "TS9007"),
 ];
@@ -341,9 +363,9 @@ async function lint(): Promise<Finding[]> {
   }));
 }
 
-async function types(): Promise<Finding[]> {
+async function types(project: string): Promise<Finding[]> {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  const text = await output(process.execPath, [tsc, "-p", "tsconfig.json"]);
+  const text = await output(process.execPath, [tsc, "-p", project, "--pretty", "false"]);
   return [...text.matchAll(/^(\S+?)\(\d+,\d+\): error (TS\d+): (.*)$/gm)].map((
     [, file = "", rule = "", message = ""],
   ) => ({ file, rule, text: message }));
@@ -355,7 +377,7 @@ beforeAll(async () => {
     copy.append(file, "export const planted: number = 1;\nexport type Planted = number;\n");
   }
   for (const { file, code } of PLANTS) copy.append(file, `${code}\n`);
-  findings = (await Promise.all([lint(), types()])).flat();
+  findings = (await Promise.all([lint(), types("."), types("src/testing")])).flat();
 });
 
 afterAll(() => copy[Symbol.dispose]());
