@@ -215,6 +215,7 @@ export class TaskConsumer {
       const result = celeryException("TaskRevokedError", "expired");
       void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
     }
+    env.probe?.dismissed(request.delivery, "expired");
     void request.release({ as: "ack" });
     env.state.drop(request);
   }
@@ -253,6 +254,7 @@ export class TaskConsumer {
   }
 
   #dismiss(delivery: Delivery, decision: Refusal): void {
+    this.#env.probe?.dismissed(delivery, decision.why);
     void this.#env.settle(delivery, { as: decision.do === "drop" ? "ack" : "reject" });
   }
 

@@ -12,6 +12,7 @@ import type { Clock, Context } from "../lib/port.ts";
 import { guarded } from "./guarded.ts";
 import { failed } from "./outcome.ts";
 import { exceptionRepr } from "./lines.ts";
+import type { Probe } from "./probe.ts";
 import { WorkerState } from "./state.ts";
 
 /** What a line is about; asked only when there is a line. */
@@ -35,6 +36,8 @@ export class Env {
   /** The worker's node name. */
   readonly hostname: string;
   readonly state: WorkerState = new WorkerState();
+  /** Who looks on, where somebody does. */
+  readonly probe: Probe | undefined;
   #backend: Backend | undefined;
   /** Stores and settlements on their way. */
   #busy = 0;
@@ -43,8 +46,9 @@ export class Env {
   #instantOf = Number.NaN;
   #instant = "";
 
-  constructor(app: AppInner, hostname: string, logger: Logger) {
+  constructor(app: AppInner, hostname: string, logger: Logger, probe?: Probe) {
     this.app = app;
+    this.probe = probe;
     this.settings = app.settings;
     const { clock, context, host } = app.platform;
     this.clock = clock;

@@ -118,16 +118,24 @@ export class Request implements Subject {
  * stored. Never throws: whatever happens is its outcome, or one log line.
  */
 export async function perform(request: Request, slot: Slot): Promise<void> {
+  const { probe } = request.env;
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
+    if (probe?.at("accepted", request)) await never();
     start(request, slot);
+    if (probe?.at("started", request)) await never();
     conclude(request, await execute(request));
+    if (probe?.at("ended", request)) await never();
     free(request, slot);
     if (leads(request)) await follow(request);
+    if (probe?.at("followed", request)) await never();
     if (keeps(request)) await store(request);
+    if (probe?.at("stored", request)) await never();
     count(request);
     if (spreads(request)) await tellOthers(request);
+    if (probe?.at("beforeSettle", request)) await never();
     settle(request);
+    if (probe?.at("afterSettle", request)) await never();
     report(request);
   } catch (error) {
     collapse(request, error);
@@ -264,6 +272,11 @@ function notImplemented(reason: string): CeleriacError {
   );
   error.name = "NotImplementedError";
   return error;
+}
+
+/** Where a probe let the worker die. */
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

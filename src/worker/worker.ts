@@ -15,6 +15,7 @@ import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
 import { Link } from "./link.ts";
 import { LoopPool } from "./pool.ts";
+import { probeOf } from "./probe.ts";
 import type { WorkerSnapshot } from "./state.ts";
 import { prefetchWindow } from "./window.ts";
 
@@ -73,7 +74,7 @@ export class Worker implements AsyncDisposable {
     this.#multiplier = options.prefetchMultiplier ?? settings.workerPrefetchMultiplier;
     const concurrency = options.concurrency ?? settings.workerConcurrency ?? CONCURRENCY;
     this.#pool = options.pool ?? new LoopPool(concurrency, platform.host.pid);
-    this.#env = new Env(this.#app, this.hostname, options.logger ?? logger);
+    this.#env = new Env(this.#app, this.hostname, options.logger ?? logger, probeOf(options));
   }
 
   /** Tasks that run at a time. */
