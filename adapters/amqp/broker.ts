@@ -54,6 +54,8 @@ export class AmqpBroker implements Broker {
   readonly #subscriptions: Set<AmqpSubscription> = new Set();
   /** Goodbyes of consumers with a connection of their own. */
   readonly #leaving: Set<Promise<void>> = new Set();
+  /** While the broker is closed: until when. */
+  #closeBy = Infinity;
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
 
   constructor(targets: Targets, dial: Dial, settings: Settings) {
@@ -192,11 +194,18 @@ export class AmqpBroker implements Broker {
       await Promise.all([
         this.#publishing.close(deadline),
         this.#consuming.close(deadline),
-        ...this.#leaving,
+        ...[...this.#leaving].map((leaving) =>
+          within(leaving, { deadline }, clock, "A goodbye").catch(() => {})
+        ),
       ]);
     };
     const { signal } = call;
-    await within(closing(), signal === undefined ? {} : { signal }, clock, "Closing the broker");
+    this.#closeBy = deadline;
+    try {
+      await within(closing(), signal === undefined ? {} : { signal }, clock, "Closing the broker");
+    } finally {
+      this.#closeBy = Infinity;
+    }
   }
 
   #link(kind: "publish" | "consume"): Link {
@@ -212,7 +221,8 @@ export class AmqpBroker implements Broker {
   #disown(link: Link): void {
     const { platform: { clock }, closeTimeout } = this.#settings;
     if (link === this.#consuming) return;
-    const leaving = link.close(clock.now() + closeTimeout, true).finally(() => this.#leaving.delete(leaving));
+    const deadline = Math.min(this.#closeBy, clock.now() + closeTimeout);
+    const leaving = link.close(deadline, true).finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
   }
 

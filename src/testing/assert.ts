@@ -11,6 +11,8 @@ export interface AssertionDetails {
   readonly actual?: unknown;
   /** What should have been. */
   readonly expected?: unknown;
+  /** The error underneath. */
+  readonly cause?: unknown;
 }
 
 /** An assertion did not hold. Named as Node's, chai's and Deno's are, so that every runner takes it for a failure and not for a crash. */
@@ -27,7 +29,7 @@ export class AssertionError extends Error {
 
   /** `message` says both by itself. */
   constructor(message: string, details: AssertionDetails = {}) {
-    super(message);
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
     this.actual = details.actual;
     this.expected = details.expected;
   }

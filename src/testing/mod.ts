@@ -16,5 +16,9 @@
  * @module
  */
 export { assert, AssertionError } from "./assert.ts";
+export { exerciseBackend } from "./contract/backend.ts";
+export { exerciseBroker } from "./contract/broker.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
+export type { DeclareTest, Runner } from "./contract/runner.ts";
+export type { BackendSubject, BrokerSubject, LinkFaults } from "./contract/subject.ts";

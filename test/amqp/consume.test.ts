@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Delivery } from "../../src/broker.ts";
-import { textOf } from "../contract/bench.ts";
+import { textOf } from "../../src/testing/contract/letter.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, kinds, lost, Rig, take, task, times } from "./rig.ts";
 

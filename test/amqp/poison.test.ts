@@ -7,7 +7,7 @@
 import { AMQPClient } from "@cloudamqp/amqp-client";
 import { expect, test } from "vitest";
 import { CarefulView } from "../../adapters/amqp/view.ts";
-import { textOf } from "../contract/bench.ts";
+import { textOf } from "../../src/testing/contract/letter.ts";
 import { events, Rig, take } from "./rig.ts";
 
 const utf8 = new TextEncoder();

@@ -6,7 +6,7 @@
 import { inject } from "vitest";
 import { amqpBroker, type AmqpTcpOptions } from "../../adapters/amqp/tcp.ts";
 import type { Broker, BrokerEvent, Consumer, Delivery, Entity, Outgoing, Verdict } from "../../src/broker.ts";
-import { letter } from "../contract/bench.ts";
+import { letter } from "../../src/testing/contract/letter.ts";
 import { type Direction, type Proxy, startProxy } from "../support/proxy.ts";
 import { until } from "../support/wait.ts";
 

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { afterAll, describe, inject } from "vitest";
+import { afterAll, describe, inject, test } from "vitest";
 import { WebSocket } from "ws";
 import { amqpBroker } from "../../adapters/amqp/websocket.ts";
 import { startRelay } from "../support/relay.ts";
-import { exerciseBroker } from "./broker.ts";
+import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "./rabbit-features.ts";
 
 const { hostname, port } = new URL(inject("amqp"));
@@ -26,4 +26,4 @@ describe("amqp over WebSocket", () =>
       freeze: () => relay.proxy.blackhole("both"),
       thaw: () => relay.proxy.heal(),
     },
-  }));
+  }, { test }));

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { afterAll, describe, inject } from "vitest";
+import { afterAll, describe, inject, test } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import { startProxy } from "../support/proxy.ts";
-import { exerciseBroker } from "./broker.ts";
+import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "./rabbit-features.ts";
 
 const server = new URL(inject("amqp"));
@@ -28,5 +28,5 @@ describe.each(["shared", "call"] as const)(
         freeze: () => proxy.blackhole("both"),
         thaw: () => proxy.heal(),
       },
-    }),
+    }, { test }),
 );

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { describe } from "vitest";
+import { describe, test } from "vitest";
 import { memoryBackend, memoryBroker, MemoryWorld } from "../../adapters/memory/mod.ts";
-import { exerciseBackend } from "./backend.ts";
-import { exerciseBroker } from "./broker.ts";
+import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
 
 describe("memory broker", () => {
   const world = new MemoryWorld();
@@ -28,7 +27,7 @@ describe("memory broker", () => {
       maxMessage: 128 * 1024 * 1024,
     },
     link: { cut: () => world.cut(), freeze: () => world.freeze(), thaw: () => world.thaw() },
-  });
+  }, { test });
 });
 
 describe("memory backend", () => {
@@ -39,5 +38,5 @@ describe("memory backend", () => {
     features: { push: true, chord: "unlock", shared: true },
     facts: true,
     shortestTtl: 40,
-  });
+  }, { test });
 });

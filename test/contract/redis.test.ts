@@ -1,6 +1,6 @@
-import { inject } from "vitest";
+import { inject, test } from "vitest";
 import { redisBackend } from "../../adapters/redis/tcp.ts";
-import { exerciseBackend } from "./backend.ts";
+import { exerciseBackend } from "../../src/testing/mod.ts";
 
 const globalKeyprefix = `contract-${crypto.randomUUID()}`;
 
@@ -9,4 +9,4 @@ exerciseBackend({
   features: { push: true, chord: "none", shared: true },
   facts: true,
   shortestTtl: 200,
-});
+}, { test });

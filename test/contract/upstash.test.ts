@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { afterAll, describe, inject } from "vitest";
+import { afterAll, describe, inject, test } from "vitest";
 import { upstashBackend, upstashBroker } from "../../adapters/redis/http.ts";
 import { startGateway } from "../support/gateway.ts";
 import { kombuReader } from "../redis/kombu-reader.ts";
 import { bareClient } from "../redis/setup.ts";
-import { exerciseBackend } from "./backend.ts";
-import { exerciseBroker } from "./broker.ts";
+import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
 
 const gateway = await startGateway({ redis: inject("redis") });
 const polled = await startGateway({ redis: inject("redis") });
@@ -31,7 +30,7 @@ describe.each([["with streams", gateway], ["by polling", polled]])(
       features: { push: false, chord: "none", shared: true },
       facts: true,
       shortestTtl: 200,
-    }),
+    }, { test }),
 );
 
 describe("publishing", () =>
@@ -54,4 +53,4 @@ describe("publishing", () =>
     },
     consume: (queues) => kombuReader(redis, queues, globalKeyprefix),
     routing: "kombu",
-  }));
+  }, { test }));

@@ -2,7 +2,6 @@
 import { EdgeVM } from "@edge-runtime/vm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundleTests } from "../support/bare/bundle.ts";
-import { TWO_REALMS } from "../support/bare/known.ts";
 import type { Report } from "../support/bare/vitest.ts";
 import { CONTRACTS, type ContractServers, startContractServers } from "../support/edge/bench.ts";
 
@@ -22,6 +21,6 @@ test.each(CONTRACTS)("edge-runtime: the contract of %s", async (name, file, leas
   const { run } = vm.context as unknown as { run(provided: object): Promise<Report[]> };
   const [report] = await run(servers.given("shared"));
   console.log(`edge-runtime: ${name}: ${report?.passed} tests pass`);
-  expect(report?.failed.filter((one) => !TWO_REALMS.includes(one.name))).toEqual([]);
+  expect(report?.failed).toEqual([]);
   expect(report?.passed).toBeGreaterThanOrEqual(least);
 }, 120_000);

@@ -57,7 +57,5 @@ export const NO_COMPRESSION: Known = [
 
 /** edge-runtime's TextEncoder makes bytes of another realm than its Uint8Array: `toEqual` tells them apart. */
 export const TWO_REALMS: Known = [
-  "test/support/edge/contracts/amqp-websocket.ts > AMQP over WebSocket > publish > headers, properties, content type, encoding and bytes arrive as they were sent",
-  "test/contract/memory.test.ts > memory broker > publish > headers, properties, content type, encoding and bytes arrive as they were sent",
   "test/protocol/json.test.ts > P25: a round trip > of any value gives the value, in plain form",
 ];

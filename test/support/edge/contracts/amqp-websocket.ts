@@ -1,11 +1,11 @@
 /** The broker contract over WebSocket, for a bundle in a runtime without Node: the relay is outside. */
-import { describe, inject } from "vitest";
+import { describe, inject, test } from "vitest";
 import { amqpBroker } from "../../../../adapters/amqp/websocket.ts";
-import { exerciseBroker } from "../../../contract/broker.ts";
+import { exerciseBroker } from "../../../../src/testing/mod.ts";
 import { rabbitFeatures } from "../../../contract/rabbit-features.ts";
 
 describe("AMQP over WebSocket", () =>
   exerciseBroker({
     make: () => amqpBroker(inject("relay"), { reconnect: { min: "20ms", max: "200ms" } }),
     features: rabbitFeatures(inject("link")),
-  }));
+  }, { test }));

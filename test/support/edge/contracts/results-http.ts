@@ -1,7 +1,7 @@
 /** The backend contract over HTTP, for a bundle in a runtime without Node: the gateway is outside. */
-import { describe, inject } from "vitest";
+import { describe, inject, test } from "vitest";
 import { upstashBackend } from "../../../../adapters/redis/http.ts";
-import { exerciseBackend } from "../../../contract/backend.ts";
+import { exerciseBackend } from "../../../../src/testing/mod.ts";
 
 const globalKeyprefix = `contract-${crypto.randomUUID()}`;
 
@@ -14,5 +14,5 @@ describe.each(["gateway", "polled"] as const)("results over HTTP, %s", (name) =>
     shortestTtl: 200,
     // The bundle may share its process with the gateway.
     patience: 30_000,
-  });
+  }, { test });
 });

@@ -3,27 +3,23 @@
  *
  * @module
  */
-import { expect, test } from "vitest";
-import { Bench, type BrokerSubject, textOf } from "../bench.ts";
+import type { Suite } from "../bench.ts";
+import { textOf } from "../letter.ts";
 
-export function exerciseSubscribe(subject: BrokerSubject): void {
-  const { features } = subject;
-
-  test("what is published once a subscription is ready arrives, in order", async () => {
-    await using bench = new Bench(subject);
+export function subscribeTests({ subject: { features }, check, test }: Suite): void {
+  test("what is published once a subscription is ready arrives, in order", async (bench) => {
     const broker = await bench.broker();
     const queue = bench.name("reply");
     const subscription = broker.subscribe({ queue });
     await subscription.ready;
-    const inbox = bench.inbox(subscription);
     await bench.publish(broker, queue, ["1", "2", "3"]);
-    expect((await inbox.take(3)).map(textOf)).toEqual(["1", "2", "3"]);
+    const heard = await bench.reader(subscription).take(3);
+    check.equal(heard.map(textOf), ["1", "2", "3"], "what was heard");
     await subscription.close();
   });
 
   if (features.exchanges.includes("fanout")) {
-    test("each subscriber of a fanout exchange gets each message", async () => {
-      await using bench = new Bench(subject);
+    test("each subscriber of a fanout exchange gets each message", async (bench) => {
       const broker = await bench.broker();
       const exchange = { name: bench.name("exchange"), type: "fanout", durable: false } as const;
       const subscriptions = ["a", "b"].map((node) =>
@@ -37,15 +33,15 @@ export function exerciseSubscribe(subject: BrokerSubject): void {
       for (const subscription of subscriptions) await subscription.ready;
       await bench.publish(broker, { exchange: exchange.name, routingKey: "" }, ["ping", "pong"]);
       for (const subscription of subscriptions) {
-        expect((await bench.inbox(subscription).take(2)).map(textOf)).toEqual(["ping", "pong"]);
+        const heard = await bench.reader(subscription).take(2);
+        check.equal(heard.map(textOf), ["ping", "pong"], "what one of two subscribers heard");
         await subscription.close();
       }
     });
   }
 
   if (features.exchanges.includes("topic")) {
-    test("a subscription hears the routing keys that it asked for", async () => {
-      await using bench = new Bench(subject);
+    test("a subscription hears the routing keys that it asked for", async (bench) => {
       const broker = await bench.broker();
       const exchange = { name: bench.name("exchange"), type: "topic", durable: true } as const;
       const subscription = broker.subscribe({
@@ -54,49 +50,46 @@ export function exerciseSubscribe(subject: BrokerSubject): void {
         routingKeys: ["task.*", "worker.#"],
       });
       await subscription.ready;
-      for (
-        const [routingKey, text] of [["task.sent", "1"], ["beat", "2"], ["worker.a.b", "3"], ["worker", "4"]]
-      ) {
-        const to = { exchange: exchange.name, routingKey: routingKey ?? "" };
-        await broker.publish([{ ...bench.outgoing(to, text ?? ""), mustRoute: false }]);
+      const sent = [["task.sent", "1"], ["beat", "2"], ["worker.a.b", "3"], ["worker", "4"]] as const;
+      for (const [routingKey, text] of sent) {
+        const to = { exchange: exchange.name, routingKey };
+        await broker.publish([{ ...bench.outgoing(to, text), mustRoute: false }]);
       }
-      expect((await bench.inbox(subscription).take(3)).map(textOf)).toEqual(["1", "3", "4"]);
+      const heard = await bench.reader(subscription).take(3);
+      check.equal(heard.map(textOf), ["1", "3", "4"], "what was heard");
       await subscription.close();
     });
   }
 
-  test("closing a subscription ends its iteration, and closing again does nothing", async () => {
-    await using bench = new Bench(subject);
+  test("closing a subscription ends its iteration, and closing again does nothing", async (bench) => {
     const broker = await bench.broker();
     const subscription = broker.subscribe({ queue: bench.name("reply") });
     await subscription.ready;
-    const inbox = bench.inbox(subscription);
-    const waiting = inbox.ask();
+    const waiting = bench.reader(subscription).ask();
     await subscription.close();
-    expect((await waiting).done).toBe(true);
+    check.equal((await waiting).done, true, "whether the iteration that waited is at its end");
     await subscription.close();
   });
 
   if (features.mustRoute) {
-    test("the queue of a closed subscription is gone", async () => {
-      await using bench = new Bench(subject);
+    test("the queue of a closed subscription is gone", async (bench) => {
       const broker = await bench.broker();
       const queue = bench.name("reply");
       const subscription = broker.subscribe({ queue });
       await subscription.ready;
       await bench.publish(broker, queue, ["heard"]);
       await subscription.close();
-      expect(await broker.publish([bench.outgoing(queue, "lost")])).toEqual([{ is: "unroutable" }]);
+      const verdicts = await broker.publish([bench.outgoing(queue, "lost")]);
+      check.equal(verdicts, [{ is: "unroutable" }], "the verdict of a publish to it");
     });
   }
 
-  test("closing the broker ends its subscriptions", async () => {
-    await using bench = new Bench(subject);
+  test("closing the broker ends its subscriptions", async (bench) => {
     const broker = await bench.broker();
     const subscription = broker.subscribe({ queue: bench.name("reply") });
     await subscription.ready;
-    const inbox = bench.inbox(subscription);
+    const reader = bench.reader(subscription);
     await broker.close();
-    await inbox.ended();
+    await reader.ended();
   });
 }

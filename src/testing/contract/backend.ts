@@ -1,0 +1,39 @@
+/**
+ * The contract suite for result backends: one named test for each promise of `src/backend.ts`.
+ *
+ * @module
+ */
+import { Archive, type BackendSuite } from "./backend/archive.ts";
+import { factsTests } from "./backend/facts.ts";
+import { storeTests } from "./backend/store.ts";
+import { watchTests } from "./backend/watch.ts";
+import { Check } from "./check.ts";
+import type { Runner } from "./runner.ts";
+import type { BackendSubject } from "./subject.ts";
+
+/**
+ * Declares the tests of the backend contract, `runner.test` once for each promise. Their names begin with the part of the contract
+ * ("watch: …"), and are unique. Each uses ids of its own and forgets them when it ends.
+ */
+export function exerciseBackend(subject: BackendSubject, runner: Runner): void {
+  const check = new Check(runner.assert);
+  const suite = (part: string): BackendSuite => ({
+    subject,
+    check,
+    test: (name, run) => void runner.test(`${part}: ${name}`, () => within(new Archive(subject, check), run)),
+  });
+  storeTests(suite("store"));
+  watchTests(suite("watch"));
+  if (subject.facts) factsTests(suite("facts"));
+}
+
+/** A failure of the test counts, not one of the clearing after it. */
+async function within(archive: Archive, run: (archive: Archive) => Promise<void>): Promise<void> {
+  try {
+    await run(archive);
+  } catch (error) {
+    await archive.clear().catch(() => {});
+    throw error;
+  }
+  await archive.clear();
+}

@@ -1,0 +1,339 @@
+/**
+ * Contract: what becomes of a published message, and that it arrives as it was sent.
+ *
+ * @module
+ */
+import type { Broker, Destination, Entity, ExchangeType, Message, Verdict } from "../../../broker.ts";
+import type { Bench, Suite } from "../bench.ts";
+import { letter, textOf, textsOf } from "../letter.ts";
+
+/** Beyond it the limit is not tried, so that a test does not move hundreds of megabytes. */
+const LARGEST_TRIED = 256 * 1024 * 1024;
+
+const CONFIRMED: Verdict = { is: "confirmed" };
+
+/** The kinds of verdicts. */
+const kinds = (verdicts: readonly Verdict[]): string[] => verdicts.map(({ is }) => is);
+
+function bindings(
+  type: ExchangeType,
+): { readonly keys: readonly string[]; readonly hit: string; readonly miss: string | undefined } {
+  if (type === "direct") return { keys: ["a.b", "c"], hit: "a.b", miss: "a" };
+  if (type === "topic") return { keys: ["log.*.error", "audit.#"], hit: "log.app.error", miss: "log.error" };
+  return { keys: [""], hit: "anything", miss: undefined };
+}
+
+/** Keys of a topic, and whether "log.*.error" or "audit.#" takes them: in AMQP, and as kombu has it. */
+const TOPIC_KEYS: readonly (readonly [key: string, amqp: boolean, kombu: boolean])[] = [
+  ["audit", true, false],
+  ["audit.x", true, true],
+  ["audit.x.y", true, true],
+  ["log.app.error", true, true],
+  ["log..error", true, false],
+  ["log.a.b.error", false, true],
+  ["log.error", false, false],
+  ["auditx", false, false],
+  ["", false, false],
+];
+
+const HEADERS: Readonly<Record<string, unknown>> = {
+  lang: "py",
+  task: "tasks.sum.consume_task",
+  id: "7d5c2c0e-5a5c-4a53-9b3c-6d6b1b1b1b1b",
+  eta: null,
+  retries: 0,
+  negative: -7,
+  large: 4_000_000_000,
+  fraction: 0.5,
+  ignore_result: false,
+  timelimit: [null, 30],
+  stamps: { tenant: ["a", "b"], nested: { deep: { down: "ü€" } } },
+  argsrepr: "('ü€😀',)",
+  empty: {},
+  none: [],
+};
+
+const PROPERTIES: Readonly<Record<string, unknown>> = {
+  correlation_id: "7d5c2c0e-5a5c-4a53-9b3c-6d6b1b1b1b1b",
+  reply_to: "98e2d3a1-1111-3333-aaaa-ffffffffffff",
+  delivery_mode: 2,
+  priority: 3,
+};
+
+export function publishTests(suite: Suite): void {
+  const { subject, check, test } = suite;
+  const { features, routing = "amqp" } = subject;
+  const { mustRoute } = features;
+
+  test("a published message is confirmed and waits in its queue", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    check.equal(await broker.publish([bench.outgoing(queue, "one")]), [CONFIRMED], "the verdict");
+    check.equal(await broker.count(queue), 1, "messages in the queue");
+  });
+
+  test("an empty batch has no verdicts", async (bench) => {
+    const broker = await bench.broker();
+    check.equal(await broker.publish([]), [], "verdicts of nothing");
+  });
+
+  /** A queue behind an exchange, to be declared. */
+  function behind(bench: Bench): { declare: readonly Entity[]; to: Destination; queue: string } {
+    const queue = bench.queueEntity();
+    const exchange = bench.name("exchange");
+    const declare: Entity[] = [
+      { kind: "exchange", name: exchange, type: "direct", durable: false, autoDelete: true },
+      queue,
+      { kind: "binding", queue: queue.name, exchange, routingKey: "key" },
+    ];
+    return { declare, to: { exchange, routingKey: "key" }, queue: queue.name };
+  }
+
+  test("what an empty batch declares stands", async (bench) => {
+    const broker = await bench.broker();
+    const { declare, to, queue } = behind(bench);
+    check.equal(await broker.publish([], { declare }), [], "verdicts of nothing");
+    await bench.publish(broker, to, ["through"]);
+    check.equal(await broker.count(queue), 1, "messages behind what was declared");
+  });
+
+  test("what a publish declares stands before its messages, the second time too", async (bench) => {
+    const broker = await bench.broker();
+    const { declare, to, queue } = behind(bench);
+    for (const text of ["one", "two"]) {
+      const outgoing = { ...bench.outgoing(to, text), mustRoute: true };
+      check.equal(await broker.publish([outgoing], { declare }), [CONFIRMED], `the verdict of ${text}`);
+    }
+    check.equal(await broker.count(queue), 2, "messages behind what was declared");
+  });
+
+  test("a declaration that the broker refuses rejects the batch, and nothing is sent", async (bench) => {
+    const broker = await bench.broker();
+    const queue = bench.queueEntity();
+    const type = features.exchanges.includes("topic") ? "topic" : "fanout";
+    const exchange = {
+      kind: "exchange",
+      name: bench.name("exchange"),
+      durable: false,
+      autoDelete: false,
+    } as const;
+    await broker.declare([queue, { ...exchange, type: "direct" }]);
+    const declare: Entity[] = [{ ...exchange, type }];
+    const action = (): unknown => broker.publish([bench.outgoing(queue.name, "no")], { declare });
+    await check.coded(action, "a publish that declares an exchange as another type", "topology-mismatch");
+    check.equal(await broker.count(queue.name), 0, "messages sent for all that");
+  });
+
+  test("verdicts stand in the order of the batch", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const nowhere = bench.name("queue");
+    const lost = mustRoute && routing === "amqp" ? "unroutable" : "confirmed";
+    const verdicts = await broker.publish([
+      bench.outgoing(queue, "1"),
+      bench.outgoing(nowhere, "2"),
+      bench.outgoing(queue, "3"),
+      bench.outgoing(nowhere, "4"),
+    ]);
+    check.equal(kinds(verdicts), ["confirmed", lost, "confirmed", lost], "the verdicts");
+    check.equal(await broker.count(queue), 2, "messages in the queue that there is");
+  });
+
+  test("a message that need not be routed is confirmed though no queue takes it", async (bench) => {
+    const broker = await bench.broker();
+    const outgoing = { ...bench.outgoing(bench.name("queue"), "lost"), mustRoute: false };
+    check.equal(await broker.publish([outgoing]), [CONFIRMED], "the verdict");
+  });
+
+  test("an exchange that does not exist gives no confirmation, and the broker goes on", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const nowhere: Destination = { exchange: bench.name("exchange"), routingKey: "key" };
+    const [verdict] = await broker.publish([{ ...bench.outgoing(nowhere, "lost"), mustRoute: true }]);
+    if (verdict?.is === "refused") check.equal(verdict.retry, false, "whether a repeat may help");
+    else check.equal(verdict, { is: "unroutable" }, "the verdict, where it is not refused");
+    await bench.publish(broker, queue, ["next"]);
+    check.equal(await broker.count(queue), 1, "messages published after it");
+  });
+
+  test("many concurrent publishes are all confirmed, none is lost, none is doubled", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    // Where each call opens a link of its own, these are as many connections at once.
+    const count = features.link === "call" ? 50 : 500;
+    const texts = Array.from({ length: count }, (_, index) => String(index));
+    const verdicts = await Promise.all(texts.map((text) => broker.publish([bench.outgoing(queue, text)])));
+    check.equal(
+      verdicts.flat().filter(({ is }) => is !== "confirmed"),
+      [],
+      "verdicts that are no confirmation",
+    );
+    const { reader } = bench.consume(broker, [queue], 0);
+    const deliveries = await reader.take(count);
+    const numbers = textsOf(deliveries).map(Number).sort((a, b) => a - b);
+    check.equal(numbers, texts.map(Number), "the messages that came");
+    for (const delivery of deliveries) await delivery.settle({ as: "ack" });
+  });
+
+  test("a batch arrives in its order", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const texts = Array.from({ length: 100 }, (_, index) => String(index));
+    await bench.publish(broker, queue, texts);
+    const { reader } = bench.consume(broker, [queue], 0);
+    const deliveries = await reader.take(100);
+    check.equal(textsOf(deliveries), texts, "the messages in their order");
+    for (const delivery of deliveries) await delivery.settle({ as: "ack" });
+  });
+
+  test("headers, properties, content type, encoding and bytes arrive as they were sent", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const text = '[[1, 2], {"ü": "€"}, {}]';
+    const message: Message = { ...letter(text), headers: HEADERS, properties: PROPERTIES };
+    await broker.publish([{ message, to: { exchange: "", routingKey: queue }, mustRoute }]);
+    const { reader } = bench.consume(broker, [queue]);
+    const delivery = await reader.next();
+    check.equal(delivery.message.headers, HEADERS, "the headers");
+    check.has(delivery.message.properties, PROPERTIES, "the properties");
+    check.equal(delivery.message.contentType, "application/json", "the content type");
+    check.equal(delivery.message.contentEncoding, "utf-8", "the content encoding");
+    check.equal(textOf(delivery.message), text, "the body");
+    check.equal(delivery.route.priority, 3, "the priority");
+    await delivery.settle({ as: "ack" });
+  });
+
+  for (const size of [0, 1, 4096, 131_072, 1_048_576]) {
+    test(`a body of ${size} bytes arrives whole`, async (bench) => {
+      const broker = await bench.broker();
+      const queue = await bench.queue(broker);
+      const body = new Uint8Array(size);
+      for (let at = 0; at < size; at++) body[at] = (at * 31 + (at >> 8)) & 0xff;
+      const binary = { contentType: "application/octet-stream", contentEncoding: "binary", body };
+      const message = { ...letter(""), ...binary };
+      const verdicts = await broker.publish([{
+        message,
+        to: { exchange: "", routingKey: queue },
+        mustRoute,
+      }]);
+      check.equal(verdicts, [CONFIRMED], "the verdict");
+      const { reader } = bench.consume(broker, [queue]);
+      const delivery = await reader.next();
+      check.equal(delivery.message.body.byteLength, size, "the size that came");
+      const wrong = delivery.message.body.findIndex((byte, at) => byte !== body[at]);
+      check.equal(wrong, -1, "the place of the first byte that is another");
+      await delivery.settle({ as: "ack" });
+    });
+  }
+
+  test("the sender may reuse its buffer and its headers once the verdict is there", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const headers: Record<string, unknown> = { stamps: { tenant: "before" } };
+    const message = { ...letter("before"), headers };
+    await broker.publish([{ message, to: { exchange: "", routingKey: queue }, mustRoute }]);
+    message.body.fill(0);
+    (headers["stamps"] as Record<string, unknown>)["tenant"] = "after";
+    const { reader } = bench.consume(broker, [queue]);
+    const delivery = await reader.next();
+    check.equal(textOf(delivery.message), "before", "the body");
+    check.equal(delivery.message.headers, { stamps: { tenant: "before" } }, "the headers");
+    await delivery.settle({ as: "ack" });
+  });
+
+  if (features.maxMessage <= LARGEST_TRIED) {
+    test("a body over the limit is refused for good, and its neighbours are not hurt", async (bench) => {
+      const broker = await bench.broker();
+      const queue = await bench.queue(broker);
+      const large = { ...letter(""), body: new Uint8Array(features.maxMessage + 1) };
+      const verdicts = await broker.publish([
+        bench.outgoing(queue, "before"),
+        { message: large, to: { exchange: "", routingKey: queue }, mustRoute },
+        bench.outgoing(queue, "after"),
+      ]);
+      check.equal(kinds(verdicts), ["confirmed", "refused", "confirmed"], "the verdicts");
+      check.has(verdicts[1], { retry: false }, "whether a repeat may help");
+      check.equal(await broker.count(queue), 2, "messages in the queue");
+    });
+  }
+
+  test("nothing is sent when the signal is aborted already", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const verdicts = await broker.publish([bench.outgoing(queue, "no")], { signal: AbortSignal.abort() });
+    check.equal(kinds(verdicts), ["refused"], "the verdict");
+    await bench.publish(broker, queue, ["yes"]);
+    check.equal(await broker.count(queue), 1, "messages in the queue, the next one included");
+  });
+
+  test("nothing is sent when the deadline is over already", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const verdicts = await broker.publish([bench.outgoing(queue, "no")], { deadline: bench.now - 1 });
+    check.equal(kinds(verdicts), ["refused"], "the verdict");
+    await bench.publish(broker, queue, ["yes"]);
+    check.equal(await broker.count(queue), 1, "messages in the queue, the next one included");
+  });
+
+  // Nobody can count what went to listeners.
+  for (const type of features.exchanges.filter((type) => routing === "amqp" || type !== "fanout")) {
+    exchangeTests(suite, type);
+  }
+}
+
+function exchangeTests({ subject, check, test }: Suite, type: ExchangeType): void {
+  const { features, routing = "amqp" } = subject;
+  const { keys, hit, miss } = bindings(type);
+
+  async function wired(
+    bench: Bench,
+  ): Promise<{ broker: Broker; exchange: string; queues: readonly [string, string] }> {
+    const broker = await bench.broker();
+    const exchange = bench.name("exchange");
+    const entities: Entity[] = [{ kind: "exchange", name: exchange, type, durable: false, autoDelete: true }];
+    const queues = [bench.queueEntity(), bench.queueEntity()] as const;
+    for (const queue of queues) {
+      entities.push(queue);
+      for (const routingKey of keys) {
+        entities.push({ kind: "binding", queue: queue.name, exchange, routingKey });
+      }
+    }
+    await broker.declare(entities);
+    return { broker, exchange, queues: [queues[0].name, queues[1].name] };
+  }
+
+  test(`by a ${type} exchange a message reaches each bound queue once`, async (bench) => {
+    const { broker, exchange, queues } = await wired(bench);
+    await bench.publish(broker, { exchange, routingKey: hit }, ["hit"]);
+    const counts = [await broker.count(queues[0]), await broker.count(queues[1])];
+    check.equal(counts, [1, 1], "messages in the two queues");
+  });
+
+  test(`a delivery says by which ${type} exchange and key it came, and from which queue`, async (bench) => {
+    const { broker, exchange, queues } = await wired(bench);
+    await bench.publish(broker, { exchange, routingKey: hit }, ["hit"]);
+    const { reader } = bench.consume(broker, queues.slice(0, 1));
+    const delivery = await reader.next();
+    check.equal(delivery.queue, queues[0], "the queue");
+    check.equal(delivery.route, { exchange, routingKey: hit, priority: 0 }, "the route");
+    await delivery.settle({ as: "ack" });
+  });
+
+  if (miss !== undefined && features.mustRoute) {
+    test(`a key that no binding of a ${type} exchange matches is unroutable`, async (bench) => {
+      const { broker, exchange } = await wired(bench);
+      const verdicts = await broker.publish([bench.outgoing({ exchange, routingKey: miss }, "miss")]);
+      check.equal(verdicts, [{ is: "unroutable" }], "the verdict");
+    });
+  }
+
+  if (type !== "topic") return;
+  for (const [routingKey, amqp, kombu] of TOPIC_KEYS) {
+    const reaches = routing === "amqp" ? amqp : kombu;
+    test(`topic key ${JSON.stringify(routingKey)} ${reaches ? "reaches" : "does not reach"} the queue`, async (bench) => {
+      const { broker, exchange, queues } = await wired(bench);
+      await broker.publish([{ ...bench.outgoing({ exchange, routingKey }, "x"), mustRoute: false }]);
+      check.equal(await broker.count(queues[0]), reaches ? 1 : 0, "messages in the queue");
+    });
+  }
+}
