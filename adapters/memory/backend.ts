@@ -10,7 +10,7 @@ import { checkOptionNames } from "../../src/lib/options.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Clock, Platform } from "../../src/lib/port.ts";
 import { Feed } from "./feed.ts";
-import { Shelf } from "./shelf.ts";
+import { MemoryStore } from "./store.ts";
 
 /** How a memory backend is made. */
 export interface MemoryBackendOptions {
@@ -28,13 +28,13 @@ class InMemory implements Backend {
   readonly features = { push: true, chord: "unlock", shared: true } as const;
   readonly facts: Facts;
   readonly #clock: Clock;
-  readonly #records: Shelf<ResultRecord>;
-  readonly #watchers: Map<string, Set<Feed<ResultRecord>>> = new Map<string, Set<Feed<ResultRecord>>>();
+  readonly #store: MemoryStore;
+  readonly #feeds: Set<Feed<ResultRecord>> = new Set<Feed<ResultRecord>>();
 
   constructor({ platform = systemPlatform }: MemoryBackendOptions) {
     this.#clock = platform.clock;
-    this.#records = new Shelf(platform.clock);
-    this.facts = factsOn(new Shelf(platform.clock));
+    this.#store = new MemoryStore(platform.clock);
+    this.facts = factsOf(this.#store);
   }
 
   // Async throughout: the contract's errors are rejections.
@@ -43,64 +43,48 @@ class InMemory implements Backend {
     { ttl, ...call }: Call & { readonly ttl: number | undefined },
   ): Promise<"stored" | "kept"> {
     this.#demandTime(call);
-    if (this.#records.get(record.taskId)?.status === "SUCCESS") return "kept";
-    const kept = { ...record };
-    this.#records.put(record.taskId, kept, ttl);
-    for (const feed of this.#watchers.get(record.taskId) ?? []) feed.push({ ...kept });
-    return "stored";
+    return this.#store.put(record, ttl);
   }
 
   async load(ids: readonly string[], call: Call = {}): Promise<readonly (ResultRecord | undefined)[]> {
     this.#demandTime(call);
-    return ids.map((id) => {
-      const record = this.#records.get(id);
-      return record === undefined ? undefined : { ...record };
-    });
+    return ids.map((id) => this.#store.get(id));
   }
 
   async *watch(ids: readonly string[], { signal, deadline }: Call = {}): AsyncGenerator<ResultRecord, void> {
     signal?.throwIfAborted();
     const feed = new Feed<ResultRecord>();
+    const tell = (record: ResultRecord): void => feed.push(record);
     const stop = (): void => feed.end(signal?.reason);
     const timer = deadline === undefined
       ? undefined
       : this.#clock.after(Math.max(0, deadline - this.#clock.now()), () => feed.end(late()));
     signal?.addEventListener("abort", stop, { once: true });
     const wanted = new Set(ids);
+    this.#feeds.add(feed);
     try {
       for (const id of wanted) {
-        this.#listen(id, feed);
-        const record = this.#records.get(id);
-        if (record !== undefined) feed.push({ ...record });
+        this.#store.listen(id, tell);
+        const record = this.#store.get(id);
+        if (record !== undefined) feed.push(record);
       }
       yield* feed;
     } finally {
-      for (const id of wanted) this.#leave(id, feed);
+      for (const id of wanted) this.#store.leave(id, tell);
+      this.#feeds.delete(feed);
       timer?.cancel();
       signal?.removeEventListener("abort", stop);
     }
   }
 
   async forget(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#records.remove(id);
+    for (const id of ids) this.#store.forget(id);
   }
 
   /** Ends all waits; results stay, and the backend may be used again. */
   async close(): Promise<void> {
     const closed = new ConnectionError("backend-closed", "The memory backend was closed.");
-    for (const feed of new Set([...this.#watchers.values()].flatMap((feeds) => [...feeds]))) feed.end(closed);
-  }
-
-  #listen(id: string, feed: Feed<ResultRecord>): void {
-    const feeds = this.#watchers.get(id);
-    if (feeds === undefined) this.#watchers.set(id, new Set([feed]));
-    else feeds.add(feed);
-  }
-
-  #leave(id: string, feed: Feed<ResultRecord>): void {
-    const feeds = this.#watchers.get(id);
-    feeds?.delete(feed);
-    if (feeds?.size === 0) this.#watchers.delete(id);
+    for (const feed of [...this.#feeds]) feed.end(closed);
   }
 
   #demandTime({ signal, deadline }: Call): void {
@@ -113,21 +97,16 @@ function late(): TimeoutError {
   return new TimeoutError("backend-timeout", "The memory backend had nothing more by the deadline.");
 }
 
-function factsOn(shelf: Shelf<string>): Facts {
+function factsOf(store: MemoryStore): Facts {
   return {
     async get(key) {
-      return shelf.get(key);
+      return store.fact(key);
     },
     async put(key, value, { ttl, ifAbsent = false }) {
-      if (ifAbsent && shelf.get(key) !== undefined) return false;
-      shelf.put(key, value, ttl);
-      return true;
+      return store.putFact(key, value, ttl, ifAbsent);
     },
     async bump(key, { ttl }) {
-      const count = Number(shelf.get(key) ?? 0) + 1;
-      if (count === 1) shelf.put(key, "1", ttl);
-      else shelf.change(key, String(count));
-      return count;
+      return store.bumpFact(key, ttl);
     },
   };
 }

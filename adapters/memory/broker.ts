@@ -18,9 +18,10 @@ import type {
 } from "../../src/broker.ts";
 import { CeleriacError, TimeoutError } from "../../src/errors.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
-import type { Platform } from "../../src/lib/port.ts";
+import type { Clock, Platform } from "../../src/lib/port.ts";
 import { MemoryConsumer } from "./consumer.ts";
 import { call } from "./delivery.ts";
+import type { Network } from "./network.ts";
 import { Publisher } from "./publisher.ts";
 import { Session } from "./session.ts";
 import { MemorySubscription } from "./subscription.ts";
@@ -36,11 +37,13 @@ export interface MemoryBrokerOptions {
    */
   readonly world?: MemoryWorld;
   /**
-   * Time and ids of the world of its own; not with `world`, which has its platform already.
+   * Time of this broker, and of a world of its own.
    *
-   * @default the system's
+   * @default the world's, else the system's
    */
   readonly platform?: Platform;
+  /** @internal Carries its words: a simulator's. */
+  readonly network?: Network;
 }
 
 /** A broker in memory, with the server behind it. */
@@ -64,15 +67,19 @@ class InMemory implements MemoryBroker {
   readonly #consumers: Set<MemoryConsumer> = new Set<MemoryConsumer>();
   readonly #subscriptions: Set<MemorySubscription> = new Set<MemorySubscription>();
   readonly #topology: Topology = new Topology();
+  readonly #clock: Clock;
+  readonly #network: Network | undefined;
   readonly #publisher: Publisher;
   readonly #links: { publish: Session | undefined; consume: Session | undefined } = {
     publish: undefined,
     consume: undefined,
   };
 
-  constructor({ world, platform }: MemoryBrokerOptions) {
+  constructor({ world, platform, network }: MemoryBrokerOptions) {
     this.world = world ?? new MemoryWorld(platform === undefined ? {} : { platform });
-    this.#publisher = new Publisher(this.world, () => this.#link("publish"));
+    this.#clock = (platform ?? this.world.platform).clock;
+    this.#network = network;
+    this.#publisher = new Publisher(this.#clock, this.world.maxMessage, () => this.#link("publish"));
     this.features = {
       link: "shared",
       confirm: "memory",
@@ -110,7 +117,7 @@ class InMemory implements MemoryBroker {
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
     const consumer: MemoryConsumer = new MemoryConsumer(
       {
-        world: this.world,
+        reachableAt: () => this.world.frozenAt ?? this.#network?.stalledAt ?? this.#clock.now(),
         session: () => this.#session(),
         publish: async (outgoing) =>
           (await this.publish([outgoing]))[0] ?? { is: "unknown", reason: "no verdict" },
@@ -209,7 +216,7 @@ class InMemory implements MemoryBroker {
   #link(which: "publish" | "consume"): Session {
     const standing = this.#links[which];
     if (standing?.alive === true) return standing;
-    const session = new Session(this.world, (error) => this.#lost(which, session, error));
+    const session = new Session(this.world, (error) => this.#lost(which, session, error), this.#network);
     session.onBlocked = (blocked) =>
       this.#tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
     this.#links[which] = session;
@@ -226,7 +233,7 @@ class InMemory implements MemoryBroker {
     // A publishing link is opened again by the next publish.
     this.#tell({ is: "down", link: which, error, retryIn: wanted ? 0 : undefined });
     if (!wanted) return;
-    this.world.platform.clock.soon(() => {
+    this.#clock.soon(() => {
       for (const consumer of this.#consumers) consumer.attach();
       for (const subscription of this.#subscriptions) subscription.attach();
     });
@@ -240,7 +247,7 @@ class InMemory implements MemoryBroker {
   async #within<T>({ signal, deadline }: Call, work: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     if (signal === undefined && deadline === undefined) return await work();
-    const { clock } = this.world.platform;
+    const clock = this.#clock;
     return await new Promise<T>((resolve, reject) => {
       const late = (): void =>
         reject(new TimeoutError("broker-timeout", "The memory broker did not answer in time."));
@@ -262,6 +269,6 @@ class InMemory implements MemoryBroker {
  * What the imitation does not know is refused with the code `fake-unsupported`, never guessed.
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
-  checkOptionNames("memoryBroker", options, ["world", "platform"]);
+  checkOptionNames("memoryBroker", options, ["world", "platform", "network"]);
   return new InMemory(options);
 }

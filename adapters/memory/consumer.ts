@@ -8,11 +8,11 @@ import type { CeleriacError } from "../../src/errors.ts";
 import { type Lane, MemoryDelivery } from "./delivery.ts";
 import { Feed } from "./feed.ts";
 import type { ClientChannel, Session } from "./session.ts";
-import type { MemoryWorld } from "./world.ts";
 
 /** What a consumer needs of its broker. */
 export interface ConsumerHost {
-  readonly world: MemoryWorld;
+  /** The last instant (ms since the epoch) at which something could reach us. */
+  reachableAt(): number;
   /** The consuming link as it stands, opened if need be, with the remembered topology restored. */
   session(): Promise<Session>;
   publish(outgoing: Outgoing): Promise<Verdict>;
@@ -142,7 +142,7 @@ export class MemoryConsumer implements Consumer {
 
   get aliveAt(): number {
     const lanes = [...this.#lanes.values()];
-    if (lanes.every((lane) => lane?.consuming === true)) this.#aliveAt = this.#host.world.reachableAt;
+    if (lanes.every((lane) => lane?.consuming === true)) this.#aliveAt = this.#host.reachableAt();
     return this.#aliveAt;
   }
 

@@ -6,14 +6,13 @@
 import type { Call, Outgoing, Verdict } from "../../src/broker.ts";
 import type { CeleriacError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
-import type { Timer } from "../../src/lib/port.ts";
+import type { Clock, Timer } from "../../src/lib/port.ts";
 import { copyMessage } from "./message.ts";
 import type { Publish } from "./rabbit/command.ts";
 import type { Confirm, Return } from "./rabbit/event.ts";
 import { FakeUnsupported } from "./rabbit/fault.ts";
 import { demandKnown } from "./rabbit/methods/publish.ts";
 import type { ClientChannel, Session } from "./session.ts";
-import type { MemoryWorld } from "./world.ts";
 
 const CONFIRMED: Verdict = { is: "confirmed" };
 const UNROUTABLE: Verdict = { is: "unroutable" };
@@ -67,21 +66,23 @@ interface Pending {
 
 /** Publishes on a link of its own. */
 export class Publisher {
-  readonly #world: MemoryWorld;
+  readonly #clock: Clock;
+  readonly #maxMessage: number;
   readonly #open: () => Session;
   /** By the number of the publish on its channel, lowest first. */
   #pending: Map<number, Pending> = new Map<number, Pending>();
   #channel: ClientChannel | undefined;
   #published = 0;
 
-  /** `open` gives the link, a new one after a loss. */
-  constructor(world: MemoryWorld, open: () => Session) {
-    this.#world = world;
+  /** `maxMessage` in bytes; `open` gives the link, a new one after a loss. */
+  constructor(clock: Clock, maxMessage: number, open: () => Session) {
+    this.#clock = clock;
+    this.#maxMessage = maxMessage;
     this.#open = open;
   }
 
   publish(batch: readonly Outgoing[], { signal, deadline }: Call = {}): Promise<readonly Verdict[]> {
-    const { clock } = this.#world.platform;
+    const clock = this.#clock;
     const late = signal?.aborted === true || (deadline !== undefined && deadline <= clock.now());
     if (late) return Promise.resolve(batch.map(() => refused("given up before it was sent", true)));
     const call = new Batch(batch.length);
@@ -105,7 +106,7 @@ export class Publisher {
 
   /** What the client can tell by itself: a channel is not risked for it. */
   #flaw({ message }: Outgoing): string | undefined {
-    const { maxMessage } = this.#world;
+    const maxMessage = this.#maxMessage;
     const size = message.body.byteLength;
     if (size > maxMessage) return `a body of ${size} bytes is over the limit of ${maxMessage}`;
     try {

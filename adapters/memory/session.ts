@@ -8,7 +8,8 @@ import { type CeleriacError, ConfigurationError, ConnectionError } from "../../s
 import type { OnChannelCommand } from "./rabbit/command.ts";
 import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
-import type { Link, MemoryWorld, WorldEvent } from "./world.ts";
+import type { Network, WorldEvent } from "./network.ts";
+import type { Link, MemoryWorld } from "./world.ts";
 
 /** A command of a channel, not yet told which one. */
 type Bare<C> = C extends unknown ? Omit<C, "connection" | "channel"> : never;
@@ -146,14 +147,15 @@ export class Session {
   /** Called when an alarm stops or frees the connection. */
   onBlocked: ((blocked: boolean) => void) | undefined;
 
-  constructor(world: MemoryWorld, onLost: (error: CeleriacError) => void) {
+  /** `network` carries its words, where the world's own does not. */
+  constructor(world: MemoryWorld, onLost: (error: CeleriacError) => void, network?: Network) {
     this.#world = world;
     this.#onLost = onLost;
     this.opened = this.#opened.promise;
     this.#link = world.link({
       onEvent: (event) => this.#hear(event),
       onLost: () => this.#lose(),
-    });
+    }, network);
   }
 
   get id(): number {

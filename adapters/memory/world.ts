@@ -5,6 +5,7 @@
  */
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Platform, Timer } from "../../src/lib/port.ts";
+import type { ClientWord, Lines, Network, WorldEvent } from "./network.ts";
 import type { Command } from "./rabbit/command.ts";
 import type { RabbitEvent } from "./rabbit/event.ts";
 import { FakeUnsupported } from "./rabbit/fault.ts";
@@ -27,17 +28,6 @@ export interface MemoryWorldOptions {
   readonly limits?: Partial<Limits>;
 }
 
-/** Stands in the line of answers where a command was that the fake does not know: it did nothing. */
-export interface Unsupported {
-  readonly is: "unsupported";
-  readonly connection: number;
-  readonly command: Command;
-  readonly error: FakeUnsupported;
-}
-
-/** One word to a client. */
-export type WorldEvent = RabbitEvent | Unsupported;
-
 /** Who listens at the client's end of a connection. */
 export interface LinkListener {
   onEvent(event: WorldEvent): void;
@@ -50,8 +40,23 @@ export interface Link {
   /** The number that commands on it carry. */
   readonly id: number;
   /** Sends; on a lost link it is not heard. */
-  send(command: Command & { readonly connection: number }): void;
+  send(command: ClientWord): void;
 }
+
+/** The server's view of one link. */
+interface Peer {
+  readonly listener: LinkListener;
+  /** How its words travel; undefined for the world's own microtasks. */
+  lines: Lines | undefined;
+  readonly network: Network | undefined;
+}
+
+/** Words after which nothing comes. */
+const ENDS: ReadonlySet<WorldEvent["is"]> = new Set([
+  "connection.close",
+  "connection.close-ok",
+  "connection.lost",
+]);
 
 /** After so many ms of microtasks alone, timers and I/O of the process get their turn. */
 const BREATH = 20;
@@ -64,8 +69,8 @@ export class MemoryWorld {
   /** Time and ids of the world and, unless told otherwise, of its brokers. */
   readonly platform: Platform;
   readonly #rabbit: Rabbit;
-  readonly #listeners: Map<number, LinkListener> = new Map<number, LinkListener>();
-  #sent: (Command & { readonly connection: number })[] = [];
+  readonly #peers: Map<number, Peer> = new Map<number, Peer>();
+  #sent: ClientWord[] = [];
   /** What the server said since the network was frozen. */
   #held: WorldEvent[] = [];
   #links = 0;
@@ -87,18 +92,26 @@ export class MemoryWorld {
     return this.#rabbit.limits.maxMessage;
   }
 
-  /** The last instant (ms since the epoch) at which something could pass: now, unless the network is frozen. */
-  get reachableAt(): number {
-    return this.#frozenAt ?? this.platform.clock.now();
+  /** Since when (ms since the epoch) nothing passes; undefined while something does. */
+  get frozenAt(): number | undefined {
+    return this.#frozenAt;
   }
 
-  /** @internal Opens a connection. */
-  link(listener: LinkListener): Link {
+  /** @internal Opens a connection; its words travel by `network`, or without one in microtasks. */
+  link(listener: LinkListener, network?: Network): Link {
     const id = ++this.#links;
-    this.#listeners.set(id, listener);
-    const send = (command: Command & { readonly connection: number }): void => {
-      if (!this.#listeners.has(id)) return;
-      this.#sent.push(command);
+    const peer: Peer = { listener, lines: undefined, network };
+    this.#peers.set(id, peer);
+    peer.lines = network?.open({
+      up: (word) => this.#arrive(word),
+      down: (word) => this.#land(word),
+      cut: () => this.#cut(id, peer),
+      vanish: () => this.#leave(id, peer),
+    });
+    const send = (word: ClientWord): void => {
+      if (!this.#peers.has(id)) return;
+      if (peer.lines !== undefined) return peer.lines.up.send(word);
+      this.#sent.push(word);
       this.#wake();
     };
     send({ do: "connection.open", connection: id });
@@ -107,26 +120,25 @@ export class MemoryWorld {
 
   /** @internal Gives up one connection from the client's side; the server learns it once the network lets it. */
   drop({ id }: Link): void {
-    if (!this.#listeners.has(id)) return;
-    this.#sent.push({ do: "connection.drop", connection: id });
-    this.#lose([id]);
-    this.#wake();
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
+    this.#leave(id, peer);
+    peer.listener.onLost();
+    this.#arm();
   }
 
   /** Breaks all connections: what was on its way in either direction is lost, unsettled messages return to their queues. */
   cut(): void {
-    const links = [...this.#listeners.keys()];
-    this.#forget();
-    for (const connection of links) this.#step({ do: "connection.drop", connection }, []);
-    this.#lose(links);
+    const peers = this.#forget();
+    for (const [connection] of peers) this.#step({ do: "connection.drop", connection }, []);
+    this.#loseAll(peers);
   }
 
   /** Restarts the server in order: transient queues, exchanges and messages are gone, the rest is there again. */
   restart(): void {
-    const links = [...this.#listeners.keys()];
-    this.#forget();
+    const peers = this.#forget();
     this.#step({ do: "server.restart" }, []);
-    this.#lose(links);
+    this.#loseAll(peers);
   }
 
   /** Turns a resource alarm on or off: while one is on, a connection that publishes is not read any more. */
@@ -148,14 +160,55 @@ export class MemoryWorld {
     this.#frozenAt = undefined;
     const held = this.#held;
     this.#held = [];
-    this.#tell(held);
+    for (const event of held) this.#land(event);
     this.#wake();
   }
 
   /** What was on its way in either direction is lost. */
-  #forget(): void {
+  #forget(): [number, Peer][] {
     this.#sent = [];
     this.#held = [];
+    for (const { lines } of this.#peers.values()) {
+      lines?.up.clear();
+      lines?.down.clear();
+    }
+    return [...this.#peers];
+  }
+
+  /** The client's end is gone: the server learns it behind what was sent before. */
+  #leave(id: number, { lines, network }: Peer): void {
+    this.#peers.delete(id);
+    const word: ClientWord = { do: "connection.drop", connection: id };
+    if (lines !== undefined) {
+      lines.up.send(word);
+      network?.shut(lines);
+    } else {
+      this.#sent.push(word);
+      this.#wake();
+    }
+  }
+
+  #cut(id: number, { lines }: Peer): void {
+    if (!this.#peers.has(id)) return;
+    lines?.up.clear();
+    lines?.down.clear();
+    const out: WorldEvent[] = [];
+    this.#step({ do: "connection.drop", connection: id }, out);
+    this.#tell(out);
+    lines?.down.send({ is: "connection.lost", connection: id });
+    this.#arm();
+  }
+
+  /** A word that came by a network of its own. */
+  #arrive(word: ClientWord): void {
+    if (this.#frozenAt !== undefined) {
+      this.#sent.push(word);
+      return;
+    }
+    const out: WorldEvent[] = [];
+    this.#step(word, out);
+    this.#tell(out);
+    this.#arm();
   }
 
   #wake(): void {
@@ -198,25 +251,43 @@ export class MemoryWorld {
     }
   }
 
+  /** What has lines of its own travels by them; what goes without is heard at once. */
   #tell(events: readonly WorldEvent[]): void {
-    if (this.#frozenAt !== undefined) {
-      this.#held.push(...events);
-      return;
-    }
     for (const event of events) {
-      const listener = this.#listeners.get(event.connection);
-      if (listener === undefined) continue;
-      listener.onEvent(event);
-      if (event.is === "connection.close" || event.is === "connection.close-ok") {
-        this.#lose([event.connection]);
-      }
+      const peer = this.#peers.get(event.connection);
+      if (peer?.lines === undefined) this.#land(event);
+      else peer.lines.down.send(event);
     }
   }
 
+  /** An event has come to its client. */
+  #land(event: WorldEvent): void {
+    if (this.#frozenAt !== undefined) {
+      this.#held.push(event);
+      return;
+    }
+    const peer = this.#peers.get(event.connection);
+    if (peer !== undefined) this.#hear(peer, event);
+  }
+
+  #hear({ listener }: Peer, event: WorldEvent): void {
+    if (event.is !== "connection.lost") listener.onEvent(event);
+    if (ENDS.has(event.is)) this.#lose([event.connection]);
+  }
+
+  /** Those with lines of their own learn it by them. */
+  #loseAll(peers: readonly (readonly [number, Peer])[]): void {
+    for (const [connection, { lines }] of peers) lines?.down.send({ is: "connection.lost", connection });
+    this.#lose(peers.flatMap(([id, { lines }]) => lines === undefined ? [id] : []));
+  }
+
   #lose(links: readonly number[]): void {
-    const lost = links.map((link) => this.#listeners.get(link));
-    for (const link of links) this.#listeners.delete(link);
-    for (const listener of lost) listener?.onLost();
+    const lost = links.map((link) => this.#peers.get(link));
+    for (const link of links) this.#peers.delete(link);
+    for (const peer of lost) {
+      if (peer?.lines !== undefined) peer.network?.shut(peer.lines);
+      peer?.listener.onLost();
+    }
     this.#arm();
   }
 
