@@ -97,6 +97,11 @@ export class MemoryWorld {
     return this.#frozenAt;
   }
 
+  /** Messages that wait outside every queue for their instant. */
+  get parked(): number {
+    return this.#rabbit.delayed.size;
+  }
+
   /** @internal Opens a connection; its words travel by `network`, or without one in microtasks. */
   link(listener: LinkListener, network?: Network): Link {
     const id = ++this.#links;

@@ -18,6 +18,7 @@
 export { assert, AssertionError } from "./assert.ts";
 export { exerciseBackend } from "./contract/backend.ts";
 export { exerciseBroker } from "./contract/broker.ts";
+export { picksOf } from "./simulator/prng.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";

@@ -1,0 +1,55 @@
+/**
+ * What a simulation is driven to: each who waits for it says how far time may move, and when it is there.
+ *
+ * @module
+ */
+
+/** What drivers ask of the simulation. */
+export interface Course {
+  /** ms since the epoch. */
+  readonly now: number;
+  /** When the next timer is due, ms since the epoch; Infinity when none waits. */
+  readonly next: number;
+  /** Whether anything is left to be done by time alone. */
+  readonly works: boolean;
+}
+
+/** One who waits for the simulation to come somewhere. Asked when nothing is ready and microtasks have run out. */
+export interface Driver {
+  /** The instant (ms since the epoch) that must not be passed by; undefined when there is none. */
+  readonly target: number | undefined;
+  /** Whether time may move on to the next timer. */
+  moves(course: Course): boolean;
+  /** True when it is there; it throws where it never will be. */
+  arrived(course: Course): boolean;
+  /** What it waits for in the world outside, as a sentence's subject; undefined when nothing. */
+  outside(): string | undefined;
+}
+
+const nothing = (): undefined => undefined;
+
+/** Until nothing is ready; time stands still. */
+export const STILL: Driver = {
+  target: undefined,
+  moves: () => false,
+  arrived: () => true,
+  outside: nothing,
+};
+
+/** Until this instant has come and all that was due by then has happened. */
+export function untilInstant(target: number): Driver {
+  return {
+    target,
+    moves: ({ next }) => next <= target,
+    arrived: ({ now, next }) => now >= target && next > now,
+    outside: nothing,
+  };
+}
+
+/** Until nothing is left to be done, however long that takes. */
+export const UNTIL_IDLE: Driver = {
+  target: undefined,
+  moves: ({ works }) => works,
+  arrived: ({ works }) => !works,
+  outside: nothing,
+};
