@@ -178,6 +178,8 @@ export type BrokerEvent =
   }
   | { readonly is: "blocked"; readonly reason: string }
   | { readonly is: "unblocked" }
+  /** Something about the server that will do harm some day. */
+  | { readonly is: "warning"; readonly code: string; readonly reason: string }
   | { readonly is: "fatal"; readonly error: Error };
 
 /** What the sending half of a broker can do. */
@@ -191,6 +193,8 @@ export interface PublishFeatures {
   readonly confirm: "durable" | "memory" | "none";
   /** Whether a message that no queue takes is told of. */
   readonly mustRoute: boolean;
+  /** Whether what got no answer is sent again until the deadline, and stands there once all the same. */
+  readonly resends: boolean;
   /** The kinds of exchange it has. */
   readonly exchanges: readonly ExchangeType[];
   /** Which number is the most urgent. */

@@ -32,6 +32,7 @@ export function sendingFeatures(link: PublishFeatures["link"], maxMessage: numbe
     link,
     confirm: "durable",
     mustRoute: true,
+    resends: false,
     exchanges: ["direct", "topic", "fanout"],
     priority: "high-first",
     maxMessage,

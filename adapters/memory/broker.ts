@@ -84,6 +84,7 @@ class InMemory implements MemoryBroker {
       link: "shared",
       confirm: "memory",
       mustRoute: true,
+      resends: false,
       delivery: "push",
       subscribe: true,
       exchanges: ["direct", "topic", "fanout"],

@@ -11,6 +11,12 @@ export type Argument = string | number;
 /** A command: its name, then its arguments. */
 export type Command = readonly [name: string, ...args: readonly Argument[]];
 
+/** How often commands may have been carried out; whoever runs them counts. */
+export interface Trail {
+  /** Up as they are handed on, down again where they certainly did not arrive. */
+  attempts: number;
+}
+
 /** How commands are run. */
 export interface CommandOptions extends Call {
   /**
@@ -24,6 +30,8 @@ export interface CommandOptions extends Call {
    * @default false: it is told at once
    */
   readonly patient?: boolean;
+  /** Where the attempts are counted, for those who need to know. */
+  readonly trail?: Trail;
 }
 
 /** Runs commands. */
@@ -39,8 +47,8 @@ export interface Commands {
 
 /** What a {@link Feed} tells of its channels. */
 export interface FeedListener {
-  /** A message. */
-  message(channel: string, text: string): void;
+  /** A message on this channel; where patterns are listened to, on the pattern, and then the channel follows. */
+  message(channel: string, text: string, from?: string): void;
   /** From now on messages on these channels arrive (again). What was published before is to be read. */
   heard(channels: readonly string[]): void;
   /** The channels cannot be listened to at present; it goes on trying. */

@@ -5,7 +5,7 @@
  */
 import { type CeleriacError, ConnectionError } from "../../src/errors.ts";
 import type { Command, CommandOptions, Commands } from "./client.ts";
-import { closed, fault, isPassing, isRefusal, late, NotSent } from "./fault.ts";
+import { closed, fault, isPassing, isPassingFault, isRefusal, late, NotSent } from "./fault.ts";
 import { type Connection, Link, type LinkOptions } from "./link.ts";
 import { Patience } from "./patience.ts";
 
@@ -27,6 +27,7 @@ export class LinkCommands implements Commands {
     options.signal?.throwIfAborted();
     const begun = clock.now();
     const closes = this.#closes;
+    const trail = options.trail ?? { attempts: 0 };
     const deadline = options.deadline ?? begun + commandTimeout;
     let trouble: CeleriacError | undefined;
     const patience = new Patience(clock, {
@@ -42,11 +43,12 @@ export class LinkCommands implements Commands {
         } catch (error) {
           // The first attempt ever is told at once; a server that was there is waited for, with the link's own pauses between.
           const waits = this.#link.wasUp || options.patient === true;
-          if (patience.over || !waits || !isUnreachable(error)) throw error;
+          if (patience.over || !waits || !isPassingFault(error)) throw error;
           trouble = error;
           continue;
         }
         const sent = clock.now();
+        trail.attempts += 1;
         try {
           const answers = await patience.for(connection.send(commands));
           const [first] = answers;
@@ -58,17 +60,19 @@ export class LinkCommands implements Commands {
             return answers;
           }
           // None of them was carried out.
+          trail.attempts -= 1;
           trouble = fault(first, subject);
-          if (first.message.startsWith("READONLY")) this.#link.drop(connection);
+          if (first.message.startsWith("READONLY")) this.#link.drop(connection, trouble);
           await patience.pause(PASSING_PAUSE);
         } catch (error) {
+          if (error instanceof NotSent) trail.attempts -= 1;
           if (closes !== this.#closes) throw closed(subject);
           if (patience.over) {
             // A full term of silence: the others behind us need not wait as long to learn it.
-            if (clock.now() - sent >= commandTimeout) this.#link.drop(connection);
+            if (clock.now() - sent >= commandTimeout) this.#link.drop(connection, error);
             throw error;
           }
-          this.#link.drop(connection);
+          this.#link.drop(connection, error);
           trouble = lostUnderWay(error, options.repeatable, fault(error, subject));
           if (!options.repeatable && !(error instanceof NotSent)) throw trouble;
         }
@@ -82,11 +86,6 @@ export class LinkCommands implements Commands {
     this.#closes += 1;
     return this.#link.close();
   }
-}
-
-function isUnreachable(error: unknown): error is CeleriacError {
-  return error instanceof ConnectionError &&
-    ["backend-unreachable", "backend-timeout", "backend-unavailable"].includes(error.code);
 }
 
 function lostUnderWay(error: unknown, repeatable: boolean, plain: CeleriacError): CeleriacError {

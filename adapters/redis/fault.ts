@@ -9,6 +9,8 @@ import { redactText } from "../../src/lib/redact.ts";
 
 /** What an error text may name of the server and must not name of its secrets. */
 export interface Subject {
+  /** @default "backend" */
+  readonly role?: "broker" | "backend";
   /** The URL without secrets. */
   readonly address: string;
   readonly secrets: readonly string[];
@@ -52,54 +54,78 @@ export function fault(error: unknown, subject: Subject): CeleriacError {
   if (error instanceof CeleriacError) return error;
   const cause = clean(error, subject);
   const { message } = cause;
-  const at = `The Redis result backend at ${subject.address}`;
+  const { role = "backend" } = subject;
+  const at = placeOf(subject);
   if (CREDENTIALS.test(message)) {
-    return new ConnectionError("backend-credentials-refused", `${at} refused the credentials: ${message}.`, {
+    return new ConnectionError(`${role}-credentials-refused`, `${at} refused the credentials: ${message}.`, {
       cause,
       hint: "Check user name and password in the URL.",
     });
   }
   if (message.startsWith("NOPERM")) {
     return new ConnectionError(
-      "backend-credentials-refused",
+      `${role}-credentials-refused`,
       `${at} does not allow this user's command: ${message}.`,
-      {
-        cause,
-        hint:
-          "The user needs GET, MGET, SET, DEL, EVAL, EVALSHA, INCR, PEXPIRE, PUBLISH and SUBSCRIBE on celery-task-meta-*.",
-      },
+      { cause, hint: RIGHTS[role] },
     );
   }
   if (isRefusal(error)) {
-    const code = isPassing(message) ? "backend-unavailable" : "backend-refused";
-    return new ConnectionError(code, `${at} refused a command: ${message}.`, { cause });
+    return new ConnectionError(isPassing(message) ? `${role}-unavailable` : `${role}-refused`, `${at} refused a command: ${message}.`, { cause });
   }
   if (TLS.test(String((cause as Raw).code))) {
-    return new ConnectionError("backend-tls-refused", `${at}: the TLS handshake failed: ${message}.`, {
+    return new ConnectionError(role === "broker" ? "broker-tls" : "backend-tls-refused", `${at}: the TLS handshake failed: ${message}.`, {
       cause,
       hint:
         "Check the certificate, or give ssl_ca_certs in the URL or the option tls; a server without TLS wants redis://.",
     });
   }
-  return new ConnectionError("backend-unreachable", `${at} cannot be reached: ${message}.`, { cause });
+  return new ConnectionError(`${role}-unreachable`, `${at} cannot be reached: ${message}.`, { cause });
 }
 
 /** The error for a call that met its deadline. */
 export function late(what: string, ms: number, subject: Subject, cause?: Error): ConnectionError {
-  const text = `The Redis result backend at ${subject.address}: ${what} took longer than ${
-    Math.round(ms)
-  } ms`;
+  const text = `${placeOf(subject)}: ${what} took longer than ${Math.round(ms)} ms`;
   return new ConnectionError(
-    "backend-timeout",
+    `${subject.role ?? "backend"}-timeout`,
     `${text}${cause === undefined ? "" : ` (${cause.message})`}.`,
     { cause },
   );
 }
 
-/** The error of what was under way when the backend was closed. */
+/** The error of what was under way when it was closed. */
 export function closed(subject: Subject): ConnectionError {
-  return new ConnectionError("backend-closed", `The Redis result backend at ${subject.address} was closed.`);
+  return new ConnectionError(`${subject.role ?? "backend"}-closed`, `${placeOf(subject)} was closed.`);
 }
+
+/** The error for an answer of another kind than was asked for. */
+export function misfit(subject: Subject): ConnectionError {
+  return new ConnectionError(
+    `${subject.role ?? "backend"}-refused`,
+    `${placeOf(subject)} gave an answer of another kind than was asked for.`,
+  );
+}
+
+/** Whether it is the error of {@link closed}. */
+export function isClosed(error: unknown): boolean {
+  return /^(backend|broker)-closed$/.test(String((error as Partial<CeleriacError> | null)?.code));
+}
+
+/** Whether the server was not reached, or asks for patience: time may help. */
+export function isPassingFault(error: unknown): error is CeleriacError {
+  return error instanceof ConnectionError && /-(unreachable|timeout|unavailable)$/.test(error.code);
+}
+
+function placeOf({ role = "backend", address }: Subject): string {
+  return `The Redis ${role === "broker" ? "broker" : "result backend"} at ${address}`;
+}
+
+/** What a user must be allowed. */
+const RIGHTS = {
+  backend:
+    "The user needs GET, MGET, SET, DEL, EVAL, EVALSHA, INCR, PEXPIRE, PUBLISH and SUBSCRIBE on celery-task-meta-*.",
+  broker:
+    "The user needs its queues' lists, _kombu.binding.*, unacked*, celeriac:* and the channels, with +@read +@write +@scripting +@pubsub.",
+};
 
 /** What a connection throws where it is sure that the commands did not leave. */
 export class NotSent extends Error {}

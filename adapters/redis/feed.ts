@@ -15,6 +15,7 @@ const CHUNK = 500;
 export class LinkFeed implements Feed {
   readonly #link: Link;
   readonly #listener: FeedListener;
+  readonly #patterns: boolean;
   readonly #wanted: Set<string> = new Set();
   /** What the present connection was asked for, answered or not. */
   readonly #asked: Set<string> = new Set();
@@ -26,12 +27,18 @@ export class LinkFeed implements Feed {
   /** The one of this tick. */
   #fence: Promise<void> | undefined;
 
-  constructor(options: Omit<LinkOptions, "onMessage" | "onLost">, listener: FeedListener) {
+  /** With `patterns` the channels are patterns of channels. */
+  constructor(
+    options: Omit<LinkOptions, "onMessage" | "onLost">,
+    listener: FeedListener,
+    { patterns = false }: { readonly patterns?: boolean } = {},
+  ) {
     this.#listener = listener;
+    this.#patterns = patterns;
     this.#link = new Link({
       ...options,
-      onMessage: (channel, text) => {
-        if (this.#wanted.has(channel)) listener.message(channel, text);
+      onMessage: (channel, text, from) => {
+        if (this.#wanted.has(channel)) listener.message(channel, text, from);
       },
       onLost: () => {
         this.#asked.clear();
@@ -126,13 +133,15 @@ export class LinkFeed implements Feed {
     }
     await Promise.all([
       ...chunks(more).map(async (channels) => {
-        await connection.subscribe(channels);
+        await (this.#patterns ? connection.psubscribe(channels) : connection.subscribe(channels));
         if (this.#link.connection !== connection) return;
         const here = channels.filter((channel) => this.#wanted.has(channel));
         for (const channel of here) this.#heard.add(channel);
         if (here.length > 0) this.#listener.heard(here);
       }),
-      ...chunks(less).map((channels) => connection.unsubscribe(channels)),
+      ...chunks(less).map((channels) =>
+        this.#patterns ? connection.punsubscribe(channels) : connection.unsubscribe(channels)
+      ),
     ]);
   }
 
@@ -144,7 +153,7 @@ export class LinkFeed implements Feed {
       await patience.for(answered);
     } catch (error) {
       const current = this.#link.connection === connection;
-      this.#link.drop(connection);
+      this.#link.drop(connection, error);
       if (current && this.#wanted.size > 0) this.#listener.failed(fault(error, subject));
     } finally {
       patience.end();

@@ -4,18 +4,15 @@
  * @module
  */
 import type {
-  Entity,
-  ExchangeType,
   Outgoing,
   PublishBroker,
   PublishFeatures,
   PublishOptions,
   Verdict,
 } from "../../src/broker.ts";
-import { ConfigurationError } from "../../src/errors.ts";
 import type { HttpLink } from "./http-link.ts";
 import { passes, refused, Trouble } from "./http-trouble.ts";
-import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./kombu.ts";
+import { Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES } from "./publish-script.ts";
 
 /** Bytes of bodies in one request, which may have 10 MiB at Upstash: in base64 they are a third more. */
@@ -29,6 +26,7 @@ export const PUBLISHES: PublishFeatures = {
   link: "call",
   confirm: "memory",
   mustRoute: true,
+  resends: true,
   exchanges: ["direct", "topic", "fanout"],
   priority: "low-first",
   maxMessage: MOST,
@@ -41,32 +39,25 @@ export class HttpPublisher implements PublishBroker {
   readonly features: PublishFeatures = PUBLISHES;
   readonly link: HttpLink;
   readonly prefix: string;
-  /** What was declared: kombu keeps it in each process, too. */
-  readonly #types: Map<string, ExchangeType> = new Map();
+  readonly packer: Packer;
 
   constructor(link: HttpLink, prefix = "") {
     this.link = link;
     this.prefix = prefix;
     this.address = link.address;
+    // Over HTTP there is the database 0 only.
+    this.packer = new Packer({ prefix, db: 0, maxMessage: MOST, ids: link.platform.ids });
   }
 
   async publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
     const { clock } = this.link.platform;
     const { declare = [], deadline = clock.now() + this.link.timeout } = options;
-    const bindings = this.bind(declare);
+    const bindings = this.packer.bind(declare);
     if (batch.length + bindings.length === 0) return [];
-    const packed = batch.map((outgoing) => this.#pack(outgoing));
-    const going = packed.filter((one) => Array.isArray(one));
-    const body = this.script(bindings, going.flat(), deadline - clock.now() + MEMORY);
+    const packed = batch.map((outgoing) => this.packer.pack(outgoing));
+    const body = this.script(this.packer.args(bindings, packed, deadline - clock.now() + MEMORY));
     const answer = await this.link.ask([], body, { ...options, deadline });
-    const lines = "result" in answer ? String(answer.result).split("\n") : [];
-    // What does not fit the question is no answer to it.
-    if (lines.length !== going.length) lines.length = 0;
-    return packed.map((one, at) => {
-      if (typeof one === "string") return { is: "refused", reason: one, retry: false };
-      const line = lines.shift() ?? "?no verdict";
-      if (line === "0" && batch[at]?.mustRoute) return { is: "unroutable" };
-      if (/^\d+$/.test(line)) return { is: "confirmed" };
+    return verdictsOf(batch, packed, "result" in answer ? answer.result : "", (line) => {
       const said = line.slice(1);
       const met = answer instanceof Trouble
         ? answer
@@ -80,49 +71,9 @@ export class HttpPublisher implements PublishBroker {
 
   async close(): Promise<void> {}
 
-  /** The bindings among the entities, as set and member. */
-  bind(entities: readonly Entity[]): string[] {
-    return entities.flatMap((entity) => {
-      if (entity.kind === "exchange") {
-        const { name, type } = entity;
-        if ((this.#types.get(name) ?? type) !== type) {
-          throw new ConfigurationError(
-            "topology-mismatch",
-            `Exchange ${name} was declared before, with another type.`,
-          );
-        }
-        this.#types.set(name, type);
-      }
-      return entity.kind === "binding" && entity.exchange
-        ? [this.prefix + bindingKey(entity.exchange), bindingMember(entity, this.#types.get(entity.exchange))]
-        : [];
-    });
-  }
-
-  /** The five arguments of a message for the script; or why it cannot go. */
-  #pack({ message, to }: Outgoing): readonly string[] | string {
-    const { exchange, routingKey } = to;
-    if (message.body.length > MOST) return `a body of more than ${MOST} bytes`;
-    try {
-      const text = envelope(message, to, this.link.platform.ids.uuid());
-      const step = stepOf(message.properties["priority"]);
-      if (exchange === "") return ["LPUSH", this.prefix + routingKey + step, "", "", text];
-      return this.#types.get(exchange) === "fanout"
-        ? ["PUBLISH", this.prefix + fanoutChannel(to), "", "", text]
-        : ["", this.prefix + bindingKey(exchange), routingKey, step, text];
-    } catch (error) {
-      return (error as Error).message;
-    }
-  }
-
-  /** The command that binds and publishes, once; `memory` is in ms. */
-  script(bindings: readonly string[], messages: readonly string[], memory: number): readonly unknown[] {
-    const { link, prefix } = this;
-    const id = `${prefix}celeriac:pub:${link.platform.ids.uuid()}`;
-    return [
-      ...["EVAL", PUBLISH_MESSAGES, 1, id, Math.ceil(memory), prefix, bindings.length / 2],
-      ...bindings,
-      ...messages,
-    ];
+  /** The command that binds and publishes, once. */
+  script(args: readonly unknown[]): readonly unknown[] {
+    const id = `${this.prefix}celeriac:pub:${this.link.platform.ids.uuid()}`;
+    return ["EVAL", PUBLISH_MESSAGES, 1, id, ...args];
   }
 }

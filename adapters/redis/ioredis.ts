@@ -28,7 +28,11 @@ export interface RedisClient {
   subscribe(...channels: string[]): Promise<unknown>;
   /** Stops listening to channels, on a duplicate. */
   unsubscribe(...channels: string[]): Promise<unknown>;
-  /** Registers a listener for "message", "error", "connect" and "end", on a duplicate. */
+  /** Listens to patterns of channels, on a duplicate. */
+  psubscribe(...patterns: string[]): Promise<unknown>;
+  /** Stops listening to patterns, on a duplicate. */
+  punsubscribe(...patterns: string[]): Promise<unknown>;
+  /** Registers a listener for "message", "pmessage", "error", "connect" and "end", on a duplicate. */
   on(event: string, listener: (...args: never[]) => void): unknown;
 }
 
@@ -88,6 +92,8 @@ export function useClient(client: RedisClient): Open {
       send: (commands) => send(client, commands),
       subscribe: () => Promise.reject(new Error("not on a client that is shared")),
       unsubscribe: () => Promise.resolve(),
+      psubscribe: () => Promise.reject(new Error("not on a client that is shared")),
+      punsubscribe: () => Promise.resolve(),
       close: () => Promise.resolve(),
     });
 }
@@ -126,6 +132,8 @@ async function open(
 
   client.on("error", (error: unknown) => trouble = error);
   client.on("message", (channel: string, text: string) => events.message(channel, text));
+  client.on("pmessage", (pattern: string, channel: string, text: string) =>
+    events.message(pattern, text, channel));
   client.on("connect", () => guard(client));
   client.on("end", () => {
     over = true;
@@ -156,6 +164,12 @@ async function open(
     },
     async unsubscribe(channels) {
       await client.unsubscribe(...channels);
+    },
+    async psubscribe(patterns) {
+      await client.psubscribe(...patterns);
+    },
+    async punsubscribe(patterns) {
+      await client.punsubscribe(...patterns);
     },
     async close() {
       ready = false;

@@ -7,7 +7,7 @@ import type { BindingEntity, Destination, ExchangeType, Message } from "../../sr
 import { toBase64, writeJson } from "../../src/protocol/json-writer.ts";
 
 /** Stands between the parts of a key, and of a binding. */
-const SEPARATOR = "\x06\x16";
+export const SEPARATOR = "\x06\x16";
 
 /** The message as kombu writes it, byte for byte: one JSON text, the body in base64. */
 export function envelope(
@@ -37,9 +37,14 @@ export function envelope(
 /** kombu has a list for the priorities 0 to 2, 3 to 5, 6 to 8 and 9, and takes from the first one first: 0 is the most urgent. */
 export const STEPS: readonly string[] = ["", `${SEPARATOR}3`, `${SEPARATOR}6`, `${SEPARATOR}9`];
 
+/** Which of the four lists is for a message of this priority. */
+export function stepIndex(priority: unknown): number {
+  return Math.floor(Math.min(9, Math.max(0, Number(priority) || 0)) / 3);
+}
+
 /** What stands behind a queue's name in the key of the list for a message of this priority. */
 export function stepOf(priority: unknown): string {
-  return STEPS[Math.floor(Math.min(9, Number(priority) || 0) / 3)] ?? "";
+  return STEPS[stepIndex(priority)] ?? "";
 }
 
 /** The set of an exchange's bindings. */
@@ -52,9 +57,9 @@ export function bindingMember({ queue, routingKey }: BindingEntity, type: Exchan
   return [routingKey, type === "topic" ? pattern(routingKey) : "", queue].join(SEPARATOR);
 }
 
-/** The channel of a fanout exchange. Over HTTP there is the database 0 only. */
-export function fanoutChannel({ exchange, routingKey }: Destination): string {
-  return `/0.${exchange}${routingKey && `/${routingKey}`}`;
+/** The channel of a fanout exchange in this database. */
+export function fanoutChannel({ exchange, routingKey }: Destination, db: number): string {
+  return `/${db}.${exchange}${routingKey && `/${routingKey}`}`;
 }
 
 /** kombu's `TopicExchange.key_to_pattern`, which is not AMQP's: "*" takes dots too, and "a.#" wants the dot. */

@@ -6,7 +6,7 @@
 import type { CeleriacError } from "../../src/errors.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import type { Command } from "./client.ts";
-import { closed, fault, late, type Subject } from "./fault.ts";
+import { closed, fault, isClosed, late, type Subject } from "./fault.ts";
 import { Patience } from "./patience.ts";
 
 /** An open connection. */
@@ -15,13 +15,16 @@ export interface Connection {
   send(commands: readonly Command[]): Promise<readonly unknown[]>;
   subscribe(channels: readonly string[]): Promise<void>;
   unsubscribe(channels: readonly string[]): Promise<void>;
+  psubscribe(patterns: readonly string[]): Promise<void>;
+  punsubscribe(patterns: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
 /** What a connection tells after it was opened. */
 export interface ConnectionEvents {
   lost(error: unknown): void;
-  message(channel: string, text: string): void;
+  /** `from` is the channel where `channel` is a pattern. */
+  message(channel: string, text: string, from?: string): void;
 }
 
 /** Opens a connection that is ready for commands. Gives up, and leaves nothing behind, when `signal` is aborted. */
@@ -34,11 +37,17 @@ export interface LinkOptions {
   readonly platform: Platform;
   readonly connectTimeout: number;
   readonly commandTimeout: number;
-  readonly onMessage?: (channel: string, text: string) => void;
-  readonly onLost?: () => void;
+  /** The longest pause after a failure. @default 5000 */
+  readonly longestPause?: number;
+  readonly onMessage?: (channel: string, text: string, from?: string) => void;
+  readonly onUp?: () => void;
+  /** The connection is gone, and not because we closed it; the next attempt is not made before `pause`, ms. */
+  readonly onLost?: (error: CeleriacError, pause: number) => void;
+  /** An attempt to open one failed. */
+  readonly onFailed?: (error: CeleriacError, pause: number) => void;
 }
 
-/** The first pause after a failure, and the longest, ms. */
+/** The first pause after a failure, and the longest where nobody says, ms. */
 const BACKOFF = { first: 50, longest: 5000 };
 
 /** A connection that lived shorter than this, in ms, and did nothing of use counts as a failed attempt. */
@@ -83,8 +92,8 @@ export class Link {
   }
 
   /** Gives up a connection that is not to be trusted any more. */
-  drop(connection: Connection): void {
-    if (this.#connection === connection) this.#lost();
+  drop(connection: Connection, why: unknown): void {
+    if (this.#connection === connection) this.#lost(why);
     // A connection that is given up may not answer the farewell either.
     void connection.close().catch(() => {});
   }
@@ -116,9 +125,9 @@ export class Link {
       let connection: Connection | undefined;
       try {
         connection = await open({
-          message: (channel, text) => onMessage?.(channel, text),
-          lost: () => {
-            if (connection !== undefined && this.#connection === connection) this.#lost();
+          message: (channel, text, from) => onMessage?.(channel, text, from),
+          lost: (error) => {
+            if (connection !== undefined && this.#connection === connection) this.#lost(error);
           },
         }, abandon.signal);
       } finally {
@@ -132,10 +141,15 @@ export class Link {
       this.#wasUp = true;
       this.#upSince = clock.now();
       this.#useful = false;
+      this.options.onUp?.();
       return connection;
     } catch (error) {
-      if (!isClosed(error)) this.#failed();
-      throw fault(error, subject);
+      const met = fault(error, subject);
+      if (!isClosed(error)) {
+        this.#failed();
+        this.options.onFailed?.(met, this.#pause());
+      }
+      throw met;
     } finally {
       patience.end();
       this.#opening = undefined;
@@ -143,22 +157,23 @@ export class Link {
     }
   }
 
-  #lost(): void {
+  #lost(why: unknown): void {
     this.#connection = undefined;
     // A server that takes connections only to close them is not to be stormed.
     if (!this.#useful && this.options.platform.clock.now() - this.#upSince < SHORT_LIFE) this.#failed();
     else this.#failures = 0;
-    this.options.onLost?.();
+    this.options.onLost?.(fault(why, this.options.subject), this.#pause());
+  }
+
+  /** How long the next attempt waits, ms. */
+  #pause(): number {
+    return Math.max(0, Math.round(this.#notBefore - this.options.platform.clock.now()));
   }
 
   #failed(): void {
-    const { clock, random } = this.options.platform;
+    const { longestPause = BACKOFF.longest, platform: { clock, random } } = this.options;
     this.#failures += 1;
-    const pause = Math.min(BACKOFF.longest, BACKOFF.first * 2 ** Math.min(this.#failures - 1, 10));
+    const pause = Math.min(longestPause, BACKOFF.first * 2 ** Math.min(this.#failures - 1, 10));
     this.#notBefore = clock.now() + pause * (0.5 + random.next() / 2);
   }
-}
-
-function isClosed(error: unknown): boolean {
-  return (error as Partial<CeleriacError> | null)?.code === "backend-closed";
 }

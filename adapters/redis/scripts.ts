@@ -12,6 +12,13 @@ export interface Script {
   readonly sha: string;
 }
 
+/** A script and what it is given. */
+export interface ScriptCall {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly Argument[];
+}
+
 /**
  * Writes results and announces each on the channel of the same name. KEYS: the result keys. ARGV: for each key its text and its time to
  * live in ms ("0": for ever). Answers for each key 1 (stored), 0 (SUCCESS was there and stays) or the text of Redis's error. A replica
@@ -70,6 +77,8 @@ export async function runScript(
   const short: Command = ["evalsha", script.sha, ...rest];
   let [answer] = await commands.run([short], options);
   if (answer instanceof Error && answer.message.startsWith("NOSCRIPT")) {
+    // That it was not carried out is certain.
+    if (options.trail !== undefined) options.trail.attempts -= 1;
     [answer] = await commands.run([["eval", script.text, ...rest]], options);
   }
   if (answer instanceof Error) throw answer;

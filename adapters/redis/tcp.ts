@@ -14,20 +14,118 @@
  * @module
  */
 import type { Backend } from "../../src/backend.ts";
-import { ConfigurationError } from "../../src/errors.ts";
-import { type Duration, toMs } from "../../src/lib/duration.ts";
+import type { Broker } from "../../src/broker.ts";
+import type { Duration } from "../../src/lib/duration.ts";
+import { demand } from "../../src/lib/demand.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { RedisBackend } from "./backend.ts";
+import { RedisBroker } from "./broker.ts";
 import { LinkCommands } from "./commands.ts";
 import { LinkFeed } from "./feed.ts";
-import { openDuplicate, openServer, type RedisClient, type ServerOptions, useClient } from "./ioredis.ts";
+import type { RedisClient } from "./ioredis.ts";
 import { keysUnder } from "./keys.ts";
-import type { LinkOptions } from "./link.ts";
-import { parseRedisUrl, type RedisTarget, type RedisTls } from "./url.ts";
+import { positive, serverOf } from "./server.ts";
+import type { RedisTls } from "./url.ts";
 
 export type { Duration, Platform, RedisClient, RedisTls };
+
+/** Options of {@link redisBroker}. A number of time is seconds, a string carries its unit. */
+export interface RedisBrokerOptions {
+  /** kombu's `global_keyprefix` (in `broker_transport_options`), put before every key as it is. Peers must have the same. @default none */
+  readonly globalKeyprefix?: string;
+  /**
+   * kombu's `visibility_timeout`: what another program claimed and did not settle within it goes back to its queue. The shortest one of all
+   * consumers of a database counts for all of them. Our own leases are renewed while the consumer lives.
+   *
+   * @default 3600, as in Celery
+   */
+  readonly visibilityTimeout?: Duration;
+  /**
+   * How long a consumer of ours may be silent (its process killed, or its event loop blocked) until another one of ours puts back what it
+   * held. It speaks four times as often.
+   *
+   * @default 120, after which a silent link to RabbitMQ is given up, too
+   */
+  readonly consumerTimeout?: Duration;
+  /** When a publish without a deadline of its own is given up, and a declaration too. @default 30 */
+  readonly publishTimeout?: Duration;
+  /** How long the server may take to answer; longer is a lost link. @default 5, or the URL's `socket_timeout` */
+  readonly commandTimeout?: Duration;
+  /** How long one attempt to connect may take, up to the server's first answer. @default 4, or the URL's `socket_connect_timeout` */
+  readonly connectTimeout?: Duration;
+  /** How long `close()` waits for what is on its way. @default 5 */
+  readonly closeTimeout?: Duration;
+  /** The longest pause before a lost link is opened again; it begins at 50 ms and doubles. @default 5 */
+  readonly reconnectMax?: Duration;
+  /** The largest body in bytes; a larger one is refused before it is sent. @default 67108864: with its base64 a quarter of what Redis takes */
+  readonly maxMessage?: number;
+  /** More on TLS than the URL says; the URL must be `rediss://`. */
+  readonly tls?: RedisTls;
+  /** Time, chance and ids. @default the system's */
+  readonly platform?: Platform;
+}
+
+const BROKER_OPTIONS = [
+  "globalKeyprefix",
+  "visibilityTimeout",
+  "consumerTimeout",
+  "publishTimeout",
+  "commandTimeout",
+  "connectTimeout",
+  "closeTimeout",
+  "reconnectMax",
+  "maxMessage",
+  "tls",
+  "platform",
+];
+
+/**
+ * Celery's Redis broker on kombu's wire: producers and workers of Python share its queues, in either direction. What kombu loses or doubles
+ * it does not: a message is claimed in one step on the server, its lease is renewed while it is worked on, a settlement that comes too late
+ * does nothing and says so, and what is given back stands at the front of its queue.
+ *
+ * Needs the package `ioredis`, loaded with the first call; or takes an ioredis client of your own, which stays yours: it publishes, and
+ * consuming and listening use connections with its settings.
+ *
+ * No I/O before the first call. As kombu has it: priority 0 is the most urgent, and of 0 to 9 there are four steps; a fanout message reaches
+ * the subscriptions of the moment; "*" of a topic takes dots; the default exchange makes the queue that it is told of, so that only a named
+ * exchange has unroutable messages; queue arguments, `exclusive` and `autoDelete` mean nothing, and a rejected message is gone.
+ *
+ * A publish whose answer was lost is sent again until its deadline and stands there once. Confirmed means in Redis's memory: what its
+ * persistence keeps is the server's affair. Where its `maxmemory-policy` may throw queues away, `observe` tells of it (`redis-eviction`).
+ *
+ * Errors are `ConnectionError` with the codes `broker-unreachable`, `broker-timeout`, `broker-credentials-refused`, `broker-tls`,
+ * `broker-refused` (out of memory, wrong type), `broker-unavailable` (loading, read-only) and `broker-closed`.
+ *
+ * @throws {ConfigurationError} `broker-url-invalid`, `option-unknown`, `option-invalid`, `duration-invalid`, `backend-client-invalid`; and
+ * from the first call `package-missing`.
+ */
+export function redisBroker(urlOrClient: string | RedisClient, options: RedisBrokerOptions = {}): Broker {
+  checkOptionNames("redisBroker", options, BROKER_OPTIONS);
+  const { globalKeyprefix = "", maxMessage = 64 * 1024 * 1024, platform = systemPlatform } = options;
+  demand(Number.isInteger(maxMessage) && maxMessage > 0, "maxMessage", "a positive integer");
+  const { commandTimeout = 5000, ...server } = serverOf(
+    "broker",
+    "redisBroker",
+    urlOrClient,
+    options,
+    platform.clock,
+  );
+  return new RedisBroker({
+    server,
+    commandTimeout,
+    prefix: globalKeyprefix,
+    platform,
+    maxMessage,
+    visibilityTimeout: positive(options.visibilityTimeout, "visibilityTimeout") ?? 3_600_000,
+    consumerTimeout: positive(options.consumerTimeout, "consumerTimeout") ?? 120_000,
+    publishTimeout: positive(options.publishTimeout, "publishTimeout") ?? 30_000,
+    closeTimeout: positive(options.closeTimeout, "closeTimeout") ?? 5000,
+    reconnectMax: positive(options.reconnectMax, "reconnectMax") ?? 5000,
+  });
+}
 
 /** Options of {@link redisBackend}. A number of time is seconds, a string carries its unit. */
 export interface RedisBackendOptions {
@@ -74,109 +172,16 @@ const OPTIONS = ["globalKeyprefix", "pollInterval", "commandTimeout", "connectTi
  */
 export function redisBackend(urlOrClient: string | RedisClient, options: RedisBackendOptions = {}): Backend {
   checkOptionNames("redisBackend", options, OPTIONS);
-  const platform = options.platform ?? systemPlatform;
-  const target = typeof urlOrClient === "string" ? parseRedisUrl(urlOrClient) : undefined;
-  const { tls } = options;
-  if (tls !== undefined && target?.tls === undefined) {
-    throw new ConfigurationError(
-      "backend-url-invalid",
-      "The option tls goes with a URL of the scheme rediss:// only.",
-    );
-  }
-  const limits = {
-    connectTimeout: ms(options.connectTimeout, "connectTimeout") ?? target?.connectTimeout ?? 4000,
-    commandTimeout: ms(options.commandTimeout, "commandTimeout") ?? target?.commandTimeout ?? 10_000,
-  };
-  const { clock } = platform;
-  const client = typeof urlOrClient === "string" ? undefined : checked(urlOrClient);
-  const server = (role: string) => () => serverOf(target ?? NOWHERE, tls, role);
-  const link: Omit<LinkOptions, "open"> = {
-    ...limits,
-    platform,
-    subject: {
-      address: target?.address ?? "a client of the program",
-      secrets: target?.password === undefined ? [] : [target.password],
-    },
-  };
+  const { globalKeyprefix, platform = systemPlatform, pollInterval } = options;
+  const server = serverOf("backend", "redisBackend", urlOrClient, options, platform.clock);
+  const { connectTimeout, commandTimeout = 10_000, subject } = server;
+  const link = { connectTimeout, commandTimeout, platform, subject };
   return new RedisBackend({
-    commands: new LinkCommands({
-      ...link,
-      open: client === undefined ? openServer(server("results"), clock) : useClient(client),
-    }),
-    feed: (listener) =>
-      new LinkFeed({
-        ...link,
-        open: client === undefined ? openServer(server("watch"), clock) : openDuplicate(client, clock),
-      }, listener),
-    subject: link.subject,
-    keys: keysUnder(options.globalKeyprefix),
+    commands: new LinkCommands({ ...link, open: server.shared("results") }),
+    feed: (listener) => new LinkFeed({ ...link, open: server.own("watch") }, listener),
+    subject,
+    keys: keysUnder(globalKeyprefix),
     platform,
-    pollInterval: ms(options.pollInterval, "pollInterval") ?? 1000,
+    pollInterval: positive(pollInterval, "pollInterval") ?? 1000,
   });
-}
-
-const NOWHERE: RedisTarget = { db: 0, address: "" };
-
-function ms(value: Duration | undefined, what: string): number | undefined {
-  if (value === undefined) return undefined;
-  const duration = toMs(value, what);
-  if (duration > 0) return duration;
-  throw new ConfigurationError("duration-invalid", `${what} must be more than 0.`);
-}
-
-/** The client as it is, if it can serve. */
-function checked(client: RedisClient): RedisClient {
-  const { call, duplicate, options } = (client ?? {}) as Partial<RedisClient> & {
-    readonly options?: { readonly keyPrefix?: string };
-  };
-  if (typeof call !== "function" || typeof duplicate !== "function") {
-    throw new ConfigurationError("backend-client-invalid", "redisBackend takes a URL or an ioredis client.");
-  }
-  if (options?.keyPrefix !== undefined && options.keyPrefix !== "") {
-    throw new ConfigurationError(
-      "backend-client-invalid",
-      "The client has a keyPrefix, which ioredis puts before keys but not before channels.",
-      {
-        hint: "Use the option globalKeyprefix, which Celery knows as global_keyprefix.",
-      },
-    );
-  }
-  return client;
-}
-
-/** What ioredis is told; certificates are read anew for each connection, so that a renewed one is used. */
-async function serverOf(
-  target: RedisTarget,
-  tls: RedisTls | undefined,
-  role: string,
-): Promise<ServerOptions> {
-  const { host, port, path, username, password, db, clientName = `celeriac-${role}`, tls: fromUrl } = target;
-  return {
-    ...{ host, port, path, username, password, db },
-    connectionName: clientName,
-    ...(fromUrl === undefined ? {} : { tls: { ...await tlsFiles(fromUrl), ...tls } }),
-  };
-}
-
-async function tlsFiles(
-  { rejectUnauthorized, caFile, certFile, keyFile }: NonNullable<RedisTarget["tls"]>,
-): Promise<RedisTls> {
-  const { readFile } = await import("node:fs/promises");
-  const read = async (file: string): Promise<string> => {
-    try {
-      return await readFile(file, "utf8");
-    } catch (cause) {
-      throw new ConfigurationError(
-        "backend-url-invalid",
-        `The file ${file} of the Redis URL cannot be read.`,
-        { cause },
-      );
-    }
-  };
-  return {
-    rejectUnauthorized,
-    ...(caFile === undefined ? {} : { ca: await read(caFile) }),
-    ...(certFile === undefined ? {} : { cert: await read(certFile) }),
-    ...(keyFile === undefined ? {} : { key: await read(keyFile) }),
-  };
 }

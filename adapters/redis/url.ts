@@ -79,11 +79,11 @@ const SOCKET_SCHEMES = new Set(["redis+socket", "socket", "unix"]);
  * Reads `redis://[user][:password]@host:port/db?…`, `rediss://…` (TLS; the certificate is checked unless `ssl_cert_reqs=none`) and
  * `redis+socket:///path?virtual_host=db`. Parameters win over the rest of the URL, as in Celery.
  *
- * @throws {ConfigurationError} `backend-url-invalid`; the text holds no secret.
+ * @throws {ConfigurationError} `backend-url-invalid` or `broker-url-invalid`; the text holds no secret.
  */
-export function parseRedisUrl(text: string): RedisTarget {
+export function parseRedisUrl(text: string, role: "broker" | "backend" = "backend"): RedisTarget {
   const fail = (why: string, hint?: string): never => {
-    throw new ConfigurationError("backend-url-invalid", `The Redis URL ${redactUrl(text)} ${why}.`, {
+    throw new ConfigurationError(`${role}-url-invalid`, `The Redis URL ${redactUrl(text)} ${why}.`, {
       hint: hint ?? "It reads redis://user:password@host:6379/0 (rediss:// for TLS).",
     });
   };

@@ -84,6 +84,11 @@ export class Link implements Disposable {
       case "unblocked":
         this.#env.logger.log("info", "Connection no longer blocked by the broker.");
         return;
+      case "warning":
+        this.#env.logger.log("warning", `${this.#broker.address}: ${printable(event.reason)}`, {
+          code: event.code,
+        });
+        return;
       case "fatal":
         this.#fail(event.error);
     }

@@ -15,6 +15,7 @@ describe("memory broker", () => {
       link: "shared",
       confirm: "memory",
       mustRoute: true,
+      resends: false,
       delivery: "push",
       subscribe: true,
       exchanges: ["direct", "topic", "fanout"],

@@ -6,6 +6,7 @@ export function rabbitFeatures(link: BrokerFeatures["link"]): BrokerFeatures {
     link,
     confirm: "durable",
     mustRoute: true,
+    resends: false,
     delivery: "push",
     subscribe: true,
     exchanges: ["direct", "topic", "fanout"],

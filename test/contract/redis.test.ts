@@ -1,12 +1,50 @@
-import { inject, test } from "vitest";
-import { redisBackend } from "../../adapters/redis/tcp.ts";
-import { exerciseBackend } from "../../src/testing/mod.ts";
+/**
+ * The contracts on a real Redis: the broker's through a proxy that can break the network, and the backend's.
+ *
+ * @module
+ */
+import { afterAll, describe, inject, test } from "vitest";
+import { redisBackend, redisBroker } from "../../adapters/redis/tcp.ts";
+import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
+import { placeOf, through } from "../redis/setup.ts";
+import { startProxy } from "../support/proxy.ts";
 
-const globalKeyprefix = `contract-${crypto.randomUUID()}`;
+const url = inject("redis");
+const globalKeyprefix = `contract-${crypto.randomUUID()}:`;
+const proxy = await startProxy(placeOf(url));
+afterAll(() => proxy[Symbol.asyncDispose]());
 
-exerciseBackend({
-  make: () => redisBackend(inject("redis"), { globalKeyprefix }),
-  features: { push: true, chord: "none", shared: true },
-  facts: true,
-  shortestTtl: 200,
-}, { test });
+describe("results", () =>
+  exerciseBackend({
+    make: () => redisBackend(url, { globalKeyprefix }),
+    features: { push: true, chord: "none", shared: true },
+    facts: true,
+    shortestTtl: 200,
+  }, { test }));
+
+describe("broker", () =>
+  exerciseBroker({
+    make: () => redisBroker(through(url, proxy.port), { globalKeyprefix, reconnectMax: "200ms" }),
+    features: {
+      link: "shared",
+      confirm: "memory",
+      mustRoute: true,
+      resends: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "low-first",
+      maxMessage: 64 * 1024 * 1024,
+      delivery: "poll",
+      subscribe: true,
+      requeue: "front",
+      park: "lease",
+      maxPark: 28 * 86_400_000,
+      loss: "lease",
+      attempts: false,
+    },
+    routing: "kombu",
+    link: {
+      cut: () => proxy.cut(),
+      freeze: () => proxy.blackhole("both"),
+      thaw: () => proxy.heal(),
+    },
+  }, { test }));

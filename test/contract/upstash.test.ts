@@ -40,6 +40,7 @@ describe("publishing", () =>
       link: "call",
       confirm: "memory",
       mustRoute: true,
+      resends: true,
       exchanges: ["direct", "topic", "fanout"],
       priority: "low-first",
       maxMessage: 7_000_000,

@@ -1,0 +1,286 @@
+/**
+ * The broker contract on Redis over connections.
+ *
+ * @module
+ */
+import type {
+  Broker,
+  BrokerEvent,
+  BrokerFeatures,
+  Call,
+  Consumer,
+  Entity,
+  Inbox,
+  Outgoing,
+  PublishOptions,
+  Subscription,
+  Verdict,
+} from "../../src/broker.ts";
+import type { CeleriacError } from "../../src/errors.ts";
+import type { Platform } from "../../src/lib/port.ts";
+import type { Command } from "./client.ts";
+import { LinkCommands } from "./commands.ts";
+import { fault, isPassingFault, late, misfit } from "./fault.ts";
+import { LinkFeed } from "./feed.ts";
+import { STEPS } from "./kombu.ts";
+import { RedisConsumer } from "./lease/consumer.ts";
+import { LeaseKeys } from "./lease/keys.ts";
+import { CONNECTED } from "./lease/pace.ts";
+import type { LinkOptions } from "./link.ts";
+import { Packer } from "./packer.ts";
+import { Patience } from "./patience.ts";
+import { RedisPublisher } from "./publisher.ts";
+import type { Server } from "./server.ts";
+import { type Channels, ChannelSubscription, ListSubscription } from "./subscription.ts";
+
+/** What a broker is made of. Durations are ms. */
+export interface BrokerParts {
+  readonly server: Omit<Server, "commandTimeout">;
+  readonly commandTimeout: number;
+  readonly prefix: string;
+  readonly platform: Platform;
+  readonly maxMessage: number;
+  readonly visibilityTimeout: number;
+  readonly consumerTimeout: number;
+  readonly publishTimeout: number;
+  readonly closeTimeout: number;
+  readonly reconnectMax: number;
+}
+
+/** How often a connection that only listens is asked whether it is there, ms. */
+const LISTENING = 15_000;
+
+/** The longest park, ms: as long as a revoke is remembered. */
+const LONGEST_PARK = 28 * 86_400_000;
+
+/** The {@link Broker}; see the module. */
+export class RedisBroker implements Broker {
+  readonly transport = "redis";
+  readonly address: string;
+  readonly features: BrokerFeatures;
+  readonly #parts: BrokerParts;
+  readonly #keys: LeaseKeys;
+  readonly #publishing: LinkCommands;
+  readonly #consuming: LinkCommands;
+  readonly #publisher: RedisPublisher;
+  readonly #consumers: Set<RedisConsumer> = new Set();
+  readonly #subscriptions: Set<Subscription> = new Set();
+  readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+  #channels: Channels | undefined;
+  #inspected = false;
+
+  constructor(parts: BrokerParts) {
+    const { maxMessage, platform, prefix, publishTimeout, server: { db, own, shared, subject } } = parts;
+    const { clock, ids } = platform;
+    this.#parts = parts;
+    this.address = subject.address;
+    this.#keys = new LeaseKeys(prefix);
+    this.#publishing = new LinkCommands({ ...this.#link("publish"), open: shared("publish") });
+    this.#consuming = new LinkCommands({ ...this.#link("consume"), open: own("consume") });
+    this.#publisher = new RedisPublisher({
+      commands: this.#publishing,
+      packer: new Packer({ prefix, db, maxMessage, ids }),
+      ...{ prefix, clock, ids, subject, publishTimeout },
+    });
+    this.features = {
+      link: "shared",
+      confirm: "memory",
+      mustRoute: true,
+      resends: true,
+      exchanges: ["direct", "topic", "fanout"],
+      priority: "low-first",
+      maxMessage,
+      delivery: "poll",
+      subscribe: true,
+      requeue: "front",
+      park: "lease",
+      maxPark: LONGEST_PARK,
+      loss: "lease",
+      attempts: false,
+    };
+  }
+
+  async connect(call: Call = {}): Promise<void> {
+    await this.#ask([["ping"]], call);
+    await this.#inspect();
+  }
+
+  declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    return this.#publisher.declare(entities, call);
+  }
+
+  publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
+    return this.#publisher.publish(batch, options);
+  }
+
+  consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
+    const { server: { subject }, ...parts } = this.#parts;
+    const consumer = new RedisConsumer(queues, prefetch, {
+      ...parts,
+      subject,
+      commands: this.#consuming,
+      keys: this.#keys,
+      pace: CONNECTED,
+      worked: () => {},
+      failed: (error, retryIn) => {
+        if (retryIn === undefined) this.#emit({ is: "fatal", error });
+        // The link tells of its own troubles.
+        else if (!isPassingFault(error)) this.#emit({ is: "down", link: "consume", error, retryIn });
+      },
+      prepare: async () => {
+        this.#publisher.doubt();
+        await this.#publisher.declare([]);
+      },
+      ended: (done) => void this.#consumers.delete(done),
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  subscribe(inbox: Inbox): Subscription {
+    const { platform: { clock }, prefix, server: { db, own } } = this.#parts;
+    const ended = (): void => void this.#subscriptions.delete(subscription);
+    const subscription: Subscription = inbox.exchange?.type === "fanout"
+      ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended)
+      : new ListSubscription(inbox, { prefix, db }, {
+        commands: new LinkCommands({ ...this.#quiet(), open: own("inbox") }),
+        pause: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
+        clean: async (commands) => void await this.#ask(commands),
+        ended,
+      });
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  count(queue: string): Promise<number> {
+    return this.#lengths(queue, []);
+  }
+
+  purge(queue: string): Promise<number> {
+    return this.#lengths(queue, [["del", ...this.#keys.lists(queue)]]);
+  }
+
+  observe(listener: (event: BrokerEvent) => void): Disposable {
+    // The same function may observe twice; each call is taken back by itself.
+    const own = (event: BrokerEvent): void => listener(event);
+    this.#listeners.add(own);
+    return { [Symbol.dispose]: () => this.#listeners.delete(own) };
+  }
+
+  async close({ deadline = Infinity, signal }: Call = {}): Promise<void> {
+    const { closeTimeout, platform: { clock }, server: { subject } } = this.#parts;
+    const end = Math.min(deadline, clock.now() + closeTimeout);
+    const patience = new Patience(clock, {
+      signal,
+      deadline: end,
+      late: () => late("closing", closeTimeout, subject),
+    });
+    try {
+      await patience.for(Promise.all([
+        this.#publisher.idle(),
+        ...[...this.#consumers].map((consumer) => consumer.close(end)),
+        ...[...this.#subscriptions].map((subscription) => subscription.close()),
+      ]));
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      // What is not answered by now is given up with the links.
+    } finally {
+      patience.end();
+      const { feed } = this.#channels ?? {};
+      this.#channels = undefined;
+      await Promise.all([this.#publishing.close(), this.#consuming.close(), feed?.close()]);
+    }
+  }
+
+  /** A link without news. */
+  #quiet(): Omit<LinkOptions, "open"> {
+    const { commandTimeout, platform, reconnectMax, server: { connectTimeout, subject } } = this.#parts;
+    return { connectTimeout, commandTimeout, longestPause: reconnectMax, platform, subject };
+  }
+
+  #link(link: "publish" | "consume"): Omit<LinkOptions, "open"> {
+    const down = (error: CeleriacError, pause: number): void => {
+      // A consumer comes back by itself, a publisher with the next publish.
+      this.#emit({ is: "down", link, error, retryIn: link === "consume" ? pause : undefined });
+    };
+    return {
+      ...this.#quiet(),
+      onUp: () => {
+        // The server may be another one, or have lost its memory.
+        this.#publisher.doubt();
+        this.#emit({ is: "up", link });
+        if (link === "consume") void this.#inspect().catch(() => {});
+      },
+      onLost: down,
+      onFailed: down,
+    };
+  }
+
+  /** The connection that listens to channels, for all subscriptions. */
+  #listening(): Channels {
+    if (this.#channels !== undefined) return this.#channels;
+    const { platform: { clock }, server: { own } } = this.#parts;
+    const listeners = new Set<ChannelSubscription>();
+    const feed = new LinkFeed({ ...this.#quiet(), open: own("listen") }, {
+      message: (pattern, text, channel = pattern) => {
+        for (const listener of listeners) listener.message(pattern, text, channel);
+      },
+      heard: () => {
+        for (const listener of listeners) listener.heard();
+      },
+      failed: () => {},
+    }, { patterns: true });
+    const watch = (): void => {
+      clock.after(LISTENING, () => {
+        if (this.#channels?.feed !== feed) return;
+        // A connection that died without a word shows itself.
+        if (listeners.size > 0) void feed.fence();
+        watch();
+      }, { keepAlive: false });
+    };
+    watch();
+    return this.#channels = { feed, listeners };
+  }
+
+  /** Whether the server may throw queues away when its memory is full; told once. */
+  async #inspect(): Promise<void> {
+    if (this.#inspected) return;
+    this.#inspected = true;
+    const { commandTimeout, platform: { clock } } = this.#parts;
+    // A server that does not tell, or not this user, is none to warn of.
+    const [memory] = await this.#publishing.run([["info", "memory"]], {
+      repeatable: true,
+      deadline: clock.now() + commandTimeout,
+    });
+    const policy = /^maxmemory_policy:(\S+)/m.exec(String(memory))?.[1] ?? "noeviction";
+    if (policy === "noeviction") return;
+    const reason = `its maxmemory-policy is ${policy}: when its memory is full, it throws queues away`;
+    this.#emit({ is: "warning", code: "redis-eviction", reason });
+  }
+
+  async #lengths(queue: string, more: readonly Command[]): Promise<number> {
+    const lists = this.#keys.lists(queue);
+    const asked: Command[] = [["multi"], ...lists.map((list): Command => ["llen", list]), ...more, ["exec"]];
+    const answer = (await this.#ask(asked)).at(-1);
+    if (!Array.isArray(answer) || answer.length !== asked.length - 2) throw misfit(this.#parts.server.subject);
+    return answer.slice(0, STEPS.length).reduce<number>((sum, length) => sum + Number(length), 0);
+  }
+
+  async #ask(commands: readonly Command[], call: Call = {}): Promise<readonly unknown[]> {
+    const answers = await this.#publishing.run(commands, { ...call, repeatable: true });
+    const refused = answers.find((answer) => answer instanceof Error);
+    if (refused !== undefined) throw fault(refused, this.#parts.server.subject);
+    return answers;
+  }
+
+  #emit(event: BrokerEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        // It shows up as an unhandled rejection and stops nothing of ours.
+        void Promise.reject(error);
+      }
+    }
+  }
+}

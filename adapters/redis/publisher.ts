@@ -1,0 +1,180 @@
+/**
+ * The sending half of kombu's Redis transport over a connection: scripts that bind and publish, each of which may be sent again.
+ *
+ * @module
+ */
+import type { Call, Entity, Outgoing, PublishOptions, Verdict } from "../../src/broker.ts";
+import { ConfigurationError } from "../../src/errors.ts";
+import type { Clock, Ids } from "../../src/lib/port.ts";
+import type { Commands } from "./client.ts";
+import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
+import { type Packed, type Packer, verdictsOf } from "./packer.ts";
+import { PUBLISH_MESSAGES, PUBLISH_SHA } from "./publish-script.ts";
+import { runScript, type Script } from "./scripts.ts";
+
+const PUBLISH: Script = { text: PUBLISH_MESSAGES, sha: PUBLISH_SHA };
+
+/** Messages and characters of one script: it blocks the server while it runs. */
+const CHUNK = { most: 200, heaviest: 1024 * 1024 };
+
+/** How long an outcome is remembered after the deadline, ms: what was on its way in a connection that we gave up has arrived by then. */
+const MEMORY = 10_000;
+
+/** Outcomes that one script forgets: each was answered, and is never asked for again. */
+const FORGOTTEN = 100;
+
+/** What it stands on. */
+export interface PublisherParts {
+  readonly commands: Commands;
+  readonly packer: Packer;
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly subject: Subject;
+  /** Where a call says nothing, ms. */
+  readonly publishTimeout: number;
+}
+
+/** See the module. */
+export class RedisPublisher {
+  readonly #parts: PublisherParts;
+  /** Every binding ever declared, by set and member. */
+  readonly #declared: Map<string, readonly [set: string, member: string]> = new Map();
+  /** What of it stands as far as we know. */
+  #standing: Set<string> = new Set();
+  /** Keys of outcomes that may go. */
+  #answered: string[] = [];
+  readonly #under: Set<Promise<unknown>> = new Set();
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+  }
+
+  async publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
+    const { clock, packer, publishTimeout } = this.#parts;
+    const { declare = [], deadline = clock.now() + publishTimeout, signal } = options;
+    const call = { deadline, ...(signal && { signal }) };
+    if (batch.length === 0) {
+      // There is no verdict that could tell.
+      await this.declare(declare, call);
+      return [];
+    }
+    this.#remember(packer.bind(declare));
+    const packed = batch.map((outgoing) => packer.pack(outgoing));
+    const parts: Promise<Verdict[]>[] = [];
+    for (let at = 0; at < batch.length;) {
+      const end = endOf(packed, at);
+      parts.push(this.#kept(this.#send(batch.slice(at, end), packed.slice(at, end), call)));
+      at = end;
+    }
+    return (await Promise.all(parts)).flat();
+  }
+
+  /** Declares these bindings, and all earlier ones that may not stand. */
+  async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    const { clock, packer, publishTimeout, subject } = this.#parts;
+    call.signal?.throwIfAborted();
+    this.#remember(packer.bind(entities));
+    const missing = this.#missing();
+    if (missing.length === 0) return;
+    const pairs = missing.map(([, pair]) => pair);
+    const commands = pairs.map(([set, member]) => ["sadd", set, member] as const);
+    const options = { deadline: clock.now() + publishTimeout, ...call, repeatable: true };
+    const answers = await this.#kept(this.#parts.commands.run(commands, options));
+    const refused = answers.find((answer) => answer instanceof Error);
+    if (refused !== undefined) throw fault(refused, subject);
+    for (const [name] of missing) this.#standing.add(name);
+  }
+
+  /** What was declared may be gone: it is declared again, with the next call. */
+  doubt(): void {
+    this.#standing = new Set();
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.#under.size > 0) await Promise.allSettled(this.#under);
+  }
+
+  async #send(batch: readonly Outgoing[], packed: readonly Packed[], call: Call): Promise<Verdict[]> {
+    const { clock, commands, ids, packer, prefix, subject } = this.#parts;
+    const now = clock.now();
+    const { deadline = now, signal } = call;
+    const trail = { attempts: 0 };
+    const missing = this.#missing();
+    const id = `${prefix}celeriac:pub:${ids.uuid()}`;
+    const forgotten = this.#answered.splice(0, FORGOTTEN);
+    const over = signal?.aborted ? "the call was aborted" : deadline <= now ? "its time was over" : "";
+    if (over !== "") return verdictsOf(batch, packed, "", () => notSent(`${over} before it was sent`));
+    let answer: unknown;
+    try {
+      const args = packer.args(missing.flatMap(([, pair]) => pair), packed, deadline - now + MEMORY);
+      const options = { ...call, repeatable: true, trail };
+      answer = await runScript(commands, PUBLISH, [id, ...forgotten], args, options);
+    } catch (error) {
+      if (error instanceof ConfigurationError) throw error;
+      // What the server refused as a whole stored nothing, but an earlier attempt without an answer may have.
+      const certain = trail.attempts === 0 || (isRefusal(error) && trail.attempts === 1);
+      const verdict = certain ? refusedOf(error, subject) : unknown(reasonOf(error, subject));
+      return verdictsOf(batch, packed, "", () => verdict);
+    }
+    for (const [name] of missing) this.#standing.add(name);
+    // Where it was sent more than once, an earlier one may still be on its way: its outcome is remembered until that is over.
+    if (trail.attempts === 1) this.#answered.push(id);
+    return verdictsOf(batch, packed, answer, (line) => {
+      const said = refusal(line.slice(1));
+      return line[0] === "!" ? refusedOf(said, subject) : unknown(reasonOf(said, subject));
+    });
+  }
+
+  #remember(bindings: readonly string[]): void {
+    for (let at = 0; at < bindings.length; at += 2) {
+      const [set = "", member = ""] = bindings.slice(at, at + 2);
+      this.#declared.set(`${set}\n${member}`, [set, member]);
+    }
+  }
+
+  #missing(): (readonly [name: string, pair: readonly [set: string, member: string]])[] {
+    if (this.#standing.size === this.#declared.size) return [];
+    return [...this.#declared].filter(([name]) => !this.#standing.has(name));
+  }
+
+  #kept<T>(work: Promise<T>): Promise<T> {
+    const done = work.finally(() => this.#under.delete(done));
+    this.#under.add(done);
+    return done;
+  }
+}
+
+/** Where the chunk that begins at `at` ends. */
+function endOf(packed: readonly Packed[], at: number): number {
+  let weight = 0;
+  let end = at;
+  while (end < packed.length && end - at < CHUNK.most) {
+    const own = packed[end]?.at(-1)?.length ?? 0;
+    if (end > at && weight + own > CHUNK.heaviest) break;
+    weight += own;
+    end++;
+  }
+  return end;
+}
+
+/** Certainly not stored. A repeat may help where the server was not there, or has no room for now. */
+function refusedOf(error: unknown, subject: Subject): Verdict {
+  const met = fault(error, subject);
+  const full = met.message.includes(" refused a command: OOM ");
+  const retry = full || isPassingFault(met) || isClosed(met);
+  return { is: "refused", reason: reasonOf(met, subject), retry };
+}
+
+function notSent(reason: string): Verdict {
+  return { is: "refused", reason, retry: true };
+}
+
+function unknown(reason: string): Verdict {
+  return { is: "unknown", reason };
+}
+
+function reasonOf(error: unknown, subject: Subject): string {
+  return fault(error, subject).message.replace(/\.$/, "");
+}
