@@ -62,6 +62,7 @@ export class RedisBroker implements Broker {
   readonly #keys: LeaseKeys;
   readonly #publishing: LinkCommands;
   readonly #consuming: LinkCommands;
+  readonly #packer: Packer;
   readonly #publisher: RedisPublisher;
   readonly #consumers: Set<RedisConsumer> = new Set();
   readonly #subscriptions: Set<Subscription> = new Set();
@@ -77,10 +78,11 @@ export class RedisBroker implements Broker {
     this.#keys = new LeaseKeys(prefix);
     this.#publishing = new LinkCommands({ ...this.#link("publish"), open: shared("publish") });
     this.#consuming = new LinkCommands({ ...this.#link("consume"), open: own("consume") });
+    this.#packer = new Packer(prefix, ids, maxMessage, db);
     this.#publisher = new RedisPublisher({
       commands: this.#publishing,
-      packer: new Packer({ prefix, db, maxMessage, ids }),
-      ...{ prefix, clock, ids, subject, publishTimeout },
+      packer: this.#packer,
+      ...{ clock, ids, subject, publishTimeout },
     });
     this.features = {
       link: "shared",
@@ -140,6 +142,10 @@ export class RedisBroker implements Broker {
   subscribe(inbox: Inbox): Subscription {
     const { platform: { clock }, prefix, server: { db, own } } = this.#parts;
     const ended = (): void => void this.#subscriptions.delete(subscription);
+    // What is published to it must know what it is.
+    if (inbox.exchange !== undefined) {
+      this.#packer.bind([{ kind: "exchange", autoDelete: false, ...inbox.exchange }]);
+    }
     const subscription: Subscription = inbox.exchange?.type === "fanout"
       ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended)
       : new ListSubscription(inbox, { prefix, db }, {
@@ -262,7 +268,9 @@ export class RedisBroker implements Broker {
     const lists = this.#keys.lists(queue);
     const asked: Command[] = [["multi"], ...lists.map((list): Command => ["llen", list]), ...more, ["exec"]];
     const answer = (await this.#ask(asked)).at(-1);
-    if (!Array.isArray(answer) || answer.length !== asked.length - 2) throw misfit(this.#parts.server.subject);
+    if (!Array.isArray(answer) || answer.length !== asked.length - 2) {
+      throw misfit(this.#parts.server.subject);
+    }
     return answer.slice(0, STEPS.length).reduce<number>((sum, length) => sum + Number(length), 0);
   }
 

@@ -6,11 +6,12 @@
  */
 import { CeleriacError, ConnectionError } from "../../src/errors.ts";
 import { redactText } from "../../src/lib/redact.ts";
+import { CODES, type Codes, type Role } from "./codes.ts";
 
 /** What an error text may name of the server and must not name of its secrets. */
 export interface Subject {
   /** @default "backend" */
-  readonly role?: "broker" | "backend";
+  readonly role?: Role;
   /** The URL without secrets. */
   readonly address: string;
   readonly secrets: readonly string[];
@@ -55,38 +56,47 @@ export function fault(error: unknown, subject: Subject): CeleriacError {
   const cause = clean(error, subject);
   const { message } = cause;
   const { role = "backend" } = subject;
+  const codes = codesOf(subject);
   const at = placeOf(subject);
   if (CREDENTIALS.test(message)) {
-    return new ConnectionError(`${role}-credentials-refused`, `${at} refused the credentials: ${message}.`, {
+    return new ConnectionError(codes.credentials, `${at} refused the credentials: ${message}.`, {
       cause,
       hint: "Check user name and password in the URL.",
     });
   }
   if (message.startsWith("NOPERM")) {
     return new ConnectionError(
-      `${role}-credentials-refused`,
+      codes.credentials,
       `${at} does not allow this user's command: ${message}.`,
       { cause, hint: RIGHTS[role] },
     );
   }
   if (isRefusal(error)) {
-    return new ConnectionError(isPassing(message) ? `${role}-unavailable` : `${role}-refused`, `${at} refused a command: ${message}.`, { cause });
+    return new ConnectionError(
+      isPassing(message) ? codes.unavailable : codes.refused,
+      `${at} refused a command: ${message}.`,
+      { cause },
+    );
   }
   if (TLS.test(String((cause as Raw).code))) {
-    return new ConnectionError(role === "broker" ? "broker-tls" : "backend-tls-refused", `${at}: the TLS handshake failed: ${message}.`, {
-      cause,
-      hint:
-        "Check the certificate, or give ssl_ca_certs in the URL or the option tls; a server without TLS wants redis://.",
-    });
+    return new ConnectionError(
+      codes.tls,
+      `${at}: the TLS handshake failed: ${message}.`,
+      {
+        cause,
+        hint:
+          "Check the certificate, or give ssl_ca_certs in the URL or the option tls; a server without TLS wants redis://.",
+      },
+    );
   }
-  return new ConnectionError(`${role}-unreachable`, `${at} cannot be reached: ${message}.`, { cause });
+  return new ConnectionError(codes.unreachable, `${at} cannot be reached: ${message}.`, { cause });
 }
 
 /** The error for a call that met its deadline. */
 export function late(what: string, ms: number, subject: Subject, cause?: Error): ConnectionError {
   const text = `${placeOf(subject)}: ${what} took longer than ${Math.round(ms)} ms`;
   return new ConnectionError(
-    `${subject.role ?? "backend"}-timeout`,
+    codesOf(subject).timeout,
     `${text}${cause === undefined ? "" : ` (${cause.message})`}.`,
     { cause },
   );
@@ -94,25 +104,29 @@ export function late(what: string, ms: number, subject: Subject, cause?: Error):
 
 /** The error of what was under way when it was closed. */
 export function closed(subject: Subject): ConnectionError {
-  return new ConnectionError(`${subject.role ?? "backend"}-closed`, `${placeOf(subject)} was closed.`);
+  return new ConnectionError(codesOf(subject).closed, `${placeOf(subject)} was closed.`);
 }
 
 /** The error for an answer of another kind than was asked for. */
 export function misfit(subject: Subject): ConnectionError {
   return new ConnectionError(
-    `${subject.role ?? "backend"}-refused`,
+    codesOf(subject).refused,
     `${placeOf(subject)} gave an answer of another kind than was asked for.`,
   );
 }
 
 /** Whether it is the error of {@link closed}. */
 export function isClosed(error: unknown): boolean {
-  return /^(backend|broker)-closed$/.test(String((error as Partial<CeleriacError> | null)?.code));
+  return error instanceof ConnectionError && /-closed$/.test(error.code);
 }
 
 /** Whether the server was not reached, or asks for patience: time may help. */
 export function isPassingFault(error: unknown): error is CeleriacError {
   return error instanceof ConnectionError && /-(unreachable|timeout|unavailable)$/.test(error.code);
+}
+
+function codesOf({ role = "backend" }: Subject): Codes {
+  return CODES[role];
 }
 
 function placeOf({ role = "backend", address }: Subject): string {

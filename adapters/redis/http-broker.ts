@@ -60,8 +60,8 @@ export class HttpBroker extends HttpPublisher implements Broker {
 
   async declare(entities: readonly Entity[], options: Call = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    const bindings = this.packer.bind(entities);
-    if (bindings.length > 0) await this.#run([], this.script(this.packer.args(bindings, [], 0)), options);
+    const bindings = this.bind(entities);
+    if (bindings.length > 0) await this.#run([], this.script(this.args(bindings, [], 0)), options);
   }
 
   count(queue: string): Promise<number> {

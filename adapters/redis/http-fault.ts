@@ -4,31 +4,13 @@
  * @module
  */
 import { ConnectionError } from "../../src/errors.ts";
+import { CODES, type Role } from "./codes.ts";
 import { Trouble } from "./http-trouble.ts";
 
 /** Whoever refuses the token, by Redis's words or a proxy's. */
 const CREDENTIALS = /^(ERR )?(WRONGPASS|NOAUTH|NOPERM|40[13]\b|unauth|forbid)/i;
 
 type Kind = Trouble["kind"] | "credentials";
-
-const CODES: Readonly<Record<"broker" | "backend", Readonly<Record<Kind, string>>>> = {
-  broker: {
-    credentials: "broker-credentials-refused",
-    refused: "broker-refused",
-    unavailable: "broker-unavailable",
-    unreachable: "broker-unreachable",
-    lost: "broker-lost",
-    timeout: "broker-timeout",
-  },
-  backend: {
-    credentials: "backend-credentials-refused",
-    refused: "backend-refused",
-    unavailable: "backend-unavailable",
-    unreachable: "backend-unreachable",
-    lost: "backend-lost",
-    timeout: "backend-timeout",
-  },
-};
 
 const HINTS: Readonly<Record<Kind, string>> = {
   credentials: "Check the REST token; one that reads only cannot write.",
@@ -40,7 +22,7 @@ const HINTS: Readonly<Record<Kind, string>> = {
 };
 
 /** The error of a trouble. */
-export function faultOf(role: "broker" | "backend", address: string, met: Trouble): ConnectionError {
+export function faultOf(role: Role, address: string, met: Trouble): ConnectionError {
   const kind = met.kind === "refused" && CREDENTIALS.test(met.text) ? "credentials" : met.kind;
   return new ConnectionError(CODES[role][kind], `The Redis ${role} at ${address}: ${met.text}.`, {
     hint: HINTS[kind],

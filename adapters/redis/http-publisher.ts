@@ -3,13 +3,7 @@
  *
  * @module
  */
-import type {
-  Outgoing,
-  PublishBroker,
-  PublishFeatures,
-  PublishOptions,
-  Verdict,
-} from "../../src/broker.ts";
+import type { Outgoing, PublishBroker, PublishFeatures, PublishOptions, Verdict } from "../../src/broker.ts";
 import type { HttpLink } from "./http-link.ts";
 import { passes, refused, Trouble } from "./http-trouble.ts";
 import { Packer, verdictsOf } from "./packer.ts";
@@ -33,29 +27,26 @@ export const PUBLISHES: PublishFeatures = {
 };
 
 /** The sending half of a broker; see the module. */
-export class HttpPublisher implements PublishBroker {
+export class HttpPublisher extends Packer implements PublishBroker {
   readonly transport = "redis";
   readonly address: string;
   readonly features: PublishFeatures = PUBLISHES;
   readonly link: HttpLink;
-  readonly prefix: string;
-  readonly packer: Packer;
 
   constructor(link: HttpLink, prefix = "") {
-    this.link = link;
-    this.prefix = prefix;
-    this.address = link.address;
     // Over HTTP there is the database 0 only.
-    this.packer = new Packer({ prefix, db: 0, maxMessage: MOST, ids: link.platform.ids });
+    super(prefix, link.platform.ids, MOST, 0);
+    this.link = link;
+    this.address = link.address;
   }
 
   async publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
     const { clock } = this.link.platform;
     const { declare = [], deadline = clock.now() + this.link.timeout } = options;
-    const bindings = this.packer.bind(declare);
+    const bindings = this.bind(declare);
     if (batch.length + bindings.length === 0) return [];
-    const packed = batch.map((outgoing) => this.packer.pack(outgoing));
-    const body = this.script(this.packer.args(bindings, packed, deadline - clock.now() + MEMORY));
+    const packed = batch.map((outgoing) => this.pack(outgoing));
+    const body = this.script(this.args(bindings, packed, deadline - clock.now() + MEMORY));
     const answer = await this.link.ask([], body, { ...options, deadline });
     return verdictsOf(batch, packed, "result" in answer ? answer.result : "", (line) => {
       const said = line.slice(1);

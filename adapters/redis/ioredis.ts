@@ -132,8 +132,10 @@ async function open(
 
   client.on("error", (error: unknown) => trouble = error);
   client.on("message", (channel: string, text: string) => events.message(channel, text));
-  client.on("pmessage", (pattern: string, channel: string, text: string) =>
-    events.message(pattern, text, channel));
+  client.on(
+    "pmessage",
+    (pattern: string, channel: string, text: string) => events.message(pattern, text, channel),
+  );
   client.on("connect", () => guard(client));
   client.on("end", () => {
     over = true;

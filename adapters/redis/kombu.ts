@@ -37,14 +37,14 @@ export function envelope(
 /** kombu has a list for the priorities 0 to 2, 3 to 5, 6 to 8 and 9, and takes from the first one first: 0 is the most urgent. */
 export const STEPS: readonly string[] = ["", `${SEPARATOR}3`, `${SEPARATOR}6`, `${SEPARATOR}9`];
 
-/** Which of the four lists is for a message of this priority. */
-export function stepIndex(priority: unknown): number {
-  return Math.floor(Math.min(9, Math.max(0, Number(priority) || 0)) / 3);
-}
-
 /** What stands behind a queue's name in the key of the list for a message of this priority. */
 export function stepOf(priority: unknown): string {
-  return STEPS[stepIndex(priority)] ?? "";
+  return STEPS[Math.floor(Math.min(9, Number(priority) || 0) / 3)] ?? "";
+}
+
+/** Which of the four lists that is. */
+export function stepIndex(priority: unknown): number {
+  return STEPS.indexOf(stepOf(priority));
 }
 
 /** The set of an exchange's bindings. */

@@ -11,28 +11,24 @@ import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./ko
 /** The parts of a message for the script; or why it cannot go. */
 export type Packed = readonly string[] | string;
 
-/** Where and how much. */
-export interface PackerOptions {
-  readonly prefix: string;
-  /** The database, which is in the channels of fanout exchanges. */
-  readonly db: number;
-  /** The most bytes of a body. */
-  readonly maxMessage: number;
-  readonly ids: Ids;
-}
-
 /** Knows what was declared: kombu keeps it in each process, too. */
 export class Packer {
-  readonly #options: PackerOptions;
+  readonly prefix: string;
+  readonly #ids: Ids;
+  readonly #most: number;
+  readonly #db: number;
   readonly #types: Map<string, ExchangeType> = new Map();
 
-  constructor(options: PackerOptions) {
-    this.#options = options;
+  /** `most` bytes of a body; `db` is the database, which is in the channels of fanout exchanges. */
+  constructor(prefix: string, ids: Ids, most: number, db: number) {
+    this.prefix = prefix;
+    this.#ids = ids;
+    this.#most = most;
+    this.#db = db;
   }
 
   /** The bindings among the entities, as set and member. */
   bind(entities: readonly Entity[]): string[] {
-    const { prefix } = this.#options;
     return entities.flatMap((entity) => {
       if (entity.kind === "exchange") {
         const { name, type } = entity;
@@ -45,21 +41,21 @@ export class Packer {
         this.#types.set(name, type);
       }
       return entity.kind === "binding" && entity.exchange
-        ? [prefix + bindingKey(entity.exchange), bindingMember(entity, this.#types.get(entity.exchange))]
+        ? [this.prefix + bindingKey(entity.exchange), bindingMember(entity, this.#types.get(entity.exchange))]
         : [];
     });
   }
 
   pack({ message, to }: Outgoing): Packed {
-    const { db, ids, maxMessage, prefix } = this.#options;
+    const { prefix } = this;
     const { exchange, routingKey } = to;
-    if (message.body.length > maxMessage) return `a body of more than ${maxMessage} bytes`;
+    if (message.body.length > this.#most) return `a body of more than ${this.#most} bytes`;
     try {
-      const text = envelope(message, to, ids.uuid());
+      const text = envelope(message, to, this.#ids.uuid());
       const step = stepOf(message.properties["priority"]);
       if (exchange === "") return ["LPUSH", prefix + routingKey + step, "", "", text];
       return this.#types.get(exchange) === "fanout"
-        ? ["PUBLISH", prefix + fanoutChannel(to, db), "", "", text]
+        ? ["PUBLISH", prefix + fanoutChannel(to, this.#db), "", "", text]
         : ["", prefix + bindingKey(exchange), routingKey, step, text];
     } catch (error) {
       return (error as Error).message;
@@ -69,11 +65,15 @@ export class Packer {
   /** The script's ARGV; `memory` is in ms. */
   args(bindings: readonly string[], packed: readonly Packed[], memory: number): (string | number)[] {
     return [
-      ...[Math.ceil(memory), this.#options.prefix, bindings.length / 2],
+      ...[Math.ceil(memory), this.prefix, bindings.length / 2],
       ...bindings,
-      ...packed.filter((one) => typeof one !== "string").flat(),
+      ...going(packed).flat(),
     ];
   }
+}
+
+function going(packed: readonly Packed[]): readonly Packed[] {
+  return packed.filter((one) => typeof one !== "string");
 }
 
 /** The verdict of each message; `of` says what a line means that tells no number, or "?" where there was none. */
@@ -85,7 +85,7 @@ export function verdictsOf(
 ): Verdict[] {
   const lines = String(answer).split("\n");
   // What does not fit the question is no answer to it.
-  if (lines.length !== packed.filter((one) => typeof one !== "string").length) lines.length = 0;
+  if (lines.length !== going(packed).length) lines.length = 0;
   return packed.map((one, at) => {
     if (typeof one === "string") return { is: "refused", reason: one, retry: false };
     const line = lines.shift() ?? "?no verdict";

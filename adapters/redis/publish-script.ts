@@ -5,10 +5,9 @@
  */
 
 /**
- * Binds, then publishes, once for each id. KEYS: the key that remembers the outcome, then such keys that may go. ARGV: its time to live in ms,
- * the prefix of queues, the number of bindings; for each binding its set and member; for each message a verb, a key, a routing key, a step of
- * priority and the text. The verb LPUSH (or PUBLISH) is for a known list (or channel); with "" the key is a set of bindings, which says the
- * queues.
+ * Binds, then publishes, once for each id. KEYS: the key that remembers the outcome. ARGV: its time to live in ms, the prefix of queues, the
+ * number of bindings; for each binding its set and member; for each message a verb, a key, a routing key, a step of priority and the text.
+ * The verb LPUSH (or PUBLISH) is for a known list (or channel); with "" the key is a set of bindings, which says the queues.
  *
  * Answers a line for each message: how many queues took it, or "!" and Redis's error, or "?" and the error where other queues took it. A
  * second run with the same id answers what the first one did. An error of the whole means that no message went anywhere: from the first
@@ -44,10 +43,9 @@ if type(a)=='table' then bad=a.err else n=n+1 end
 end
 r[#r+1]=bad and (n>0 and '?' or '!')..bad or n
 end
-for i=2,#KEYS do call('DEL',KEYS[i]) end
 r=table.concat(r,'\\n')
 keep(r)
 return r`;
 
 /** The SHA-1 of {@link PUBLISH_MESSAGES}. */
-export const PUBLISH_SHA: string = "041d96effe1afd1a7c3d1c3297e863f2df0a4677";
+export const PUBLISH_SHA: string = "6094572515cc03a9261556ce212f6889e59eae21";

@@ -20,14 +20,13 @@ const CHUNK = { most: 200, heaviest: 1024 * 1024 };
 /** How long an outcome is remembered after the deadline, ms: what was on its way in a connection that we gave up has arrived by then. */
 const MEMORY = 10_000;
 
-/** Outcomes that one script forgets: each was answered, and is never asked for again. */
-const FORGOTTEN = 100;
+/** So many outcomes are forgotten in one go: each was answered, and is never asked for again. */
+const ANSWERED = 100;
 
 /** What it stands on. */
 export interface PublisherParts {
   readonly commands: Commands;
   readonly packer: Packer;
-  readonly prefix: string;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly subject: Subject;
@@ -97,20 +96,19 @@ export class RedisPublisher {
   }
 
   async #send(batch: readonly Outgoing[], packed: readonly Packed[], call: Call): Promise<Verdict[]> {
-    const { clock, commands, ids, packer, prefix, subject } = this.#parts;
+    const { clock, commands, ids, packer, subject } = this.#parts;
     const now = clock.now();
     const { deadline = now, signal } = call;
     const trail = { attempts: 0 };
     const missing = this.#missing();
-    const id = `${prefix}celeriac:pub:${ids.uuid()}`;
-    const forgotten = this.#answered.splice(0, FORGOTTEN);
+    const id = `${packer.prefix}celeriac:pub:${ids.uuid()}`;
     const over = signal?.aborted ? "the call was aborted" : deadline <= now ? "its time was over" : "";
     if (over !== "") return verdictsOf(batch, packed, "", () => notSent(`${over} before it was sent`));
     let answer: unknown;
     try {
       const args = packer.args(missing.flatMap(([, pair]) => pair), packed, deadline - now + MEMORY);
       const options = { ...call, repeatable: true, trail };
-      answer = await runScript(commands, PUBLISH, [id, ...forgotten], args, options);
+      answer = await runScript(commands, PUBLISH, [id], args, options);
     } catch (error) {
       if (error instanceof ConfigurationError) throw error;
       // What the server refused as a whole stored nothing, but an earlier attempt without an answer may have.
@@ -120,11 +118,19 @@ export class RedisPublisher {
     }
     for (const [name] of missing) this.#standing.add(name);
     // Where it was sent more than once, an earlier one may still be on its way: its outcome is remembered until that is over.
-    if (trail.attempts === 1) this.#answered.push(id);
+    if (trail.attempts === 1) this.#forget(id);
     return verdictsOf(batch, packed, answer, (line) => {
       const said = refusal(line.slice(1));
       return line[0] === "!" ? refusedOf(said, subject) : unknown(reasonOf(said, subject));
     });
+  }
+
+  #forget(id: string): void {
+    if (this.#answered.push(id) < ANSWERED) return;
+    // What fails here expires by itself.
+    void this.#parts.commands.run([["del", ...this.#answered.splice(0)]], { repeatable: true }).catch(
+      () => {},
+    );
   }
 
   #remember(bindings: readonly string[]): void {

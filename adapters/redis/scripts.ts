@@ -65,16 +65,20 @@ return count
   sha: "a7871b21ea88edce2d9133644288b4c6695d1ee4",
 };
 
-/** Runs a script by its SHA-1; a server that does not know it (first use, restart, SCRIPT FLUSH) gets the text. Throws what it answers. */
+/**
+ * Runs a script by its SHA-1; a server that does not know it (restart, SCRIPT FLUSH) gets the text. Throws what it answers. `unseen` sends the
+ * text at once, so that what is sent behind it does not overtake it.
+ */
 export async function runScript(
   commands: Commands,
   script: Script,
   keys: readonly string[],
   args: readonly Argument[],
   options: CommandOptions,
+  unseen = false,
 ): Promise<unknown> {
   const rest: readonly Argument[] = [keys.length, ...keys, ...args];
-  const short: Command = ["evalsha", script.sha, ...rest];
+  const short: Command = unseen ? ["eval", script.text, ...rest] : ["evalsha", script.sha, ...rest];
   let [answer] = await commands.run([short], options);
   if (answer instanceof Error && answer.message.startsWith("NOSCRIPT")) {
     // That it was not carried out is certain.

@@ -6,6 +6,7 @@
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
 import type { Clock } from "../../src/lib/port.ts";
+import { CODES, type Role } from "./codes.ts";
 import type { Subject } from "./fault.ts";
 import { openDuplicate, openServer, type RedisClient, type ServerOptions, useClient } from "./ioredis.ts";
 import type { Open } from "./link.ts";
@@ -38,7 +39,7 @@ export interface Server {
  * @throws {ConfigurationError} `broker-url-invalid` or `backend-url-invalid`, `backend-client-invalid`, `duration-invalid`.
  */
 export function serverOf(
-  role: "broker" | "backend",
+  role: Role,
   owner: string,
   urlOrClient: string | RedisClient,
   { connectTimeout, commandTimeout, tls }: Told,
@@ -47,7 +48,7 @@ export function serverOf(
   const target = typeof urlOrClient === "string" ? parseRedisUrl(urlOrClient, role) : undefined;
   if (tls !== undefined && target?.tls === undefined) {
     throw new ConfigurationError(
-      `${role}-url-invalid`,
+      CODES[role].url,
       "The option tls goes with a URL of the scheme rediss:// only.",
     );
   }
@@ -106,7 +107,7 @@ function checked(owner: string, client: RedisClient): Client {
 
 /** What ioredis is told; certificates are read anew for each connection, so that a renewed one is used. */
 async function optionsOf(
-  role: string,
+  role: Role,
   target: RedisTarget,
   tls: RedisTls | undefined,
   name: string,
@@ -120,7 +121,7 @@ async function optionsOf(
 }
 
 async function tlsFiles(
-  role: string,
+  role: Role,
   { rejectUnauthorized, caFile, certFile, keyFile }: NonNullable<RedisTarget["tls"]>,
 ): Promise<RedisTls> {
   const { readFile } = await import("node:fs/promises");
@@ -129,7 +130,7 @@ async function tlsFiles(
       return await readFile(file, "utf8");
     } catch (cause) {
       throw new ConfigurationError(
-        `${role}-url-invalid`,
+        CODES[role].url,
         `The file ${file} of the Redis URL cannot be read.`,
         { cause },
       );

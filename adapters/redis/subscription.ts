@@ -74,7 +74,8 @@ export class ChannelSubscription extends Listening {
     const { exchange, routingKeys = [""] } = inbox;
     const patterns = new Set(routingKeys.map((routingKey) => {
       const key = globbed(routingKey).replaceAll("\\*", "*").replaceAll("#", "*");
-      return globbed(prefix) + fanoutChannel({ exchange: globbed(exchange?.name ?? ""), routingKey: key }, db);
+      return globbed(prefix) +
+        fanoutChannel({ exchange: globbed(exchange?.name ?? ""), routingKey: key }, db);
     }));
     this.#patterns = [...patterns].map((pattern) => [pattern, takes(pattern)]);
     channels.listeners.add(this);
@@ -186,9 +187,12 @@ function globbed(name: string): string {
 
 /** What Redis takes for this pattern, of which only "*" and the backslash mean something. */
 function takes(pattern: string): RegExp {
-  const source = pattern.replace(/\\(.)|(\*)|(.)/gs, (_all, marked?: string, star?: string, plain?: string) => {
-    if (star !== undefined) return ".*";
-    return (marked ?? plain ?? "").replace(/[^\p{L}\p{N}]/u, "\\$&");
-  });
+  const source = pattern.replace(
+    /\\(.)|(\*)|(.)/gs,
+    (_all, marked?: string, star?: string, plain?: string) => {
+      if (star !== undefined) return ".*";
+      return (marked ?? plain ?? "").replace(/[^\p{L}\p{N}]/u, "\\$&");
+    },
+  );
   return new RegExp(`^${source}$`, "s");
 }

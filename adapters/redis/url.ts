@@ -6,6 +6,7 @@
 import { ConfigurationError } from "../../src/errors.ts";
 import { redactUrl } from "../../src/lib/redact.ts";
 import { didYouMean } from "../../src/lib/suggest.ts";
+import { CODES, type Role } from "./codes.ts";
 
 /** How a TLS connection is made; the names are `node:tls`'s. Certificates and keys are PEM texts or their bytes. */
 export interface RedisTls {
@@ -81,9 +82,9 @@ const SOCKET_SCHEMES = new Set(["redis+socket", "socket", "unix"]);
  *
  * @throws {ConfigurationError} `backend-url-invalid` or `broker-url-invalid`; the text holds no secret.
  */
-export function parseRedisUrl(text: string, role: "broker" | "backend" = "backend"): RedisTarget {
+export function parseRedisUrl(text: string, role: Role = "backend"): RedisTarget {
   const fail = (why: string, hint?: string): never => {
-    throw new ConfigurationError(`${role}-url-invalid`, `The Redis URL ${redactUrl(text)} ${why}.`, {
+    throw new ConfigurationError(CODES[role].url, `The Redis URL ${redactUrl(text)} ${why}.`, {
       hint: hint ?? "It reads redis://user:password@host:6379/0 (rediss:// for TLS).",
     });
   };

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisBackend } from "../../adapters/redis/tcp.ts";
+import * as leases from "../../adapters/redis/lease/scripts.ts";
+import { PUBLISH_MESSAGES, PUBLISH_SHA } from "../../adapters/redis/publish-script.ts";
 import * as scripts from "../../adapters/redis/scripts.ts";
 import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { bareClient, closing, DAY, record } from "./setup.ts";
@@ -17,7 +19,9 @@ afterAll(async () => {
 
 const { BUMP_FACT, STORE_RESULTS } = scripts;
 
-test.each(Object.entries({ BUMP_FACT, STORE_RESULTS }))(
+const PUBLISH = { text: PUBLISH_MESSAGES, sha: PUBLISH_SHA };
+
+test.each(Object.entries({ BUMP_FACT, STORE_RESULTS, PUBLISH, ...leases }))(
   "%s has the SHA-1 of its text",
   (_name, { text, sha }) => {
     expect(createHash("sha1").update(text).digest("hex")).toBe(sha);

@@ -179,7 +179,9 @@ export class RedisConsumer implements Consumer, Holder {
         await this.#bell.wait(Math.max(0, Math.min(longest, this.#due - clock.now())));
       } catch (error) {
         const met = fault(error, subject);
-        if (met instanceof ConfigurationError || /-credentials-refused$/.test(met.code)) return this.#fail(met);
+        if (met instanceof ConfigurationError || /-credentials-refused$/.test(met.code)) {
+          return this.#fail(met);
+        }
         const retryIn = backoff(++failures, random);
         failed(met, retryIn);
         await this.#bell.wait(retryIn);
@@ -188,7 +190,9 @@ export class RedisConsumer implements Consumer, Holder {
   }
 
   /** One claim: whether there was room for any message, how many came, and whether there may be more at once. */
-  async #claim(turn: number): Promise<{ readonly wanted: boolean; readonly came: number; readonly more: boolean }> {
+  async #claim(
+    turn: number,
+  ): Promise<{ readonly wanted: boolean; readonly came: number; readonly more: boolean }> {
     const taps = rotated([...this.#taps], turn);
     const wants = share(new Map(taps.map(([queue, { held }]) => [queue, this.#room(held)])));
     const claim = await this.#open().claim(wants);

@@ -6,8 +6,16 @@
 import type { Clock } from "../../../src/lib/port.ts";
 import type { Commands, Trail } from "../client.ts";
 import { fault, misfit, type Subject } from "../fault.ts";
-import { runScript, type ScriptCall } from "../scripts.ts";
-import { type Claim, claimCall, type Claimant, FLEET_MEMORY, readClaim, seconds, type Want } from "./claim.ts";
+import { runScript, type Script, type ScriptCall } from "../scripts.ts";
+import {
+  type Claim,
+  type Claimant,
+  claimCall,
+  FLEET_MEMORY,
+  readClaim,
+  seconds,
+  type Want,
+} from "./claim.ts";
 import type { LeaseKeys } from "./keys.ts";
 import { RENEW } from "./scripts.ts";
 import { type Ending, settleCall } from "./settle.ts";
@@ -27,6 +35,8 @@ export interface LeaseParts {
 export class LeaseStore {
   readonly #parts: LeaseParts;
   readonly #claimant: Claimant;
+  /** What the server was sent as text. */
+  readonly #seen: Set<Script> = new Set();
   /** The number of the next claim's first message. */
   #next = 1;
 
@@ -95,8 +105,17 @@ export class LeaseStore {
     { script, keys, args }: ScriptCall,
     options: { readonly trail?: Trail } = {},
   ): Promise<unknown> {
+    const unseen = !this.#seen.has(script);
+    this.#seen.add(script);
     try {
-      return await runScript(this.#parts.commands, script, keys, args, { ...options, repeatable: true });
+      return await runScript(
+        this.#parts.commands,
+        script,
+        keys,
+        args,
+        { ...options, repeatable: true },
+        unseen,
+      );
     } catch (error) {
       throw fault(error, this.#parts.subject);
     }

@@ -58,7 +58,10 @@ export class Sweeper {
 
   #arm(ms: number): void {
     if (this.#stopped) return;
-    this.#timer = this.#parts.platform.clock.after(ms, () => void this.#turn().then(() => this.#arm(this.#period)));
+    this.#timer = this.#parts.platform.clock.after(
+      ms,
+      () => void this.#turn().then(() => this.#arm(this.#period)),
+    );
   }
 
   async #turn(): Promise<void> {
@@ -141,7 +144,7 @@ export class Sweeper {
   /** Puts these to the front of their queues one after the other; how many it did. */
   async #restore(seen: readonly Seen[], beat: string): Promise<number> {
     if (seen.length === 0) return 0;
-    const { commands, keys } = this.#parts;
+    const { commands, keys, platform: { clock } } = this.#parts;
     const held = seen.map(({ entry }) => entry === null ? undefined : readEntry(entry));
     const bindings = await this.#bindings(held.map((one) => one?.exchange ?? ""));
     const rescues = seen.map((one, at): Rescue => {
@@ -149,6 +152,12 @@ export class Sweeper {
       const queues = found === undefined ? [] : queuesOf(found, bindings.get(found.exchange) ?? []);
       return { ...one, beat, held: found, queues };
     });
+    const nowhere = rescues.filter(({ held, queues }) => held !== undefined && queues.length === 0);
+    if (nowhere.length > 0) {
+      // kombu would throw them away: they are kept until somebody is bound for them.
+      const pairs = nowhere.flatMap(({ tag }) => [seconds(clock.now()), tag]);
+      await this.#ask([["zadd", keys.index, "XX", ...pairs]]);
+    }
     const { script, keys: scriptKeys, args } = restoreCall(keys, rescues);
     const answer = await runScript(commands, script, scriptKeys, args, { repeatable: false });
     return Array.isArray(answer) ? answer.filter((one) => Number(one) === 1).length : 0;
