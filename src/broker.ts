@@ -84,7 +84,7 @@ export interface Outgoing {
   readonly to: Destination;
   /** Ask for the verdict `unroutable` where no queue takes the message (AMQP `mandatory`). */
   readonly mustRoute: boolean;
-  /** Do not deliver before this instant, ms since the epoch (native delay, where the broker has it). */
+  /** Do not deliver before this instant, ms since the epoch. Where the broker has no delay of its own (`delay`) the verdict is `refused`. */
   readonly notBefore?: number;
 }
 
@@ -104,8 +104,12 @@ export type Settlement =
   | { readonly as: "ack" }
   /** Dead-letter where the queue has one, else gone. */
   | { readonly as: "reject" }
+  /** Back into its queue. `notBefore` is kept where the broker parks (`park`); elsewhere the message may come again at once. */
   | { readonly as: "requeue"; readonly notBefore?: number }
-  /** Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. */
+  /**
+   * Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. Where the broker does not
+   * park, or not for so long, it throws a coded error, and the delivery can still be settled.
+   */
   | { readonly as: "park"; readonly until: number };
 
 /** One message handed to us, to be settled exactly once. */
@@ -130,11 +134,14 @@ export interface Delivery {
   onLost(listener: () => void): Disposable;
 }
 
-/** Deliveries of one or more queues. Survives reconnects; the iteration ends by `stop()` or throws on a fatal error only. */
+/**
+ * Deliveries of one or more queues. Survives reconnects; the iteration ends by `stop()` or with the broker's `close()`, or throws on a
+ * fatal error only.
+ */
 export interface Consumer extends AsyncIterable<Delivery> {
   /** The last moment (ms since the epoch) at which a waiting message would have reached us; 0 before the first consume-ok. */
   readonly aliveAt: number;
-  /** Takes from this queue too. */
+  /** Takes from this queue too. Rejects with a coded error where the broker refuses it, or after `stop()`; the other queues go on. */
   add(queue: string): Promise<void>;
   /** Takes from this queue no more. */
   remove(queue: string): Promise<void>;
@@ -144,7 +151,10 @@ export interface Consumer extends AsyncIterable<Delivery> {
   stop(): Promise<void>;
 }
 
-/** What a subscription listens to: its own private queue, and what is bound to it. */
+/**
+ * What a subscription listens to: its own private queue, and what is bound to it. Where queues can have an owner, nobody else can read it,
+ * and who asks for a queue of another's waits until that one is gone.
+ */
 export interface Inbox {
   /** The queue's name, as Celery names it (`<node>.celery.pidbox`, `celeryev.<uuid>`, a reply queue). */
   readonly queue: string;
@@ -160,7 +170,7 @@ export interface Inbox {
 
 /** At most once, unsettled: control, events, replies. */
 export interface Subscription extends AsyncIterable<Message> {
-  /** Resolves when messages published from now on would arrive. */
+  /** Resolves when messages published from now on would arrive; rejects where it was closed before that. */
   readonly ready: Promise<void>;
   /** Ends the iteration and takes the queue away. */
   close(): Promise<void>;
@@ -197,6 +207,8 @@ export interface PublishFeatures {
   readonly resends: boolean;
   /** The kinds of exchange it has. */
   readonly exchanges: readonly ExchangeType[];
+  /** Whether a message can wait for its instant (`notBefore`). */
+  readonly delay: boolean;
   /** Which number is the most urgent. */
   readonly priority: "high-first" | "low-first" | "none";
   /** Bytes. */
@@ -240,7 +252,10 @@ export interface PublishBroker {
   readonly features: PublishFeatures;
   /** Same order as `batch`, settled by the deadline at the latest. */
   publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]>;
-  /** Waits for what is on its way, then lets go of the links. Idempotent; the broker may be used again after it. */
+  /**
+   * Waits for what is on its way over shared links, then lets go of them; by its deadline or abort without waiting. Idempotent; the broker
+   * may be used again after it.
+   */
   close(options?: Call): Promise<void>;
 }
 
@@ -250,7 +265,7 @@ export interface PublishBroker {
 export interface Broker extends PublishBroker {
   /** What it can do. */
   readonly features: BrokerFeatures;
-  /** Opens the links now; throws the coded error of the failure. Optional: other calls connect by themselves. */
+  /** Opens the links now; rejects with the coded error of the failure. Optional: other calls connect by themselves. */
   connect(options?: Call): Promise<void>;
   /** Declares in the given order; remembered, and repeated after a reconnect. */
   declare(entities: readonly Entity[], options?: Call): Promise<void>;
@@ -264,6 +279,9 @@ export interface Broker extends PublishBroker {
   purge(queue: string): Promise<number>;
   /** Tells of the links from now on. */
   observe(listener: (event: BrokerEvent) => void): Disposable;
-  /** Settlements flushed behind a synchronous reply, the rest given back. Idempotent; the broker may be used again after it. */
+  /**
+   * Settlements flushed behind a synchronous reply, the rest given back; consumers and subscriptions end. By its deadline or abort it only
+   * lets go. Idempotent; the broker may be used again after it.
+   */
   close(options?: Call): Promise<void>;
 }

@@ -54,8 +54,8 @@ export class AmqpBroker implements Broker {
   readonly #subscriptions: Set<AmqpSubscription> = new Set();
   /** Goodbyes of consumers with a connection of their own. */
   readonly #leaving: Set<Promise<void>> = new Set();
-  /** While the broker is closed: until when. */
-  #closeBy = Infinity;
+  /** While the broker is being closed. */
+  #closing: Call | undefined;
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
 
   constructor(targets: Targets, dial: Dial, settings: Settings) {
@@ -180,32 +180,27 @@ export class AmqpBroker implements Broker {
     return { [Symbol.dispose]: () => this.#listeners.delete(own) };
   }
 
-  async close(call: Call = {}): Promise<void> {
-    const { clock } = this.#settings.platform;
-    const deadline = Math.min(call.deadline ?? Infinity, clock.now() + this.#settings.closeTimeout);
-    const closing = async (): Promise<void> => {
-      const consumers = [...this.#consumers];
-      this.#consumers.clear();
-      await Promise.all([
-        this.#sender.drain(deadline),
-        ...consumers.map((consumer) => consumer.close(deadline)),
-        ...[...this.#subscriptions].map((subscription) => subscription.close(deadline)),
-      ]);
-      await Promise.all([
-        this.#publishing.close(deadline),
-        this.#consuming.close(deadline),
-        ...[...this.#leaving].map((leaving) =>
-          within(leaving, { deadline }, clock, "A goodbye").catch(() => {})
-        ),
-      ]);
+  async close({ signal, deadline = Infinity }: Call = {}): Promise<void> {
+    const { platform: { clock }, closeTimeout } = this.#settings;
+    const call = {
+      deadline: Math.min(deadline, clock.now() + closeTimeout),
+      ...(signal === undefined ? {} : { signal }),
     };
-    const { signal } = call;
-    this.#closeBy = deadline;
-    try {
-      await within(closing(), signal === undefined ? {} : { signal }, clock, "Closing the broker");
-    } finally {
-      this.#closeBy = Infinity;
-    }
+    const consumers = [...this.#consumers];
+    this.#consumers.clear();
+    this.#closing = call;
+    await Promise.all([
+      this.#sender.drain(call),
+      ...consumers.map((consumer) => consumer.close(call)),
+      ...[...this.#subscriptions].map((subscription) => subscription.close(call)),
+    ]);
+    await Promise.all([
+      this.#publishing.close(call),
+      this.#consuming.close(call),
+      // Some may have begun before, with more time than there is now.
+      ...[...this.#leaving].map((leaving) => within(leaving, call, clock, "A goodbye").catch(() => {})),
+    ]);
+    this.#closing = undefined;
   }
 
   #link(kind: "publish" | "consume"): Link {
@@ -221,8 +216,8 @@ export class AmqpBroker implements Broker {
   #disown(link: Link): void {
     const { platform: { clock }, closeTimeout } = this.#settings;
     if (link === this.#consuming) return;
-    const deadline = Math.min(this.#closeBy, clock.now() + closeTimeout);
-    const leaving = link.close(deadline, true).finally(() => this.#leaving.delete(leaving));
+    const call = this.#closing ?? { deadline: clock.now() + closeTimeout };
+    const leaving = link.close(call, true).finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
   }
 

@@ -34,6 +34,7 @@ export function sendingFeatures(link: PublishFeatures["link"], maxMessage: numbe
     mustRoute: true,
     resends: false,
     exchanges: ["direct", "topic", "fanout"],
+    delay: false,
     priority: "high-first",
     maxMessage,
   };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BrokerEvent, Consumer } from "../../src/broker.ts";
+import type { BrokerEvent, Call, Consumer } from "../../src/broker.ts";
 import { ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { AsyncQueue } from "../../src/lib/queue.ts";
@@ -106,13 +106,15 @@ export class AmqpConsumer implements Consumer {
     return this.#stopped ??= this.#stop(this.#soon());
   }
 
-  /** Closes every channel, by `deadline`: settlements have then arrived, the rest is back in its queue. */
-  async close(deadline: number): Promise<void> {
+  /** Closes every channel, while the call lasts: settlements have then arrived, the rest is back in its queue. */
+  async close(call: Call): Promise<void> {
     const { clock } = this.#parts.settings.platform;
-    await (this.#stopped ??= this.#stop(deadline));
+    this.#stopped ??= this.#stop(call);
+    // It may have been stopped before, with more time than there is now.
+    await within(this.#stopped, call, clock, "stopping a consumer").catch(() => {});
     const closing = [...this.#intakes].map(async (intake) => {
       try {
-        await within(intake.close(), { deadline }, clock, "closing a channel");
+        await within(intake.close(), call, clock, "closing a channel");
       } catch {
         // The connection went, or will go now: either gives the rest back.
       }
@@ -205,12 +207,12 @@ export class AmqpConsumer implements Consumer {
   }
 
   /** When an answer is waited for no longer. */
-  #soon(): number {
+  #soon(): Call {
     const { platform, closeTimeout } = this.#parts.settings;
-    return platform.clock.now() + closeTimeout;
+    return { deadline: platform.clock.now() + closeTimeout };
   }
 
-  async #shut(tap: Tap, deadline: number): Promise<void> {
+  async #shut(tap: Tap, call: Call): Promise<void> {
     const { clock } = this.#parts.settings.platform;
     const { intake } = tap;
     tap.abort.abort();
@@ -222,15 +224,15 @@ export class AmqpConsumer implements Consumer {
       await tap.keeping;
     };
     try {
-      await within(leave(), { deadline }, clock, "stopping a consumer");
+      await within(leave(), call, clock, "stopping a consumer");
     } catch {
       // The connection went, and with it everything unsettled is back in the queue.
     }
   }
 
-  async #stop(deadline: number): Promise<void> {
+  async #stop(call: Call): Promise<void> {
     const taps = [...this.#taps.values()];
-    const shut = taps.map((tap) => this.#shut(tap, deadline));
+    const shut = taps.map((tap) => this.#shut(tap, call));
     // Nothing more is yielded from here on, though the broker's answers are still to come.
     this.#held = this.#deliveries.take(() => true);
     this.#deliveries.end();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AMQPChannel } from "@cloudamqp/amqp-client";
+import type { Call } from "../../src/broker.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import { connectTimeout } from "./errors.ts";
@@ -182,12 +183,12 @@ export class Epoch {
     this.#end(new ConnectionError(CLOSED_BY_US, "We closed the connection to the broker."));
   }
 
-  /** Says goodbye, waits for the answer until `deadline`, and frees the socket. */
-  async close(deadline: number): Promise<void> {
+  /** Says goodbye, waits for the answer while the call lasts, and frees the socket. */
+  async close(call: Call): Promise<void> {
     const wire = this.#wire;
     if (this.#lost !== undefined || wire === undefined) return;
     try {
-      await within(this.rpc(wire.client.close()), { deadline }, this.#clock, "closing the connection");
+      await within(this.rpc(wire.client.close()), call, this.#clock, "closing the connection");
     } catch {
       // Gone, or too slow: the socket is freed all the same.
     }

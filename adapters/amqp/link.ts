@@ -94,8 +94,8 @@ export class Link {
     return this.#waiting.promise;
   }
 
-  /** Says goodbye by `deadline`, ms since the epoch. Who holds it still gets another connection, unless that was the last. */
-  async close(deadline: number, last = false): Promise<void> {
+  /** Says goodbye, and waits for the answer while the call lasts. Who holds it still gets another connection, unless that was the last. */
+  async close(call: Call, last = false): Promise<void> {
     this.#over = last;
     this.#session++;
     this.#opening = undefined;
@@ -107,7 +107,7 @@ export class Link {
       // What is written is on its way; nothing new may be written to a connection that says goodbye.
       if (epoch.lost === undefined) epoch.out.flush();
       for (const listener of this.#lossListeners) listener(epoch);
-      await epoch.close(deadline);
+      await epoch.close(call);
     }
     if (this.#holders > 0) this.#keep();
   }
@@ -141,7 +141,7 @@ export class Link {
       throw this.#session === session ? error : closed();
     }
     if (this.#session !== session) {
-      await epoch.close(0);
+      await epoch.close({ deadline: 0 });
       throw closed();
     }
     this.#stand(epoch);

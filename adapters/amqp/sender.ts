@@ -50,11 +50,11 @@ export class SharedSender {
     return await batch.verdicts.finally(() => this.#batches.delete(batch));
   }
 
-  /** Waits until `deadline` for the verdicts that are due, then gives the rest up. */
-  async drain(deadline: number): Promise<void> {
+  /** Waits for the verdicts that are due while the call lasts, then gives the rest up. */
+  async drain(call: Call): Promise<void> {
     const { clock } = this.#settings.platform;
     const due = Promise.all([...this.#batches].map(({ verdicts }) => verdicts));
-    await within(due, { deadline }, clock, "Publishing").catch(() => {});
+    await within(due, call, clock, "Publishing").catch(() => {});
     for (const batch of this.#batches) batch.giveUp("the broker was closed");
   }
 

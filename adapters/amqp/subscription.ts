@@ -4,7 +4,7 @@
  * @module
  */
 import type { AMQPConsumer } from "@cloudamqp/amqp-client";
-import type { BrokerEvent, Inbox, Message, Subscription } from "../../src/broker.ts";
+import type { BrokerEvent, Call, Inbox, Message, Subscription } from "../../src/broker.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { AsyncQueue } from "../../src/lib/queue.ts";
@@ -60,10 +60,10 @@ export class AmqpSubscription implements Subscription {
     return this.#ready.promise;
   }
 
-  /** Resolves when the broker knows, or at `deadline`, ms since the epoch. */
-  close(deadline?: number): Promise<void> {
+  /** Resolves when the broker knows, or when the call is given up. */
+  close(call?: Call): Promise<void> {
     const { platform, closeTimeout } = this.#parts.settings;
-    return this.#closed ??= this.#close(deadline ?? platform.clock.now() + closeTimeout);
+    return this.#closed ??= this.#close(call ?? { deadline: platform.clock.now() + closeTimeout });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
@@ -121,7 +121,7 @@ export class AmqpSubscription implements Subscription {
     return { off: off.promise };
   }
 
-  async #close(deadline: number): Promise<void> {
+  async #close(call: Call): Promise<void> {
     const { settings, ended } = this.#parts;
     const { clock } = settings.platform;
     this.#abort.abort();
@@ -131,7 +131,7 @@ export class AmqpSubscription implements Subscription {
       new ConnectionError("subscription-closed", "The subscription was closed before it was ready."),
     );
     try {
-      await within(this.#leave?.() ?? Promise.resolve(), { deadline }, clock, "closing a subscription");
+      await within(this.#leave?.() ?? Promise.resolve(), call, clock, "closing a subscription");
     } catch {
       // The connection went, and the queue with it.
     }

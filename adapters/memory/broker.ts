@@ -88,6 +88,7 @@ class InMemory implements MemoryBroker {
       delivery: "push",
       subscribe: true,
       exchanges: ["direct", "topic", "fanout"],
+      delay: true,
       priority: "high-first",
       requeue: "publication",
       park: "copy",
@@ -123,6 +124,8 @@ class InMemory implements MemoryBroker {
         publish: async (outgoing) =>
           (await this.publish([outgoing]))[0] ?? { is: "unknown", reason: "no verdict" },
         onEnded: (one) => void this.#consumers.delete(one),
+        onFatal: (error) => this.#tell({ is: "fatal", error }),
+        parkedUntil: () => this.#clock.now() + MAX_PARK,
         doubt: () => this.#topology.doubt(),
       },
       queues,
@@ -136,6 +139,8 @@ class InMemory implements MemoryBroker {
     const subscription = new MemorySubscription({
       session: () => this.#session(),
       onEnded: (one) => void this.#subscriptions.delete(one),
+      after: (ms, retry) => this.#clock.after(ms, retry, { keepAlive: false }),
+      onRefused: (error, retryIn) => this.#tell({ is: "down", link: "consume", error, retryIn }),
     }, inbox);
     this.#subscriptions.add(subscription);
     return subscription;
@@ -249,11 +254,13 @@ class InMemory implements MemoryBroker {
     signal?.throwIfAborted();
     if (signal === undefined && deadline === undefined) return await work();
     const clock = this.#clock;
+    const left = (deadline ?? Infinity) - clock.now();
+    const late = (): TimeoutError =>
+      new TimeoutError("broker-timeout", "The memory broker did not answer in time.");
+    if (left <= 0) throw late();
     return await new Promise<T>((resolve, reject) => {
-      const late = (): void =>
-        reject(new TimeoutError("broker-timeout", "The memory broker did not answer in time."));
       const stop = (): void => reject(signal?.reason);
-      const timer = deadline === undefined ? undefined : clock.after(deadline - clock.now(), late);
+      const timer = deadline === undefined ? undefined : clock.after(left, () => reject(late()));
       signal?.addEventListener("abort", stop, { once: true });
       work().then(resolve, reject).finally(() => {
         timer?.cancel();

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Consumer, Delivery, Outgoing, Verdict } from "../../src/broker.ts";
-import type { CeleriacError } from "../../src/errors.ts";
+import { type CeleriacError, ConnectionError } from "../../src/errors.ts";
 import { type Lane, MemoryDelivery } from "./delivery.ts";
 import { Feed } from "./feed.ts";
 import type { ClientChannel, Session } from "./session.ts";
@@ -18,6 +18,10 @@ export interface ConsumerHost {
   publish(outgoing: Outgoing): Promise<Verdict>;
   /** The consumer has ended and holds nothing any more. */
   onEnded(consumer: MemoryConsumer): void;
+  /** The consumer ended by an error. */
+  onFatal(error: Error): void;
+  /** Until when a message may be parked at most, ms since the epoch. */
+  parkedUntil(): number;
   /** Something that was declared is gone. */
   doubt(): void;
 }
@@ -105,6 +109,10 @@ class QueueLane implements Lane {
     return this.#host.publish(outgoing);
   }
 
+  get parkedUntil(): number {
+    return this.#host.parkedUntil();
+  }
+
   #closeIfDone(): void {
     if (this.#retired && this.#held === 0) void this.channel.close();
   }
@@ -154,7 +162,8 @@ export class MemoryConsumer implements Consumer {
   }
 
   async add(queue: string): Promise<void> {
-    if (this.#feed.ended || this.#lanes.has(queue)) return;
+    if (this.#feed.ended) throw new ConnectionError("consumer-stopped", "The consumer was stopped.");
+    if (this.#lanes.has(queue)) return;
     this.#lanes.set(queue, undefined);
     try {
       await this.#open(queue);
@@ -236,7 +245,9 @@ export class MemoryConsumer implements Consumer {
     const { code } = error as CeleriacError;
     // With the link gone the broker attaches us again; other closings were answered by a new lane.
     if (!LASTING.has(code) && code !== "fake-unsupported") return;
+    if (this.#feed.ended) return;
     this.#feed.end(error);
+    this.#host.onFatal(error as CeleriacError);
     void this.stop();
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Delivery, Message, Outgoing, Settlement, Verdict } from "../../src/broker.ts";
-import { CeleriacError, PublishError } from "../../src/errors.ts";
+import { CeleriacError, ConfigurationError, PublishError } from "../../src/errors.ts";
 import { copyMessage, reborn } from "./message.ts";
 import type { Deliver } from "./rabbit/event.ts";
 import type { ClientChannel } from "./session.ts";
@@ -19,6 +19,8 @@ export interface Lane {
   onRead(): void;
   /** One that was read is settled. */
   onSettled(): void;
+  /** Until when a message may be parked at most, ms since the epoch. */
+  readonly parkedUntil: number;
   /** Publishes a copy that waits. */
   publish(outgoing: Outgoing): Promise<Verdict>;
 }
@@ -81,10 +83,16 @@ export class MemoryDelivery implements Delivery {
     if (this.#settled) {
       throw new CeleriacError("delivery-settled", "This delivery was settled before.");
     }
+    const later = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
+    if (later !== undefined && later > this.#lane.parkedUntil) {
+      throw new ConfigurationError(
+        "park-too-long",
+        "A message cannot be parked for so long (features.maxPark).",
+      );
+    }
     this.#settled = true;
     this.#lane.watched.delete(this);
     if (!this.#lane.channel.stands) return this.#end(STALE);
-    const later = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
     if (later !== undefined) return this.#park(later);
     if (how.as === "ack") this.#send("basic.ack", false);
     else this.#send("basic.nack", how.as === "requeue");

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Inbox, Message, Subscription } from "../../src/broker.ts";
-import type { CeleriacError } from "../../src/errors.ts";
+import { type CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import type { Timer } from "../../src/lib/port.ts";
 import { Feed } from "./feed.ts";
 import { copyMessage } from "./message.ts";
 import type { BareCommand, ClientChannel, Session } from "./session.ts";
@@ -14,7 +15,14 @@ import type { BareCommand, ClientChannel, Session } from "./session.ts";
 export interface SubscriptionHost {
   session(): Promise<Session>;
   onEnded(subscription: MemorySubscription): void;
+  /** Calls `retry` in `ms`. */
+  after(ms: number, retry: () => void): Timer;
+  /** The server refused it; it is asked again `retryIn` ms later. */
+  onRefused(error: Error, retryIn: number): void;
 }
+
+/** How long after a refusal the server is asked again, ms: another link may hold a queue of that name. */
+const RETRY = 50;
 
 /** As Celery declares its mailboxes, but exclusive: RabbitMQ 4.3 takes no transient queue that is not. */
 function topology(inbox: Inbox): readonly BareCommand[] {
@@ -51,6 +59,7 @@ export class MemorySubscription implements Subscription {
   readonly #ready: Deferred<void> = deferred<void>();
   #channel: ClientChannel | undefined;
   #closing: Promise<void> | undefined;
+  #retry: Timer | undefined;
 
   constructor(host: SubscriptionHost, inbox: Inbox) {
     this.#host = host;
@@ -68,7 +77,11 @@ export class MemorySubscription implements Subscription {
   attach(): void {
     if (this.#channel !== undefined) return;
     this.#listen().catch((error: unknown) => {
-      if ((error as CeleriacError).code === "broker-lost") return;
+      if (this.#feed.ended || (error as CeleriacError).code === "broker-lost") return;
+      if (error instanceof ConfigurationError) {
+        this.#retry = this.#host.after(RETRY, () => this.attach());
+        return this.#host.onRefused(error, RETRY);
+      }
       this.#ready.reject(error);
       this.#feed.end(error);
       this.#host.onEnded(this);
@@ -81,10 +94,15 @@ export class MemorySubscription implements Subscription {
 
   /** The broker closes; the queue goes with the link. */
   end(): void {
-    this.#feed.end();
-    // A subscription that never listened is not ready, and nobody is to wait for it any more.
-    this.#ready.resolve();
+    this.#over();
     this.#closing ??= Promise.resolve();
+  }
+
+  #over(): void {
+    this.#retry?.cancel();
+    this.#feed.end();
+    const early = "The subscription was closed before it was ready.";
+    this.#ready.reject(new ConnectionError("subscription-closed", early));
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
@@ -108,8 +126,7 @@ export class MemorySubscription implements Subscription {
   }
 
   async #close(): Promise<void> {
-    this.#feed.end();
-    this.#ready.resolve();
+    this.#over();
     await this.#channel?.close();
     this.#host.onEnded(this);
   }

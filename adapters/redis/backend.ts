@@ -238,7 +238,8 @@ export class RedisBackend implements Backend {
   async #raced<T>({ signal, deadline }: Call, action: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     const { platform: { clock }, subject } = this.#parts;
-    const waited = (deadline ?? 0) - clock.now();
+    const waited = (deadline ?? Infinity) - clock.now();
+    if (waited <= 0) throw late("an answer", 0, subject);
     const patience = new Patience(clock, {
       signal,
       deadline,

@@ -90,6 +90,7 @@ export class RedisBroker implements Broker {
       mustRoute: true,
       resends: true,
       exchanges: ["direct", "topic", "fanout"],
+      delay: false,
       priority: "low-first",
       maxMessage,
       delivery: "poll",

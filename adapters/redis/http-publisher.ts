@@ -22,6 +22,7 @@ export const PUBLISHES: PublishFeatures = {
   mustRoute: true,
   resends: true,
   exchanges: ["direct", "topic", "fanout"],
+  delay: false,
   priority: "low-first",
   maxMessage: MOST,
 };
@@ -44,6 +45,8 @@ export class HttpPublisher extends Packer implements PublishBroker {
     const { clock } = this.link.platform;
     const { declare = [], deadline = clock.now() + this.link.timeout } = options;
     const bindings = this.bind(declare);
+    // As `declare` would.
+    if (bindings.length > 0) options.signal?.throwIfAborted();
     if (batch.length + bindings.length === 0) return [];
     const packed = batch.map((outgoing) => this.pack(outgoing));
     const body = this.script(this.args(bindings, packed, deadline - clock.now() + MEMORY));

@@ -46,8 +46,9 @@ export class Packer {
     });
   }
 
-  pack({ message, to }: Outgoing): Packed {
+  pack({ message, to, notBefore }: Outgoing): Packed {
     const { prefix } = this;
+    if (notBefore !== undefined) return "there is no delay (notBefore)";
     const { exchange, routingKey } = to;
     if (message.body.length > this.#most) return `a body of more than ${this.#most} bytes`;
     try {

@@ -22,4 +22,4 @@ export { picksOf } from "./simulator/prng.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";
-export type { BackendSubject, BrokerSubject, LinkFaults } from "./contract/subject.ts";
+export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./contract/subject.ts";

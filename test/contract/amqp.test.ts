@@ -17,11 +17,15 @@ afterAll(() => proxy[Symbol.asyncDispose]());
 const through = new URL(server);
 through.host = `127.0.0.1:${proxy.port}`;
 
+const QUICK = { reconnect: { min: "20ms", max: "200ms" } } as const;
+
 describe.each(["shared", "call"] as const)(
   "amqp over TCP, link %s",
   (link) =>
     exerciseBroker({
-      make: () => amqpBroker(through.href, { link, reconnect: { min: "20ms", max: "200ms" } }),
+      make: () => amqpBroker(through.href, { link, ...QUICK }),
+      // The port of discard: nothing listens there.
+      unreachable: () => amqpBroker("amqp://127.0.0.1:9", { link, ...QUICK }),
       features: rabbitFeatures(link),
       link: {
         cut: () => proxy.cut(),

@@ -19,6 +19,7 @@ describe("memory broker", () => {
       delivery: "push",
       subscribe: true,
       exchanges: ["direct", "topic", "fanout"],
+      delay: true,
       priority: "high-first",
       requeue: "publication",
       park: "copy",

@@ -10,6 +10,7 @@ export function rabbitFeatures(link: BrokerFeatures["link"]): BrokerFeatures {
     delivery: "push",
     subscribe: true,
     exchanges: ["direct", "topic", "fanout"],
+    delay: false,
     priority: "high-first",
     requeue: "publication",
     park: "none",

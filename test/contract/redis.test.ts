@@ -1,5 +1,5 @@
 /**
- * The contracts on a real Redis: the broker's through a proxy that can break the network, and the backend's.
+ * The contracts on a real Redis, through a proxy that can break the network.
  *
  * @module
  */
@@ -14,12 +14,18 @@ const globalKeyprefix = `contract-${crypto.randomUUID()}:`;
 const proxy = await startProxy(placeOf(url));
 afterAll(() => proxy[Symbol.asyncDispose]());
 
+const link = { cut: () => proxy.cut(), freeze: () => proxy.blackhole("both"), thaw: () => proxy.heal() };
+// The port of discard: nothing listens there.
+const NOWHERE = "redis://127.0.0.1:9";
+
 describe("results", () =>
   exerciseBackend({
-    make: () => redisBackend(url, { globalKeyprefix }),
+    make: () => redisBackend(through(url, proxy.port), { globalKeyprefix }),
     features: { push: true, chord: "none", shared: true },
     facts: true,
     shortestTtl: 200,
+    link,
+    unreachable: () => redisBackend(NOWHERE),
   }, { test }));
 
 describe("broker", () =>
@@ -31,6 +37,7 @@ describe("broker", () =>
       mustRoute: true,
       resends: true,
       exchanges: ["direct", "topic", "fanout"],
+      delay: false,
       priority: "low-first",
       maxMessage: 64 * 1024 * 1024,
       delivery: "poll",
@@ -42,9 +49,6 @@ describe("broker", () =>
       attempts: false,
     },
     routing: "kombu",
-    link: {
-      cut: () => proxy.cut(),
-      freeze: () => proxy.blackhole("both"),
-      thaw: () => proxy.heal(),
-    },
+    link,
+    unreachable: () => redisBroker(NOWHERE, { reconnectMax: "200ms" }),
   }, { test }));

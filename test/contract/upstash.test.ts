@@ -30,6 +30,7 @@ describe.each([["with streams", gateway], ["by polling", polled]])(
       features: { push: false, chord: "none", shared: true },
       facts: true,
       shortestTtl: 200,
+      unreachable: () => upstashBackend({ url: "http://127.0.0.1:9", token: "none" }),
     }, { test }),
 );
 
@@ -42,6 +43,7 @@ describe("publishing", () =>
       mustRoute: true,
       resends: true,
       exchanges: ["direct", "topic", "fanout"],
+      delay: false,
       priority: "low-first",
       maxMessage: 7_000_000,
       delivery: "poll",
@@ -54,4 +56,5 @@ describe("publishing", () =>
     },
     consume: (queues) => kombuReader(redis, queues, globalKeyprefix),
     routing: "kombu",
+    unreachable: () => upstashBroker({ url: "http://127.0.0.1:9", token: "none" }),
   }, { test }));

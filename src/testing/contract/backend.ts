@@ -5,6 +5,7 @@
  */
 import { Archive, type BackendSuite } from "./backend/archive.ts";
 import { factsTests } from "./backend/facts.ts";
+import { lossTests, reachTests } from "./backend/loss.ts";
 import { storeTests } from "./backend/store.ts";
 import { watchTests } from "./backend/watch.ts";
 import { Check } from "./check.ts";
@@ -13,7 +14,8 @@ import type { BackendSubject } from "./subject.ts";
 
 /**
  * Declares the tests of the backend contract, `runner.test` once for each promise. Their names begin with the part of the contract
- * ("watch: …"), and are unique. Each uses ids of its own and forgets them when it ends.
+ * ("watch: …"), and are unique. Each uses ids of its own and forgets them when it ends. They must run one after the other where
+ * `subject.link` is given, since that cuts the links of all.
  */
 export function exerciseBackend(subject: BackendSubject, runner: Runner): void {
   const check = new Check(runner.assert);
@@ -25,6 +27,8 @@ export function exerciseBackend(subject: BackendSubject, runner: Runner): void {
   storeTests(suite("store"));
   watchTests(suite("watch"));
   if (subject.facts) factsTests(suite("facts"));
+  if (subject.link !== undefined) lossTests(suite("loss"), subject.link);
+  if (subject.unreachable !== undefined) reachTests(suite("reach"), subject.unreachable);
 }
 
 /** A failure of the test counts, not one of the clearing after it. */

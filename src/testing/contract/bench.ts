@@ -3,7 +3,17 @@
  *
  * @module
  */
-import type { Broker, Consumer, Delivery, Destination, Outgoing, QueueEntity } from "../../broker.ts";
+import type {
+  Broker,
+  BrokerEvent,
+  Consumer,
+  Delivery,
+  Destination,
+  ExchangeEntity,
+  ExchangeType,
+  Outgoing,
+  QueueEntity,
+} from "../../broker.ts";
 import { systemPlatform } from "../../lib/platform.ts";
 import { until, type UntilOptions } from "../wait.ts";
 import type { Check } from "./check.ts";
@@ -71,6 +81,11 @@ export class Bench {
     };
   }
 
+  /** A fresh exchange, which goes with its last binding. */
+  exchangeEntity(type: ExchangeType): ExchangeEntity {
+    return { kind: "exchange", name: this.name("exchange"), type, durable: false, autoDelete: true };
+  }
+
   /** Declares a fresh queue and gives its name. */
   async queue(broker: Broker, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
     const entity = this.queueEntity(more);
@@ -88,6 +103,22 @@ export class Bench {
   async publish(broker: Broker, to: string | Destination, texts: readonly string[]): Promise<void> {
     const verdicts = await broker.publish(texts.map((text) => this.outgoing(to, text)));
     this.check.equal(verdicts, texts.map(() => ({ is: "confirmed" })), "the verdicts of a publish");
+  }
+
+  /** Whether a message to the queue finds it, asked without leaving one there: its time to live is over when it comes. */
+  async exists(broker: Broker, queue: string): Promise<boolean> {
+    const [verdict] = await broker.publish([{
+      ...this.outgoing(queue, "", { expiration: "0" }),
+      mustRoute: true,
+    }]);
+    return verdict?.is === "confirmed";
+  }
+
+  /** What the broker tells, from now on. */
+  events(broker: Broker): BrokerEvent[] {
+    const events: BrokerEvent[] = [];
+    broker.observe((event) => events.push(event));
+    return events;
   }
 
   /** Publishes one text until it is confirmed. */

@@ -6,11 +6,18 @@
  */
 import { Bench, type Suite } from "./bench.ts";
 import { consumeTests } from "./broker/consume.ts";
+import { consumerTests } from "./broker/consumer.ts";
+import { declareTests } from "./broker/declare.ts";
+import { lifeTests } from "./broker/life.ts";
 import { lossTests } from "./broker/loss.ts";
+import { lostDeliveryTests } from "./broker/lost-delivery.ts";
+import { parkTests } from "./broker/park.ts";
 import { publishTests } from "./broker/publish.ts";
+import { reachTests } from "./broker/reach.ts";
+import { routeTests } from "./broker/route.ts";
+import { serverTests } from "./broker/server.ts";
 import { settleTests } from "./broker/settle.ts";
 import { subscribeTests } from "./broker/subscribe.ts";
-import { topologyTests } from "./broker/topology.ts";
 import { Check } from "./check.ts";
 import type { Runner } from "./runner.ts";
 import type { BrokerSubject } from "./subject.ts";
@@ -30,14 +37,22 @@ export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
     check,
     test: (name, run) => void runner.test(`${part}: ${name}`, () => within(new Bench(of, check), run)),
   });
-  topologyTests(suite("topology", subject));
+  const { link, server, unreachable } = subject;
+  lifeTests(suite("life", subject));
+  declareTests(suite("declare", subject));
   publishTests(suite("publish", subject));
+  routeTests(suite("route", subject));
+  if (unreachable !== undefined) reachTests(suite("reach", { ...subject, unreachable }));
   if (subject.consume !== undefined) return;
   consumeTests(suite("consume", subject));
+  consumerTests(suite("consumer", subject));
   settleTests(suite("settle", subject));
+  parkTests(suite("park", subject));
   if (subject.features.subscribe) subscribeTests(suite("subscribe", subject));
-  const { link } = subject;
-  if (link !== undefined) lossTests(suite("loss", { ...subject, link }));
+  if (server !== undefined) serverTests(suite("server", { ...subject, server }));
+  if (link === undefined) return;
+  lossTests(suite("loss", { ...subject, link }));
+  lostDeliveryTests(suite("lost delivery", { ...subject, link }));
 }
 
 /** A failure of the test counts, not one of the clearing after it. */

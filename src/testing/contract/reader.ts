@@ -45,6 +45,11 @@ export class Reader<T> {
     return step;
   }
 
+  /** The next one, or undefined where none comes within `ms`. */
+  async soon(ms: number): Promise<T | undefined> {
+    return await this.#within(ms) === undefined ? undefined : await this.next();
+  }
+
   /** The next one; fails where none comes in time. */
   async next(): Promise<T> {
     const step = await this.#step("the next one of the iteration");

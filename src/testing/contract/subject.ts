@@ -16,6 +16,14 @@ export interface LinkFaults {
   thaw(): void | Promise<void>;
 }
 
+/** What may be done to the server itself. */
+export interface ServerFaults {
+  /** Ends it in order and starts it again; resolves when it answers. */
+  restart(): Promise<void>;
+  /** Turns an alarm on or off under which the server takes no messages, where it has one. */
+  alarm?(on: boolean): Promise<void>;
+}
+
 /** A broker under test. */
 export interface BrokerSubject {
   /** A fresh broker object; all of them speak to one and the same server. */
@@ -30,6 +38,10 @@ export interface BrokerSubject {
   readonly queueArguments?: Readonly<Record<string, unknown>>;
   /** Without it the tests of lost links are not part of the run. */
   readonly link?: LinkFaults;
+  /** Without it the tests of restarts and alarms are not part of the run: the server must be nobody else's. */
+  readonly server?: ServerFaults;
+  /** A broker object whose server cannot be reached: nothing answers there, or nothing listens. */
+  readonly unreachable?: () => Broker;
   /**
    * Reads what was published, for a broker that only publishes: of the suites topology and publish run then, without what consumes.
    *
@@ -59,6 +71,10 @@ export interface BackendSubject {
   readonly features: Backend["features"];
   /** Whether it keeps facts. */
   readonly facts: boolean;
+  /** Without it the tests of lost links are not part of the run. */
+  readonly link?: LinkFaults;
+  /** A backend object whose store cannot be reached: nothing answers there, or nothing listens. */
+  readonly unreachable?: () => Backend;
   /**
    * The shortest time to live that the store can keep, ms.
    *

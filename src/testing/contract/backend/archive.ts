@@ -95,6 +95,11 @@ export class Archive {
     }
   }
 
+  /** Waits for a condition, with the subject's patience. */
+  until<T>(condition: () => T | Promise<T>, options: UntilOptions): ReturnType<typeof until<T>> {
+    return until(condition, { deadline: this.patience, ...options });
+  }
+
   /** Waits for the end of the shortest time to live. */
   expiry<T>(condition: () => T | Promise<T>, options: UntilOptions): ReturnType<typeof until<T>> {
     return until(condition, {
@@ -104,8 +109,9 @@ export class Archive {
     });
   }
 
-  /** Forgets the results, closes the backends. */
+  /** Heals the network, forgets the results, closes the backends. */
   async clear(): Promise<void> {
+    await this.subject.link?.thaw();
     await this.#backends[0]?.forget(this.#ids);
     for (const backend of this.#backends) await backend.close();
   }

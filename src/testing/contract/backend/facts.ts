@@ -5,6 +5,7 @@
  */
 import type { Facts } from "../../../backend.ts";
 import { AssertionError } from "../../assert.ts";
+import { pause } from "../../wait.ts";
 import { type Archive, type BackendSuite, HOUR } from "./archive.ts";
 
 export function factsTests({ check, test }: BackendSuite): void {
@@ -63,5 +64,33 @@ export function factsTests({ check, test }: BackendSuite): void {
       return started;
     }, { what: "a count that starts anew", seen: () => String(last) });
     check.equal(last, 1, "the first count after the end");
+  });
+
+  test("putting anew begins the time anew", async (archive) => {
+    const [facts, key] = [await factsOf(archive), archive.id()];
+    await facts.put(key, "short", { ttl: archive.ttl });
+    await facts.put(key, "long", { ttl: HOUR });
+    await pause(archive.ttl + 50);
+    check.equal(await facts.get(key), "long", "the fact when the first time is over");
+  });
+
+  test("keys and values are any text", async (archive) => {
+    const facts = await factsOf(archive);
+    for (const begin of ["__proto__.", "constructor.", "a b\nc.", "ü€😀."]) {
+      const key = archive.id(begin);
+      for (const value of ["", "0", "ü€😀\n"]) {
+        await facts.put(key, value, { ttl: HOUR });
+        check.equal(await facts.get(key), value, `the fact ${JSON.stringify(key)}`);
+      }
+      check.equal(await facts.put(key, "late", { ttl: HOUR, ifAbsent: true }), false, "a put with ifAbsent");
+    }
+  });
+
+  test("facts are kept over a close", async (archive) => {
+    const backend = await archive.backend();
+    const key = archive.id();
+    await backend.facts?.put(key, "kept", { ttl: HOUR });
+    await backend.close();
+    check.equal(await backend.facts?.get(key), "kept", "the fact after the close");
   });
 }

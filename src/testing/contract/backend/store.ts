@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { pause } from "../../wait.ts";
 import { type BackendSuite, HOUR, record } from "./archive.ts";
 
 export function storeTests({ subject, check, test }: BackendSuite): void {
@@ -124,6 +125,59 @@ export function storeTests({ subject, check, test }: BackendSuite): void {
     const loading = (): unknown => backend.load([id], { signal });
     check.same(await check.rejects(loading, "an aborted load"), reason, "its error");
     check.equal(await backend.load([id]), [undefined], "what is stored");
+  });
+
+  test("a call whose deadline is over already rejects with a code and stores nothing", async (archive) => {
+    const backend = await archive.backend();
+    const id = archive.id();
+    const deadline = archive.now - 1;
+    const storing = (): unknown => backend.store(record(id, "SUCCESS"), { ttl: HOUR, deadline });
+    await check.coded(storing, "a store after its deadline");
+    await check.coded(() => backend.load([id], { deadline }), "a load after its deadline");
+    check.equal(await backend.load([id]), [undefined], "what is stored");
+  });
+
+  test("SUCCESS stays, whatever is stored beside it at once", async (archive) => {
+    const [backend, other] = [await archive.backend(), await archive.backend()];
+    for (const id of archive.ids(20)) {
+      const words = await Promise.all([
+        other.store(record(id, "RETRY"), { ttl: HOUR }),
+        backend.store(record(id, "SUCCESS"), { ttl: HOUR }),
+        other.store(record(id, "FAILURE"), { ttl: HOUR }),
+      ]);
+      check.equal(words[1], "stored", "the word for SUCCESS");
+      check.equal(
+        await archive.state(backend, id),
+        "SUCCESS",
+        `the state after the words ${words.join(", ")}`,
+      );
+    }
+  });
+
+  test("storing anew begins the time to live anew", async (archive) => {
+    const backend = await archive.backend();
+    const id = archive.id();
+    await backend.store(record(id, "STARTED"), { ttl: archive.ttl });
+    await archive.store(backend, id, "RETRY");
+    await pause(archive.ttl + 50);
+    check.equal(await archive.state(backend, id), "RETRY", "the state when the first time is over");
+  });
+
+  test("a record of a million characters is read back", async (archive) => {
+    const backend = await archive.backend();
+    const large = record(archive.id(), "SUCCESS", "ü".repeat(1_000_000));
+    check.equal(await backend.store(large, { ttl: HOUR }), "stored", "the word");
+    const [read] = await backend.load([large.taskId]);
+    check.ok(read?.text === large.text, `expected ${large.text.length} characters, got ${read?.text.length}`);
+  });
+
+  test("hundreds of ids are read in one call", async (archive) => {
+    const backend = await archive.backend();
+    const ids = archive.ids(500);
+    await Promise.all(ids.filter((_, at) => at % 2 === 0).map((id) => archive.store(backend, id, "SUCCESS")));
+    const loaded = await backend.load(ids);
+    const wanted = ids.map((id, at) => at % 2 === 0 ? id : undefined);
+    check.equal(loaded.map((one) => one?.taskId), wanted, "the ids read, every other one");
   });
 
   test("ids are any text", async (archive) => {

@@ -117,4 +117,45 @@ export function watchTests({ subject, check, test }: BackendSuite): void {
     await archive.store(backend, id, "SUCCESS");
     check.equal((await archive.final(backend.watch([id]))).status, "SUCCESS", "the end");
   });
+
+  test("a watch goes on after the final one, until it is left", async (archive) => {
+    const backend = await archive.backend();
+    const id = archive.id();
+    await archive.store(backend, id, "SUCCESS");
+    const reader = archive.reader(backend.watch([id]));
+    await reader.next();
+    // What was read and announced may come a second time.
+    const again = await reader.soon(100);
+    check.equal(again?.status ?? "SUCCESS", "SUCCESS", "what comes after the end");
+    await reader.quiet("after the final one");
+  });
+
+  test("a watch of no ids gives nothing, and ends by its abort", async (archive) => {
+    const backend = await archive.backend();
+    const stopper = new AbortController();
+    const reader = archive.reader(backend.watch([], { signal: stopper.signal }));
+    await reader.quiet("without ids");
+    const reason = new Error("no longer wanted");
+    stopper.abort(reason);
+    check.same(
+      await check.rejects(() => reader.next(), "a watch of no ids that is aborted"),
+      reason,
+      "its error",
+    );
+  });
+
+  test("a backend that was closed watches again", async (archive) => {
+    const [backend, writer] = [await archive.backend(), await archive.backend()];
+    const id = archive.id();
+    await archive.store(backend, id, "STARTED");
+    const before = archive.reader(backend.watch([id]));
+    await before.next();
+    const ended = check.coded(() => before.next(), "a watch of a backend that is closed");
+    await backend.close();
+    await ended;
+    const after = archive.reader(backend.watch([id]));
+    check.equal((await after.next()).status, "STARTED", "the state read");
+    const [end] = await Promise.all([after.next(), archive.store(writer, id, "SUCCESS")]);
+    check.equal(end.status, "SUCCESS", "the state announced");
+  });
 }

@@ -92,137 +92,6 @@ export function consumeTests({ subject: { features }, check, test }: Suite): voi
     check.equal(textsOf(await reader.take(300)), sent, "the messages");
   });
 
-  test("a larger prefetch lets more come at once", async (bench) => {
-    const { consumer, reader } = await bench.filled(["1", "2", "3", "4", "5"], 1);
-    const first = await reader.next();
-    await consumer.setPrefetch(3);
-    await reader.take(2);
-    await bench.ack(first);
-    await reader.next();
-  });
-
-  test("a smaller prefetch holds once the old window is settled", async (bench) => {
-    const { broker, queue, consumer, reader } = await bench.filled(
-      ["1", "2", "3", "4", "5", "6", "7", "8"],
-      3,
-    );
-    const held = await reader.take(3);
-    await consumer.setPrefetch(1);
-    await bench.ack(...held);
-    let next = await reader.next();
-    for (let left = 4; left >= 1; left--) {
-      await bench.counts(broker, queue, left);
-      await reader.quiet("with prefetch 1 and one held", 20);
-      await bench.ack(next);
-      next = await reader.next();
-    }
-    await bench.ack(next);
-  });
-
-  test("a queue that is added is consumed from then on", async (bench) => {
-    const broker = await bench.broker();
-    const [first, second] = [await bench.queue(broker), await bench.queue(broker)];
-    await bench.publish(broker, second, ["waiting"]);
-    const { consumer, reader } = bench.consume(broker, [first]);
-    await bench.publish(broker, first, ["mine"]);
-    const mine = await reader.next();
-    check.equal(mine.queue, first, "the queue of the first delivery");
-    await consumer.add(second);
-    const added = await reader.next();
-    check.equal(
-      [added.queue, textOf(added.message)],
-      [second, "waiting"],
-      "queue and message that were added",
-    );
-    await bench.ack(mine, added);
-  });
-
-  test("adding a queue that is consumed already gives its messages once", async (bench) => {
-    const { broker, queue, consumer, reader } = await bench.filled([], 1);
-    await consumer.add(queue);
-    await bench.publish(broker, queue, ["1", "2"]);
-    const delivery = await reader.next();
-    await bench.counts(broker, queue, 1);
-    await reader.quiet("with prefetch 1 and one held");
-    await bench.ack(delivery);
-    await bench.ack(await reader.next());
-  });
-
-  test("a queue that is removed is left alone, what came of it can still be settled", async (bench) => {
-    const broker = await bench.broker();
-    const [kept, removed] = [await bench.queue(broker), await bench.queue(broker)];
-    const { consumer, reader } = bench.consume(broker, [kept, removed]);
-    await bench.publish(broker, removed, ["before"]);
-    const before = await reader.next();
-    await consumer.remove(removed);
-    await bench.publish(broker, removed, ["after"]);
-    await bench.counts(broker, removed, 1);
-    await bench.publish(broker, kept, ["mine"]);
-    const mine = await reader.next();
-    check.equal(textOf(mine.message), "mine", "the message of the queue that was kept");
-    await bench.ack(before, mine);
-    await consumer.stop();
-    check.equal(await broker.count(removed), 1, "messages in the queue that was removed");
-  });
-
-  test("a removed queue gets back what was not yet read", async (bench) => {
-    const broker = await bench.broker();
-    const queue = await bench.queue(broker);
-    const consumer = broker.consume([queue], { prefetch: 5 });
-    await bench.publish(broker, queue, ["1", "2"]);
-    await bench.until(() => consumer.aliveAt > 0, { what: "a first sign of life" });
-    await consumer.remove(queue);
-    await bench.counts(broker, queue, 2);
-  });
-
-  test("after stop nothing more is yielded, and what was not read is back in its queue", async (bench) => {
-    const { broker, queue, consumer, reader } = await bench.filled(["1", "2", "3", "4"], 4);
-    const first = await reader.next();
-    await consumer.stop();
-    await reader.ended();
-    await bench.counts(broker, queue, 3);
-    await bench.ack(first);
-    const { reader: again } = bench.consume(broker, [queue], 4);
-    const rest = await again.take(3);
-    check.equal(textsOf(rest).sort(), ["2", "3", "4"], "what the next consumer gets");
-    await bench.ack(...rest);
-  });
-
-  test("stop ends a waiting iteration, and stopping again does nothing", async (bench) => {
-    const { consumer, reader } = await bench.filled([]);
-    const waiting = reader.ask();
-    await consumer.stop();
-    check.equal((await waiting).done, true, "whether the iteration that waited is at its end");
-    await consumer.stop();
-    await reader.ended();
-  });
-
-  test("leaving the loop keeps the consumer, the next loop goes on where it ended", async (bench) => {
-    const broker = await bench.broker();
-    const queue = await bench.queue(broker);
-    await bench.publish(broker, queue, ["1", "2", "3"]);
-    const consumer = broker.consume([queue], { prefetch: 5 });
-    const got: string[] = [];
-    for (let round = 0; round < 3; round++) {
-      for await (const delivery of consumer) {
-        got.push(textOf(delivery.message));
-        await delivery.settle({ as: "ack" });
-        break;
-      }
-    }
-    check.equal(got, ["1", "2", "3"], "what three loops got");
-    await consumer.stop();
-  });
-
-  test("aliveAt is 0 before the first consume and a recent instant after a delivery", async (bench) => {
-    const { broker, queue, consumer, reader } = await bench.filled([]);
-    check.equal(consumer.aliveAt, 0, "aliveAt before anything was asked");
-    const before = bench.now;
-    await bench.publish(broker, queue, ["1"]);
-    await bench.ack(await reader.next());
-    check.between(consumer.aliveAt, before, bench.now, "aliveAt after a delivery");
-  });
-
   if (features.priority !== "none") {
     test("among waiting messages priority goes first, then age", async (bench) => {
       const broker = await bench.broker();
@@ -237,11 +106,47 @@ export function consumeTests({ subject: { features }, check, test }: Suite): voi
     });
   }
 
+  test("attempts are counted where the feature record says so, else they are undefined", async (bench) => {
+    const { reader } = await bench.filled(["1"]);
+    const first = await reader.next();
+    check.equal(first.attempts, features.attempts ? 0 : undefined, "attempts of a first delivery");
+    await first.settle({ as: "requeue" });
+    const second = await reader.next();
+    check.equal(second.attempts, features.attempts ? 1 : undefined, "attempts of the second delivery");
+    await bench.ack(second);
+  });
+
+  test("a queue that is named twice is consumed once", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const consumer = broker.consume([queue, queue], { prefetch: 1 });
+    await bench.publish(broker, queue, ["1", "2"]);
+    const reader = bench.reader(consumer);
+    const first = await reader.next();
+    await bench.counts(broker, queue, 1);
+    await reader.quiet("with prefetch 1 and one held");
+    await bench.ack(first);
+    await bench.ack(await reader.next());
+  });
+
+  if (features.delivery === "poll") {
+    // A broker without queue objects (Redis) simply waits: there is nothing that could be missing.
+    test("a queue that does not exist is waited for", async (bench) => {
+      const broker = await bench.broker();
+      const { reader } = bench.consume(broker, [bench.name("queue")]);
+      await reader.quiet("of a queue that is not there yet");
+    });
+    return;
+  }
+
   test("a queue that does not exist and was not declared ends the iteration with a coded error", async (bench) => {
     const broker = await bench.broker();
+    const events = bench.events(broker);
     const { reader } = bench.consume(broker, [bench.name("queue")]);
-    // A broker without queue objects (Redis) simply waits: there is nothing that could be missing.
-    if (features.delivery === "poll") await reader.quiet("of a queue that is not there yet");
-    else await check.coded(() => reader.next(), "the next delivery of a queue that does not exist");
+    await check.coded(() => reader.next(), "the next delivery of a queue that does not exist");
+    const fatal = await bench.until(() => events.find((event) => event.is === "fatal"), {
+      what: "news of it",
+    });
+    check.ok("error" in fatal && fatal.error instanceof Error, "expected an error in the news");
   });
 }

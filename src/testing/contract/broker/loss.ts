@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { Broker, BrokerEvent, Delivery, Verdict } from "../../../broker.ts";
+import type { Broker, BrokerEvent, Call, Entity, QueueEntity, Verdict } from "../../../broker.ts";
+import { pause } from "../../wait.ts";
 import type { Bench, Suite } from "../bench.ts";
 import { show } from "../../difference.ts";
-import { textOf, textsOf } from "../letter.ts";
+import { textOf } from "../letter.ts";
 import type { BrokerSubject, LinkFaults } from "../subject.ts";
 
 /** A subject whose network can be disturbed. */
@@ -23,17 +24,23 @@ async function used(bench: Bench): Promise<{ broker: Broker; queue: string }> {
   return { broker, queue };
 }
 
+/** What a broker must ask its server to declare, whatever it is. */
+function declared(bench: Bench, queue: QueueEntity): readonly Entity[] {
+  const exchange = bench.exchangeEntity("direct");
+  return [exchange, queue, {
+    kind: "binding",
+    queue: queue.name,
+    exchange: exchange.name,
+    routingKey: "key",
+  }];
+}
+
 /** Waits until a publish under way has left, on a link that is frozen: a later one is unknown only where it left, and the order holds. */
 async function left(bench: Bench, broker: Broker, queue: string): Promise<void> {
   await bench.until(async () => {
     const verdicts = await broker.publish([bench.outgoing(queue, "probe")], { deadline: bench.now + 20 });
     return verdicts[0]?.is === "unknown";
   }, { what: "a publish that left" });
-}
-
-/** Resolves when the delivery is told of its loss. */
-function lost(delivery: Delivery | undefined): Promise<void> {
-  return new Promise<void>((resolve) => delivery?.onLost(resolve));
 }
 
 export function lossTests(suite: Suite<FaultySubject>): void {
@@ -119,8 +126,6 @@ export function lossTests(suite: Suite<FaultySubject>): void {
     await reader.quiet("with prefetch 1 and one held of each queue");
   });
 
-  if (features.loss === "link") lostDeliveryTests(suite);
-
   test("an observer learns that a link went down and came up again", async (bench) => {
     const broker = await bench.broker();
     const queue = await bench.queue(broker);
@@ -162,6 +167,116 @@ export function lossTests(suite: Suite<FaultySubject>): void {
     });
   }
 
+  test("prefetch, order and settlements are as ever after many cuts", async (bench) => {
+    const { broker, queue, reader } = await bench.filled([], 1);
+    const sender = await bench.broker();
+    for (let round = 0; round < 5; round++) await link.cut();
+    await bench.publishAtLast(sender, queue, "1");
+    await bench.publish(sender, queue, ["2", "3"]);
+    for (const [text, left] of [["1", 2], ["2", 1], ["3", 0]] as const) {
+      const delivery = await reader.next();
+      check.equal(textOf(delivery.message), text, "the next message");
+      await bench.counts(sender, queue, left);
+      await reader.quiet("with prefetch 1 and one held", 20);
+      await bench.ack(delivery);
+    }
+    await broker.close();
+    check.equal(await sender.count(queue), 0, "messages left");
+  });
+
+  test("stop and close after a cut come to their end, and nothing is told after a close", async (bench) => {
+    const { broker, consumer, reader } = await bench.filled(["1"]);
+    await reader.next();
+    await link.cut();
+    await consumer.stop();
+    await reader.ended();
+    await broker.close();
+    const events = bench.events(broker);
+    await pause(100);
+    check.equal(events, [], "what was told after the close");
+  });
+
+  test("aliveAt stands still while nothing can arrive, and goes on afterwards", async (bench) => {
+    const { broker, queue, consumer, reader } = await bench.filled(["1"]);
+    const sender = await bench.broker();
+    await bench.ack(await reader.next());
+    await link.freeze();
+    const frozen = bench.now;
+    await pause(60);
+    const { aliveAt } = consumer;
+    check.between(aliveAt, 1, frozen, "aliveAt on a frozen network");
+    await link.cut();
+    await link.thaw();
+    await bench.publishAtLast(sender, queue, "2");
+    await bench.ack(await reader.next());
+    check.between(consumer.aliveAt, frozen, bench.now, "aliveAt after it came back");
+    await broker.close();
+  });
+
+  if (features.link === "shared" && routing === "amqp") {
+    test("what was declared stands again after a cut, though it went with the link", async (bench) => {
+      const broker = await bench.broker();
+      const queue: QueueEntity = { ...bench.queueEntity(), durable: false, exclusive: true, arguments: {} };
+      const exchange = bench.exchangeEntity("direct");
+      const binding: Entity = {
+        kind: "binding",
+        queue: queue.name,
+        exchange: exchange.name,
+        routingKey: "key",
+      };
+      await broker.declare([exchange, queue, binding]);
+      const { reader } = bench.consume(broker, [queue.name]);
+      const to = { exchange: exchange.name, routingKey: "key" };
+      await bench.publish(broker, to, ["before"]);
+      await bench.ack(await reader.next());
+      await link.cut();
+      let heard = "";
+      const next = reader.next().then((delivery) => {
+        heard = textOf(delivery.message);
+        return delivery;
+      });
+      await bench.until(async () => {
+        await broker.publish([{ ...bench.outgoing(to, "after"), mustRoute: false }]);
+        return heard;
+      }, { what: "a message by the binding", every: 50 });
+      check.equal(heard, "after", "the message after the cut");
+      await bench.ack(await next);
+    });
+  }
+
+  for (const what of ["connect", "declare"] as const) {
+    test(`${what} on a frozen network rejects by its deadline with a code, by its abort with the reason`, async (bench) => {
+      const { broker } = await used(bench);
+      const queue = bench.queueEntity();
+      await link.freeze();
+      const fresh = features.link === "shared" ? await bench.broker() : broker;
+      const call = (options: Call): unknown =>
+        what === "connect" ? fresh.connect(options) : broker.declare(declared(bench, queue), options);
+      const started = bench.elapsed;
+      await check.coded(() => call({ deadline: bench.now + 150 }), "at the deadline");
+      check.between(bench.elapsed - started, 100, 3000, "ms until a deadline of 150");
+      const reason = new Error("no longer wanted");
+      const stopper = new AbortController();
+      const aborted = check.rejects(() => call({ signal: stopper.signal }), "at the abort");
+      stopper.abort(reason);
+      check.same(await aborted, reason, "its error");
+      await link.thaw();
+    });
+  }
+
+  test("a publish that declares settles by its deadline on a frozen network: it rejects with a code", async (bench) => {
+    const { broker, queue } = await used(bench);
+    await link.freeze();
+    const started = bench.elapsed;
+    const declare = declared(bench, bench.queueEntity());
+    const call = { declare, deadline: bench.now + 150 };
+    await check.coded(() => broker.publish([bench.outgoing(queue, "no")], call), "at the deadline");
+    check.between(bench.elapsed - started, 100, 3000, "ms until a deadline of 150");
+    await link.cut();
+    await link.thaw();
+    await bench.counts(broker, queue, 1);
+  });
+
   test("close returns though nothing answers, by its deadline", async (bench) => {
     const { broker, reader } = await bench.filled(["1"]);
     await reader.next();
@@ -169,6 +284,19 @@ export function lossTests(suite: Suite<FaultySubject>): void {
     const started = bench.elapsed;
     await broker.close({ deadline: bench.now + 200 });
     check.between(bench.elapsed - started, 0, 3000, "ms that a close with a deadline of 200 took");
+    await link.thaw();
+  });
+
+  test("close lets go at once when its signal is aborted, though nothing answers", async (bench) => {
+    const { broker, reader } = await bench.filled(["1"]);
+    await reader.next();
+    await link.freeze();
+    const stopper = new AbortController();
+    const started = bench.elapsed;
+    const closing = broker.close({ signal: stopper.signal });
+    stopper.abort(new Error("no longer wanted"));
+    await closing;
+    check.between(bench.elapsed - started, 0, 3000, "ms that a close took until its abort");
     await link.thaw();
   });
 }
@@ -209,70 +337,5 @@ function sharedLinkTests({ subject: { features, link }, check, test }: Suite<Fau
     await left(bench, broker, queue);
     stopper.abort();
     check.equal(kinds(await pending), ["unknown"], "the verdict");
-  });
-}
-
-function lostDeliveryTests({ subject: { link }, check, test }: Suite<FaultySubject>): void {
-  test("a delivery of a lost link is told, settles stale, and comes again", async (bench) => {
-    const { reader } = await bench.filled(["again"]);
-    const first = await reader.next();
-    let told = 0;
-    first.onLost(() => told++);
-    await link.cut();
-    await bench.until(() => told > 0, { what: "news of the loss" });
-    check.equal(await first.settle({ as: "ack" }), "stale", "the word of an ack on a lost link");
-    const second = await reader.next();
-    check.equal([textOf(second.message), second.redelivered], ["again", true], "message and redelivered");
-    await bench.ack(second);
-    check.equal(told, 1, "times that the loss was told");
-  });
-
-  test("settling twice throws on a lost link as well", async (bench) => {
-    const { reader } = await bench.filled(["again"]);
-    const first = await reader.next();
-    const loss = lost(first);
-    await link.cut();
-    await loss;
-    await first.settle({ as: "ack" });
-    await check.coded(() => first.settle({ as: "ack" }), "a second settlement");
-    await bench.ack(await reader.next());
-  });
-
-  test("who asks for news of a loss afterwards is told at once", async (bench) => {
-    const { reader } = await bench.filled(["1"]);
-    const delivery = await reader.next();
-    const loss = lost(delivery);
-    await link.cut();
-    await loss;
-    let told = 0;
-    delivery.onLost(() => told++);
-    await bench.until(() => told === 1, { what: "news of the loss, once", seen: () => `${told} times` });
-    await bench.ack(await reader.next());
-  });
-
-  test("neither a settled delivery nor a disposed listener is told of a loss", async (bench) => {
-    const { reader } = await bench.filled(["settled", "disposed", "held"]);
-    const [settled, disposed, held] = await reader.take(3);
-    const told: string[] = [];
-    settled?.onLost(() => told.push("settled"));
-    await bench.ack(settled);
-    disposed?.onLost(() => told.push("disposed"))[Symbol.dispose]();
-    const loss = lost(held);
-    await link.cut();
-    await loss;
-    check.equal(told, [], "who was told beside the one that is held");
-  });
-
-  test("deliveries that nobody read do not survive their link, they come again", async (bench) => {
-    const { broker, queue, reader } = await bench.filled(["1", "2", "3"], 3);
-    const first = await reader.next();
-    await bench.counts(broker, queue, 0);
-    const loss = lost(first);
-    await link.cut();
-    await loss;
-    const again = await reader.take(3);
-    check.equal(textsOf(again), ["1", "2", "3"], "what came again");
-    await bench.ack(...again);
-    await bench.counts(broker, queue, 0);
   });
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Broker, Destination, Entity, ExchangeType, Message, Verdict } from "../../../broker.ts";
+import type { Destination, Entity, Message, Verdict } from "../../../broker.ts";
 import type { Bench, Suite } from "../bench.ts";
 import { letter, textOf, textsOf } from "../letter.ts";
 
@@ -14,27 +14,6 @@ const CONFIRMED: Verdict = { is: "confirmed" };
 
 /** The kinds of verdicts. */
 const kinds = (verdicts: readonly Verdict[]): string[] => verdicts.map(({ is }) => is);
-
-function bindings(
-  type: ExchangeType,
-): { readonly keys: readonly string[]; readonly hit: string; readonly miss: string | undefined } {
-  if (type === "direct") return { keys: ["a.b", "c"], hit: "a.b", miss: "a" };
-  if (type === "topic") return { keys: ["log.*.error", "audit.#"], hit: "log.app.error", miss: "log.error" };
-  return { keys: [""], hit: "anything", miss: undefined };
-}
-
-/** Keys of a topic, and whether "log.*.error" or "audit.#" takes them: in AMQP, and as kombu has it. */
-const TOPIC_KEYS: readonly (readonly [key: string, amqp: boolean, kombu: boolean])[] = [
-  ["audit", true, false],
-  ["audit.x", true, true],
-  ["audit.x.y", true, true],
-  ["log.app.error", true, true],
-  ["log..error", true, false],
-  ["log.a.b.error", false, true],
-  ["log.error", false, false],
-  ["auditx", false, false],
-  ["", false, false],
-];
 
 const HEADERS: Readonly<Record<string, unknown>> = {
   lang: "py",
@@ -61,8 +40,7 @@ const PROPERTIES: Readonly<Record<string, unknown>> = {
 };
 
 export function publishTests(suite: Suite): void {
-  const { subject, check, test } = suite;
-  const { features, routing = "amqp" } = subject;
+  const { subject: { features, routing = "amqp" }, check, test } = suite;
   const { mustRoute } = features;
 
   test("a published message is confirmed and waits in its queue", async (bench) => {
@@ -156,6 +134,59 @@ export function publishTests(suite: Suite): void {
     check.equal(await broker.count(queue), 1, "messages published after it");
   });
 
+  test("an exchange that does not exist hurts no neighbour in the batch", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const nowhere: Destination = { exchange: bench.name("exchange"), routingKey: "key" };
+    const verdicts = await broker.publish([
+      bench.outgoing(queue, "before"),
+      { ...bench.outgoing(nowhere, "lost"), mustRoute: true },
+      bench.outgoing(queue, "after"),
+    ]);
+    check.equal(
+      [verdicts[0]?.is, verdicts[2]?.is],
+      ["confirmed", "confirmed"],
+      "the verdicts of the neighbours",
+    );
+    check.equal(await broker.count(queue), 2, "messages in the queue");
+  });
+
+  if (mustRoute && routing === "amqp") {
+    test("what was unroutable is nowhere, though its queue is made afterwards", async (bench) => {
+      const broker = await bench.broker();
+      const queue = bench.queueEntity();
+      const verdicts = await broker.publish([bench.outgoing(queue.name, "lost")]);
+      check.equal(verdicts, [{ is: "unroutable" }], "the verdict");
+      await broker.declare([queue]);
+      check.equal(await broker.count(queue.name), 0, "messages in the queue that was made");
+    });
+  }
+
+  if (routing === "amqp") {
+    test("a full queue that takes no more refuses, and a repeat may help", async (bench) => {
+      const broker = await bench.broker();
+      const queue = await bench.queue(broker, { "x-max-length": 1, "x-overflow": "reject-publish" });
+      await bench.publish(broker, queue, ["fits"]);
+      const [verdict] = await broker.publish([bench.outgoing(queue, "too much")]);
+      check.has(verdict, { is: "refused", retry: true }, "the verdict");
+      check.equal(await broker.purge(queue), 1, "messages that were in it");
+      await bench.publish(broker, queue, ["fits again"]);
+    });
+  }
+
+  if (features.link === "shared") {
+    test("publishes that nobody awaited in between arrive in the order of the calls", async (bench) => {
+      const broker = await bench.broker();
+      const queue = await bench.queue(broker);
+      const texts = Array.from({ length: 50 }, (_, index) => String(index));
+      await Promise.all(texts.map((text) => bench.publish(broker, queue, [text])));
+      const { reader } = bench.consume(broker, [queue], 0);
+      const deliveries = await reader.take(50);
+      check.equal(textsOf(deliveries), texts, "the messages in their order");
+      await bench.ack(...deliveries);
+    });
+  }
+
   test("many concurrent publishes are all confirmed, none is lost, none is doubled", async (bench) => {
     const broker = await bench.broker();
     const queue = await bench.queue(broker);
@@ -226,6 +257,17 @@ export function publishTests(suite: Suite): void {
     });
   }
 
+  test("a body that is a part of a larger buffer arrives without its surroundings", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const message = { ...letter(""), body: new TextEncoder().encode("before[1, 2]after").subarray(6, 12) };
+    await broker.publish([{ message, to: { exchange: "", routingKey: queue }, mustRoute }]);
+    const { reader } = bench.consume(broker, [queue]);
+    const delivery = await reader.next();
+    check.equal(textOf(delivery.message), "[1, 2]", "the body");
+    await bench.ack(delivery);
+  });
+
   test("the sender may reuse its buffer and its headers once the verdict is there", async (bench) => {
     const broker = await bench.broker();
     const queue = await bench.queue(broker);
@@ -275,65 +317,48 @@ export function publishTests(suite: Suite): void {
     check.equal(await broker.count(queue), 1, "messages in the queue, the next one included");
   });
 
-  // Nobody can count what went to listeners.
-  for (const type of features.exchanges.filter((type) => routing === "amqp" || type !== "fanout")) {
-    exchangeTests(suite, type);
-  }
-}
-
-function exchangeTests({ subject, check, test }: Suite, type: ExchangeType): void {
-  const { features, routing = "amqp" } = subject;
-  const { keys, hit, miss } = bindings(type);
-
-  async function wired(
-    bench: Bench,
-  ): Promise<{ broker: Broker; exchange: string; queues: readonly [string, string] }> {
+  test("what is declared with a publish that is given up already rejects the call, and nothing is sent", async (bench) => {
     const broker = await bench.broker();
-    const exchange = bench.name("exchange");
-    const entities: Entity[] = [{ kind: "exchange", name: exchange, type, durable: false, autoDelete: true }];
-    const queues = [bench.queueEntity(), bench.queueEntity()] as const;
-    for (const queue of queues) {
-      entities.push(queue);
-      for (const routingKey of keys) {
-        entities.push({ kind: "binding", queue: queue.name, exchange, routingKey });
-      }
+    const { declare, to, queue } = behind(bench);
+    await broker.declare(declare);
+    const other = await bench.broker();
+    const batch = [bench.outgoing(to, "no")];
+    const reason = new Error("no longer wanted");
+    const error = await check.rejects(
+      () => other.publish(batch, { declare, signal: AbortSignal.abort(reason) }),
+      "an aborted publish that declares",
+    );
+    check.same(error, reason, "its error");
+    check.equal(await broker.count(queue), 0, "messages in the queue");
+  });
+
+  if (!features.delay) {
+    test("a message that is to wait is refused for good, as there is no delay", async (bench) => {
+      const broker = await bench.broker();
+      const queue = await bench.queue(broker);
+      const [verdict] = await broker.publish([{
+        ...bench.outgoing(queue, "later"),
+        notBefore: bench.now + 1000,
+      }]);
+      check.has(verdict, { is: "refused", retry: false }, "the verdict");
+      check.equal(await broker.count(queue), 0, "messages in the queue");
+    });
+    return;
+  }
+
+  test("messages that are to wait are confirmed at once, and come at their instants, not before", async (bench) => {
+    const { broker, queue, reader } = await bench.filled([]);
+    const start = bench.now;
+    const verdicts = await broker.publish([300, 150].map((ms) => (
+      { ...bench.outgoing(queue, String(ms)), notBefore: start + ms }
+    )));
+    check.equal(verdicts, [CONFIRMED, CONFIRMED], "the verdicts");
+    check.between(bench.now, start, start + 140, "the instant of the verdicts");
+    for (const ms of [150, 300]) {
+      const delivery = await reader.next();
+      check.equal(textOf(delivery.message), String(ms), "the message that comes next");
+      check.between(bench.now, start + ms - 1, start + ms + bench.patience, "the instant at which it came");
+      await bench.ack(delivery);
     }
-    await broker.declare(entities);
-    return { broker, exchange, queues: [queues[0].name, queues[1].name] };
-  }
-
-  test(`by a ${type} exchange a message reaches each bound queue once`, async (bench) => {
-    const { broker, exchange, queues } = await wired(bench);
-    await bench.publish(broker, { exchange, routingKey: hit }, ["hit"]);
-    const counts = [await broker.count(queues[0]), await broker.count(queues[1])];
-    check.equal(counts, [1, 1], "messages in the two queues");
   });
-
-  test(`a delivery says by which ${type} exchange and key it came, and from which queue`, async (bench) => {
-    const { broker, exchange, queues } = await wired(bench);
-    await bench.publish(broker, { exchange, routingKey: hit }, ["hit"]);
-    const { reader } = bench.consume(broker, queues.slice(0, 1));
-    const delivery = await reader.next();
-    check.equal(delivery.queue, queues[0], "the queue");
-    check.equal(delivery.route, { exchange, routingKey: hit, priority: 0 }, "the route");
-    await delivery.settle({ as: "ack" });
-  });
-
-  if (miss !== undefined && features.mustRoute) {
-    test(`a key that no binding of a ${type} exchange matches is unroutable`, async (bench) => {
-      const { broker, exchange } = await wired(bench);
-      const verdicts = await broker.publish([bench.outgoing({ exchange, routingKey: miss }, "miss")]);
-      check.equal(verdicts, [{ is: "unroutable" }], "the verdict");
-    });
-  }
-
-  if (type !== "topic") return;
-  for (const [routingKey, amqp, kombu] of TOPIC_KEYS) {
-    const reaches = routing === "amqp" ? amqp : kombu;
-    test(`topic key ${JSON.stringify(routingKey)} ${reaches ? "reaches" : "does not reach"} the queue`, async (bench) => {
-      const { broker, exchange, queues } = await wired(bench);
-      await broker.publish([{ ...bench.outgoing({ exchange, routingKey }, "x"), mustRoute: false }]);
-      check.equal(await broker.count(queues[0]), reaches ? 1 : 0, "messages in the queue");
-    });
-  }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BrokerFeatures, Entity } from "../../../broker.ts";
+import type { BrokerFeatures } from "../../../broker.ts";
 import type { Suite } from "../bench.ts";
 import { textOf, textsOf } from "../letter.ts";
 
@@ -15,9 +15,7 @@ function afterRequeue(requeue: BrokerFeatures["requeue"]): readonly string[] {
   return ["3", "2", "0", "1"];
 }
 
-export function settleTests(suite: Suite): void {
-  const { subject: { features }, check, test } = suite;
-
+export function settleTests({ subject: { features, routing = "amqp" }, check, test }: Suite): void {
   for (const as of ["ack", "reject"] as const) {
     test(`what was settled as ${as} never comes back`, async (bench) => {
       const { broker, queue, reader } = await bench.filled(["1", "2", "3"]);
@@ -117,86 +115,59 @@ export function settleTests(suite: Suite): void {
     await bench.ack(second);
   });
 
-  if (features.park !== "none") return parkTests(suite);
-
-  test("parking is refused with a coded error, and the delivery can still be settled", async (bench) => {
-    const { reader } = await bench.filled(["1"]);
-    const delivery = await reader.next();
-    await check.coded(() => delivery.settle({ as: "park", until: bench.now + 1000 }), "parking");
-    await bench.ack(delivery);
-  });
-}
-
-function parkTests({ subject: { features, routing = "amqp" }, check, test }: Suite): void {
-  for (const as of ["park", "requeue"] as const) {
-    test(`a message settled as ${as} until an instant comes again then, not before, and once`, async (bench) => {
-      const { broker, queue, reader } = await bench.filled(["later"]);
-      const due = bench.now + 400;
-      const first = await reader.next();
-      const how = as === "park" ? { as, until: due } as const : { as, notBefore: due } as const;
-      check.equal(await first.settle(how), "settled", `the word of ${as}`);
-      const second = await reader.next();
-      check.between(bench.now, due - 1, due + bench.patience, "the instant at which it came");
-      check.equal([textOf(second.message), second.queue], ["later", queue], "message and queue");
-      check.has(second.message.headers, { task: "tests.letter" }, "the headers");
-      await bench.ack(second);
-      await reader.quiet("once it was acked");
-      check.equal(await broker.count(queue), 0, "messages left");
-    });
-  }
-
-  test("parked messages of different instants come by their instants", async (bench) => {
-    const { reader } = await bench.filled(["600", "300"]);
-    const { now } = bench;
-    for (const delivery of await reader.take(2)) {
-      await delivery.settle({ as: "park", until: now + Number(textOf(delivery.message)) });
-    }
-    const back = await reader.take(2);
-    check.equal(textsOf(back), ["300", "600"], "the messages, by their milliseconds");
-    await bench.ack(...back);
-  });
-
-  test("a parked message lives on when the broker object that parked it is closed", async (bench) => {
-    const { broker, queue, reader } = await bench.filled(["kept"]);
+  test("hundreds of settlements of every kind at once each reach their own message", async (bench) => {
+    const sent = Array.from({ length: 300 }, (_, index) => String(index));
+    const { broker, queue, consumer, reader } = await bench.filled(sent, 0);
     const other = await bench.broker();
-    await (await reader.next()).settle({ as: "park", until: bench.now + 300 });
+    const held = await reader.take(300);
+    await consumer.stop();
+    const kinds = ["ack", "reject", "requeue"] as const;
+    // 7 and 300 have no common divisor: each index once, far from the order of delivery.
+    const settling = sent.flatMap((_, index) => {
+      const at = (index * 7) % 300;
+      const delivery = held[at];
+      return delivery === undefined ? [] : [delivery.settle({ as: kinds[at % 3] ?? "ack" })];
+    });
+    const words = await Promise.all(settling);
+    check.equal([...new Set(words)], ["settled"], "the words");
     await broker.close();
-    const { reader: again } = bench.consume(other, [queue]);
-    const delivery = await again.next();
-    check.equal(textOf(delivery.message), "kept", "the message");
-    await bench.ack(delivery);
+    await bench.counts(other, queue, 100);
+    const { reader: again } = bench.consume(other, [queue], 0);
+    const rest = await again.take(100);
+    const back = textsOf(rest).map(Number).sort((a, b) => a - b);
+    check.equal(back, sent.map(Number).filter((number) => number % 3 === 2), "what was requeued");
+    await bench.ack(...rest);
   });
 
-  test("parking until an instant that is over gives the message again at once", async (bench) => {
-    const { reader } = await bench.filled(["now"]);
-    await (await reader.next()).settle({ as: "park", until: bench.now - 1000 });
-    const delivery = await reader.next();
-    check.equal(textOf(delivery.message), "now", "the message");
-    await bench.ack(delivery);
-  });
-
-  if (features.exchanges.includes("fanout")) {
-    test("a parked message comes out in its own queue only", async (bench) => {
-      const broker = await bench.broker();
-      const exchange = bench.name("exchange");
-      // kombu's fanout exchange has no queues.
-      const type = routing === "amqp" ? "fanout" : "direct";
-      const [mine, theirs] = [bench.queueEntity(), bench.queueEntity()];
-      const entities: Entity[] = [
-        { kind: "exchange", name: exchange, type, durable: false, autoDelete: true },
-        mine,
-        theirs,
-        { kind: "binding", queue: mine.name, exchange, routingKey: "" },
-        { kind: "binding", queue: theirs.name, exchange, routingKey: "" },
-      ];
-      await broker.declare(entities);
-      await bench.publish(broker, { exchange, routingKey: "" }, ["mine"]);
-      const { reader } = bench.consume(broker, [mine.name]);
-      await (await reader.next()).settle({ as: "park", until: bench.now + 200 });
-      const delivery = await reader.next();
-      check.equal(delivery.queue, mine.name, "the queue that it came out in");
-      await bench.ack(delivery);
-      check.equal(await broker.count(theirs.name), 1, "messages in the other bound queue");
+  if (features.park === "none") {
+    test("a requeue that is to wait comes again at once, as nothing is parked", async (bench) => {
+      const { reader } = await bench.filled(["1"]);
+      const first = await reader.next();
+      const word = await first.settle({ as: "requeue", notBefore: bench.now + 60_000 });
+      check.equal(word, "settled", "the word of the requeue");
+      await bench.ack(await reader.next());
     });
   }
+
+  if (routing !== "amqp") return;
+
+  test("a rejected message goes to the dead letter exchange of its queue, where it has one", async (bench) => {
+    const broker = await bench.broker();
+    const dead = await bench.queue(broker);
+    const queue = await bench.queue(broker, {
+      "x-dead-letter-exchange": "",
+      "x-dead-letter-routing-key": dead,
+    });
+    await bench.publish(broker, queue, ["acked", "rejected"]);
+    const { reader } = bench.consume(broker, [queue]);
+    const [acked, rejected] = await reader.take(2);
+    await bench.ack(acked);
+    check.equal(await rejected?.settle({ as: "reject" }), "settled", "the word of the reject");
+    const { reader: grave } = bench.consume(broker, [dead]);
+    const delivery = await grave.next();
+    check.equal(textOf(delivery.message), "rejected", "the message in the dead letter queue");
+    check.equal(delivery.redelivered, false, "redelivered, of a message that is new in its queue");
+    await bench.ack(delivery);
+    check.equal(await broker.count(queue), 0, "messages left in its queue");
+  });
 }

@@ -91,12 +91,99 @@ export function subscribeTests({ subject: { features, routing = "amqp" }, check,
     });
   }
 
-  test("closing the broker ends its subscriptions", async (bench) => {
+  test("messages come as they were sent", async (bench) => {
+    const broker = await bench.broker();
+    const queue = bench.name("reply");
+    const subscription = broker.subscribe({ queue });
+    await subscription.ready;
+    const outgoing = bench.outgoing(queue, '{"ü": 1}', { correlation_id: "7d5c2c0e", delivery_mode: 1 });
+    await broker.publish([outgoing]);
+    const message = await bench.reader(subscription).next();
+    check.equal(message.headers, outgoing.message.headers, "the headers");
+    check.has(message.properties, { correlation_id: "7d5c2c0e" }, "the properties");
+    check.equal(
+      [message.contentType, message.contentEncoding],
+      ["application/json", "utf-8"],
+      "type and encoding",
+    );
+    check.equal(textOf(message), '{"ü": 1}', "the body");
+    await subscription.close();
+  });
+
+  test("what a subscription took and nobody read is gone with it", async (bench) => {
+    const broker = await bench.broker();
+    const queue = bench.name("reply");
+    const first = broker.subscribe({ queue });
+    await first.ready;
+    await bench.publish(broker, queue, ["unread"]);
+    await first.close();
+    const second = broker.subscribe({ queue });
+    await second.ready;
+    await bench.publish(broker, queue, ["next"]);
+    check.equal(textOf(await bench.reader(second).next()), "next", "the first that the second one hears");
+    await second.close();
+  });
+
+  test("closing one subscription leaves the others of its broker alone", async (bench) => {
+    const broker = await bench.broker();
+    const queues = [bench.name("reply"), bench.name("reply")] as const;
+    const [one, other] = [broker.subscribe({ queue: queues[0] }), broker.subscribe({ queue: queues[1] })];
+    await Promise.all([one.ready, other.ready]);
+    await one.close();
+    await bench.publish(broker, queues[1], ["heard"]);
+    check.equal(textOf(await bench.reader(other).next()), "heard", "what the other one hears");
+    await other.close();
+  });
+
+  test("a subscription that is closed at once is not ready, or was just in time", async (bench) => {
     const broker = await bench.broker();
     const subscription = broker.subscribe({ queue: bench.name("reply") });
-    await subscription.ready;
-    const reader = bench.reader(subscription);
-    await broker.close();
-    await reader.ended();
+    const ready = subscription.ready.then(() => undefined, (error: unknown) => error);
+    await subscription.close();
+    const error = await ready;
+    if (error !== undefined) await check.coded(() => Promise.reject(error), "its ready");
+    await bench.reader(subscription).ended();
+  });
+
+  if (routing !== "amqp") return;
+
+  test("a subscription that the broker refuses is told, and closing it rejects its ready", async (bench) => {
+    const broker = await bench.broker();
+    const name = bench.name("exchange");
+    await broker.declare([{ ...bench.exchangeEntity("direct"), name }]);
+    const events = bench.events(broker);
+    const subscription = broker.subscribe({
+      queue: bench.name("reply"),
+      exchange: { name, type: "fanout", durable: true },
+    });
+    const ready = check.coded(() => subscription.ready, "its ready");
+    const told = await bench.until(() => events.find((event) => event.is === "down"), {
+      what: "news of the refusal",
+    });
+    check.ok(told.is === "down" && told.retryIn !== undefined, "expected news of another attempt");
+    await subscription.close();
+    await ready;
+  });
+
+  test("nobody else can read an inbox: who asks for it too is told, and has it when the first is gone", async (bench) => {
+    const broker = await bench.broker();
+    const other = await bench.broker();
+    const queue = bench.name("reply");
+    const first = broker.subscribe({ queue });
+    await first.ready;
+    const events = bench.events(other);
+    const second = other.subscribe({ queue });
+    const told = await bench.until(() => events.find((event) => event.is === "down"), {
+      what: "news of the refusal",
+    });
+    check.ok(told.is === "down" && told.retryIn !== undefined, "expected news of another attempt");
+    await bench.publish(broker, queue, ["mine"]);
+    check.equal(textOf(await bench.reader(first).next()), "mine", "what the first one hears");
+    await check.coded(() => bench.consume(other, [queue]).reader.next(), "consuming another's inbox");
+    await first.close();
+    await second.ready;
+    await bench.publish(broker, queue, ["theirs"]);
+    check.equal(textOf(await bench.reader(second).next()), "theirs", "what the second one hears");
+    await second.close();
   });
 }
