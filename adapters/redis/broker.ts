@@ -121,6 +121,7 @@ export class RedisBroker implements Broker {
     const consumer = new RedisConsumer(queues, prefetch, {
       ...parts,
       subject,
+      maxPark: LONGEST_PARK,
       commands: this.#consuming,
       keys: this.#keys,
       pace: CONNECTED,
@@ -188,8 +189,7 @@ export class RedisBroker implements Broker {
         ...[...this.#consumers].map((consumer) => consumer.close(end)),
         ...[...this.#subscriptions].map((subscription) => subscription.close()),
       ]));
-    } catch (error) {
-      if (signal?.aborted) throw error;
+    } catch {
       // What is not answered by now is given up with the links.
     } finally {
       patience.end();

@@ -58,6 +58,8 @@ export class RedisPublisher {
       await this.declare(declare, call);
       return [];
     }
+    // As `declare` would.
+    if (declare.length > 0) signal?.throwIfAborted();
     this.#remember(packer.bind(declare));
     const packed = batch.map((outgoing) => packer.pack(outgoing));
     const parts: Promise<Verdict[]>[] = [];

@@ -29,6 +29,8 @@ export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
   /** After how long without a word a consumer of ours does. */
   readonly consumerTimeout: number;
   readonly closeTimeout: number;
+  /** The longest park, ms. */
+  readonly maxPark: number;
   /** A claim was answered. */
   worked(): void;
   /** A claim failed; the next attempt is `retryIn` away, or, for an error that no repeat will change, there is none. */
@@ -141,6 +143,12 @@ export class RedisConsumer implements Consumer, Holder {
     const now = this.#parts.platform.clock.now();
     const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
     demand(until === undefined || Number.isFinite(until), "The instant", "a number of ms since the epoch");
+    if (until !== undefined && until - now > this.#parts.maxPark) {
+      throw new ConfigurationError(
+        "park-too-long",
+        "A message cannot be parked for so long (features.maxPark).",
+      );
+    }
     const ending = { claimed, how: endingOf(how, now) };
     this.#let(claimed);
     if (ending.how.as === "back") this.#bell.ring();

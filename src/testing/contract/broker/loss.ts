@@ -264,17 +264,23 @@ export function lossTests(suite: Suite<FaultySubject>): void {
     });
   }
 
-  test("a publish that declares settles by its deadline on a frozen network: it rejects with a code", async (bench) => {
+  test("a publish that declares settles by its deadline on a frozen network: with a code, or with a verdict that is no promise", async (bench) => {
     const { broker, queue } = await used(bench);
     await link.freeze();
     const started = bench.elapsed;
     const declare = declared(bench, bench.queueEntity());
     const call = { declare, deadline: bench.now + 150 };
-    await check.coded(() => broker.publish([bench.outgoing(queue, "no")], call), "at the deadline");
+    const fate = broker.publish([bench.outgoing(queue, "no")], call).then(kinds, (error: unknown) => error);
+    const word = await fate;
     check.between(bench.elapsed - started, 100, 3000, "ms until a deadline of 150");
+    if (!Array.isArray(word)) await check.coded(() => Promise.reject(word), "its error");
+    // Where one request declares and publishes, nobody knows.
+    else {check.ok(
+        word[0] === "unknown" || word[0] === "refused",
+        `expected a verdict of doubt, got ${show(word)}`,
+      );}
     await link.cut();
     await link.thaw();
-    await bench.counts(broker, queue, 1);
   });
 
   test("close returns though nothing answers, by its deadline", async (bench) => {
