@@ -62,8 +62,6 @@ export class AppCore implements AppInner, ResultSource, Sender {
   readonly adapters: Adapters;
   /** A fork sends by itself; an app lets the async context choose among its forks. */
   readonly #isFork: boolean;
-  /** What an app and its forks have in common. */
-  readonly #family: Registry;
   readonly #packer: Packer;
   readonly #road: Road;
   #compiled: Compiled | undefined;
@@ -83,7 +81,6 @@ export class AppCore implements AppInner, ResultSource, Sender {
       parts.origin?.adapters,
     );
     this.#isFork = parts.origin !== undefined;
-    this.#family = parts.registry;
     this.#packer = new Packer(this);
     this.#road = makeRoad(parts.platform.clock, () => this.broker(), () => this.#compile().effort);
   }
@@ -133,8 +130,9 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return this.platform.ids.uuid();
   }
 
+  /** Read by whoever would send. */
   result<T = unknown>(id: string): AsyncResult<T> {
-    return new AsyncResult<T>(id, this);
+    return new AsyncResult<T>(id, this.#sender(currentScope(this.platform.context)));
   }
 
   /** By name, as `sendTask`: the declaration of a task of that name, if there is one, has no say (as in Celery). */
@@ -220,10 +218,11 @@ export class AppCore implements AppInner, ResultSource, Sender {
    * sends by itself, since its workers listen there, and only parent and root are taken from the context.
    */
   #sender(scope: SendScope | SenderScope | undefined): AppCore {
-    if (scope === undefined || this.#isFork || scope.app === this || !(scope.app instanceof AppCore)) {
-      return this;
-    }
-    return scope.app.#family === this.#family || !this.adapters.hasBroker ? scope.app : this;
+    if (this.#isFork) return this;
+    const { standIn } = this.registry;
+    const app = standIn === undefined ? scope?.app : standIn(scope);
+    if (!(app instanceof AppCore)) return this;
+    return app.registry === this.registry || !this.adapters.hasBroker ? app : this;
   }
 
   #compile(): Compiled {

@@ -14,6 +14,7 @@ import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Running } from "./running.ts";
 import type { Settings } from "./settings.ts";
+import type { Registry } from "./registry.ts";
 import type { TaskOptions } from "./task.ts";
 
 /** The brand: `app[APP]` is the {@link AppInner}, for which {@link innerOf} asks. A `Symbol.for`, so that two copies of the package can be told apart from no app at all. */
@@ -61,6 +62,8 @@ export interface AppInner {
   /** `json: "exact"`: values keep every distinction of the wire. */
   readonly exact: boolean;
   readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  /** What it has in common with its forks. */
+  readonly registry: Registry;
   /** The broker; throws `ConfigurationError` "broker-missing" where none was given. */
   broker(): Broker;
   /** The backend, or undefined where none was given (Celery: DisabledBackend). */

@@ -5,10 +5,13 @@
  */
 import { ConfigurationError } from "../errors.ts";
 import type { Declaration } from "./declaration.ts";
+import type { AppInner } from "./inner.ts";
 import type { IncludeLoader } from "./settings.ts";
 
 /** What was declared, and which modules were loaded for it. */
 export class Registry {
+  /** Says who sends, where a fork may stand in for its origin: a test's. It is given what the async context holds. */
+  standIn: ((scope: { readonly app: AppInner } | undefined) => AppInner | undefined) | undefined;
   readonly tasks: Map<string, Declaration> = new Map();
   readonly #loaded = new Map<IncludeLoader, Promise<unknown>>();
 

@@ -25,6 +25,7 @@ interface Handle {
 interface Storage {
   run<R>(value: unknown, callback: () => R): R;
   getStore(): unknown;
+  enterWith?(value: unknown): void;
 }
 
 interface Ambient {
@@ -140,6 +141,16 @@ function systemContext(): Context {
       return found === undefined ? callback() : found.run(value, callback);
     },
     current: () => find()?.getStore(),
+    enter(value) {
+      try {
+        const found = find();
+        found?.enterWith?.(value);
+        return found?.enterWith !== undefined;
+      } catch {
+        // workerd has the method, and throws.
+        return false;
+      }
+    },
   };
 }
 

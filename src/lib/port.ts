@@ -51,6 +51,11 @@ export interface Context {
   run<R>(value: unknown, callback: () => R): R;
   /** The value of the innermost `run` around the caller. */
   current(): unknown;
+  /**
+   * Makes `value` the current one from here on, for the caller and what it calls or awaits (`AsyncLocalStorage.enterWith`); false where the
+   * runtime cannot. For tests: a program that says where a value ends uses `run`.
+   */
+  enter?(value: unknown): boolean;
 }
 
 /** Facts about the host, asked in one place. */
