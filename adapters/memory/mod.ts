@@ -22,5 +22,5 @@ export { memoryBackend } from "./backend.ts";
 export type { MemoryBackendOptions } from "./backend.ts";
 export { MemoryWorld } from "./world.ts";
 export type { Limits } from "./rabbit/rabbit.ts";
-export type { MemoryWorldOptions } from "./world.ts";
+export type { MemoryWorldOptions, QueueFacts } from "./world.ts";
 export { FakeUnsupported } from "./rabbit/fault.ts";

@@ -43,6 +43,18 @@ export interface Link {
   send(command: ClientWord): void;
 }
 
+/** One queue of a world. */
+export interface QueueFacts {
+  /** Its name. */
+  readonly name: string;
+  /** Messages that wait in it. */
+  readonly ready: number;
+  /** Messages that were handed out and not settled. */
+  readonly unacked: number;
+  /** Who takes from it. */
+  readonly consumers: number;
+}
+
 /** The server's view of one link. */
 interface Peer {
   readonly listener: LinkListener;
@@ -100,6 +112,21 @@ export class MemoryWorld {
   /** Messages that wait outside every queue for their instant. */
   get parked(): number {
     return this.#rabbit.delayed.size;
+  }
+
+  /** The queues that there are, by name, and what is in them. */
+  get queues(): readonly QueueFacts[] {
+    return [...this.#rabbit.queues.values()].map(({ name, ready, turns, unacked }) => ({
+      name,
+      ready: ready.size,
+      unacked,
+      consumers: turns.size,
+    })).sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** The names of the queues that a message for this exchange and key comes into. */
+  route(exchange: string, routingKey: string): readonly string[] {
+    return (this.#rabbit.route(exchange, routingKey) ?? []).map(({ name }) => name);
   }
 
   /** @internal Opens a connection; its words travel by `network`, or without one in microtasks. */

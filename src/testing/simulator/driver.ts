@@ -53,3 +53,40 @@ export const UNTIL_IDLE: Driver = {
   arrived: ({ works }) => !works,
   outside: nothing,
 };
+
+/** Until some work has settled that was begun outside of the simulation. */
+export class UntilSettled implements Driver {
+  readonly target = undefined;
+  readonly #parts: SettledParts;
+  /** Whether it has. */
+  settled = false;
+
+  constructor(parts: SettledParts) {
+    this.#parts = parts;
+  }
+
+  moves({ works }: Course): boolean {
+    return this.#parts.time && !this.settled && works && this.#parts.inside();
+  }
+
+  arrived(): boolean {
+    if (!this.settled && this.#parts.inside()) throw this.#parts.stuck();
+    return this.settled;
+  }
+
+  outside(): string | undefined {
+    return this.settled || this.#parts.inside() ? undefined : this.#parts.name;
+  }
+}
+
+/** What such work is. */
+export interface SettledParts {
+  /** A sentence's subject. */
+  readonly name: string;
+  /** Whether time may move for it. */
+  readonly time: boolean;
+  /** Whether it waits for something inside. */
+  inside(): boolean;
+  /** The error where nothing is left that could bring what it waits for. */
+  stuck(): Error;
+}

@@ -15,7 +15,7 @@ import { type Arrival, NodeBackend } from "./backend.ts";
 import { Lane } from "./lane.ts";
 import { Prng } from "./prng.ts";
 import type { Alarm, Timers } from "./timers.ts";
-import { noted, Waits } from "./waits.ts";
+import { noted, type PostOffice, Waits } from "./waits.ts";
 
 /** What all nodes of a simulation share. */
 export interface Surroundings {
@@ -54,6 +54,8 @@ export class SimulatedNode {
   readonly gate: Gate;
   /** @internal Who waits here for something inside. */
   readonly waits: Waits;
+  /** @internal Sees what it publishes. */
+  office: PostOffice | undefined;
   readonly #world: Surroundings;
   readonly #servers: Servers | undefined;
   readonly #soons: Lane<Soon>;
@@ -129,6 +131,7 @@ export class SimulatedNode {
     return this.#broker ??= noted(
       memoryBroker({ world: this.#beyond.world, platform: this.platform, network: this.#network() }),
       this.waits,
+      () => this.office,
     );
   }
 

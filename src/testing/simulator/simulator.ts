@@ -69,6 +69,8 @@ export class Simulator {
   readonly waits: Waits;
   /** Who waits for the world outside, each as a sentence's subject: asked when nothing is ready. */
   outsiders: () => readonly string[] = () => [];
+  /** Called when nothing is ready and nobody drives. */
+  onRest: (() => void) | undefined;
   readonly #agenda: Agenda;
   readonly #timers: Timers;
   readonly #context: Context;
@@ -156,19 +158,20 @@ export class Simulator {
 
   /**
    * Resolves when the driver has arrived. Rejects with "simulation-impatient" where the world outside was waited for longer than
-   * `patience`, "simulation-endless" where timers lead to nothing but timers, and with what the driver throws.
+   * `patience`, "simulation-endless" where timers lead to nothing but timers, and with what the driver throws. `notes`: who asks is noted
+   * as waiting for something inside.
    */
-  async drive(driver: Driver): Promise<void> {
+  async drive(driver: Driver, notes = true): Promise<void> {
     const { promise, resolve, reject } = deferred<void>();
     const ride: Ride = { driver, resolve, reject };
     this.#rides.add(ride);
     this.#since = undefined;
     this.#wake();
-    const end = this.waits.begin();
+    const end = notes ? this.waits.begin() : undefined;
     try {
       await promise;
     } finally {
-      end();
+      end?.();
       this.#rides.delete(ride);
     }
   }
@@ -214,6 +217,7 @@ export class Simulator {
       break;
     }
     this.#running = false;
+    this.onRest?.();
   }
 
   /** What is due takes its place among the ready events. */

@@ -3,13 +3,19 @@
  *
  * @module
  */
-import type { Broker } from "../../broker.ts";
+import type { Broker, Outgoing, PublishOptions, Verdict } from "../../broker.ts";
 import type { Context } from "../../lib/port.ts";
+
+/** What the context holds, or of a running task its id. */
+function keyOf(scope: unknown): unknown {
+  const { taskId } = (scope ?? {}) as { readonly taskId?: unknown };
+  return typeof taskId === "string" ? taskId : scope;
+}
 
 /** The waits of one node: for its broker, its backend, or time itself. */
 export class Waits {
   readonly #context: Context;
-  readonly #byScope: Map<unknown, number> = new Map<unknown, number>();
+  readonly #byKey: Map<unknown, number> = new Map<unknown, number>();
   /** Waits of which nobody can say who waits. */
   #shared = 0;
 
@@ -18,22 +24,22 @@ export class Waits {
   }
 
   /**
-   * Whether something inside may bring on who runs within `scope`: it waits itself, or the node waits for an answer, which may be the one
-   * that it needs. Where the runtime has no async context, any wait of the node may be its own.
+   * Whether something inside may bring on who is known by `key`: it waits itself, or the node waits for an answer, which may be the one that
+   * it needs. Where the runtime has no async context, any wait of the node may be its own.
    */
-  has(scope: unknown): boolean {
-    return this.#shared > 0 || (this.#byScope.get(scope) ?? 0) > 0 ||
-      (!this.#context.available && this.#byScope.size > 0);
+  has(key: unknown): boolean {
+    return this.#shared > 0 || (this.#byKey.get(key) ?? 0) > 0 ||
+      (!this.#context.available && this.#byKey.size > 0);
   }
 
   /** Notes a wait of whoever asks now, until the function that it gives is called. */
   begin(): () => void {
-    const scope = this.#context.current();
-    this.#byScope.set(scope, (this.#byScope.get(scope) ?? 0) + 1);
+    const key = keyOf(this.#context.current());
+    this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + 1);
     return () => {
-      const left = (this.#byScope.get(scope) ?? 1) - 1;
-      if (left === 0) this.#byScope.delete(scope);
-      else this.#byScope.set(scope, left);
+      const left = (this.#byKey.get(key) ?? 1) - 1;
+      if (left === 0) this.#byKey.delete(key);
+      else this.#byKey.set(key, left);
     };
   }
 
@@ -48,15 +54,36 @@ export class Waits {
   }
 }
 
-/** The broker, its answers noted while they are waited for. */
-export function noted(broker: Broker, waits: Waits): Broker {
+/** Sees what a node publishes. */
+export interface PostOffice {
+  /** A batch goes out. Gives what is to be told of its verdicts, and waited for before its sender is. */
+  post(batch: readonly Outgoing[]): (verdicts: readonly Verdict[]) => Promise<unknown> | undefined;
+}
+
+/** The broker, its answers noted while they are waited for; `office` is asked for anew with each batch. */
+export function noted(broker: Broker, waits: Waits, office: () => PostOffice | undefined): Broker {
+  const publish = async (
+    batch: readonly Outgoing[],
+    options: PublishOptions | undefined,
+    told: (verdicts: readonly Verdict[]) => Promise<unknown> | undefined,
+  ): Promise<readonly Verdict[]> => {
+    const verdicts = await broker.publish(batch, options);
+    const opened = told(verdicts);
+    if (opened !== undefined) await opened;
+    return verdicts;
+  };
   return {
     transport: broker.transport,
     address: broker.address,
     features: broker.features,
     connect: (options) => waits.during(broker.connect(options)),
     declare: (entities, options) => waits.during(broker.declare(entities, options)),
-    publish: (batch, options) => waits.during(broker.publish(batch, options)),
+    publish(batch, options) {
+      const told = office()?.post(batch);
+      return waits.during(
+        told === undefined ? broker.publish(batch, options) : publish(batch, options, told),
+      );
+    },
     consume: (queues, options) => broker.consume(queues, options),
     subscribe: (inbox) => broker.subscribe(inbox),
     count: (queue) => waits.during(broker.count(queue)),
