@@ -91,33 +91,53 @@ export const random: Random = { next: () => Math.random() };
 /** Fresh ids. */
 export const ids: Ids = { uuid: () => crypto.randomUUID() };
 
-/**
- * Calls `callback` in a later turn of the event loop, as soon as there is one: what was queued as microtasks has run by then, and what that
- * queued. Once a module has loaded this one, fake timers that a test puts in change nothing of it.
- *
- * Measured, for one turn: `setImmediate` 1.3 µs on Node 20, 0.8 on Bun, 1.8 on Deno; a `MessageChannel` 1.1, 1.2, 2.4; `setTimeout` 1 ms and
- * more on all. workerd has `setImmediate` with its Node names only.
- */
-export const turn: (callback: () => void) => void = /* @__PURE__ */ laterTurn();
+/** The event loop as it is, whatever a test puts in the place of its timers later: all is taken when this module is loaded. */
+export interface EventLoop {
+  /** Monotonic time in ms, of no fixed origin. */
+  elapsed(): number;
+  /** As {@link Clock.after}, for less than 25 days. */
+  after(ms: number, callback: () => void, options?: { readonly keepAlive?: boolean }): Timer;
+  /**
+   * Calls `callback` in a later turn, as soon as there is one: what was queued as microtasks has run by then, and what that queued.
+   *
+   * Measured, for one turn: `setImmediate` 1.3 µs on Node 20, 0.8 on Bun, 1.8 on Deno; a `MessageChannel` 1.1, 1.2, 2.4; `setTimeout` 1 ms
+   * and more on all.
+   */
+  turn(callback: () => void): void;
+}
 
-function laterTurn(): (callback: () => void) => void {
-  const { MessageChannel: Channel, setImmediate, setTimeout } = ambient;
-  if (setImmediate !== undefined) return (callback) => void setImmediate(callback);
-  if (Channel === undefined) return (callback) => void setTimeout(callback, 0);
+/** The event loop as it is. */
+export const eventLoop: EventLoop = /* @__PURE__ */ realLoop();
+
+function realLoop(): EventLoop {
+  const { MessageChannel: Channel, setImmediate, setTimeout, clearTimeout } = ambient;
+  const elapsed = performance.now.bind(performance);
   let waiting: (() => void)[] = [];
   let post: (() => void) | undefined;
-  return (callback) => {
-    if (post === undefined) {
-      const { port1, port2 } = new Channel();
-      port1.onmessage = () => {
-        const [first] = waiting;
-        waiting = waiting.slice(1);
-        first?.();
-      };
-      post = () => port2.postMessage(null);
-    }
-    waiting.push(callback);
-    post();
+  const open = (Port: NonNullable<typeof Channel>): () => void => {
+    const { port1, port2 } = new Port();
+    port1.onmessage = () => {
+      const [first] = waiting;
+      waiting = waiting.slice(1);
+      first?.();
+    };
+    return () => port2.postMessage(null);
+  };
+  return {
+    elapsed: () => elapsed(),
+    after(ms, callback, { keepAlive = true } = {}) {
+      const handle = setTimeout(callback, ms);
+      if (!keepAlive) (handle as Handle).unref?.();
+      return { cancel: () => clearTimeout(handle) };
+    },
+    turn(callback) {
+      if (setImmediate !== undefined) setImmediate(callback);
+      else if (Channel === undefined) setTimeout(callback, 0);
+      else {
+        waiting.push(callback);
+        (post ??= open(Channel))();
+      }
+    },
   };
 }
 

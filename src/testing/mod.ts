@@ -3,14 +3,17 @@
  *
  * @example
  * ```ts
- * import { assert, AssertionError } from "celeriac/testing";
+ * import { Celery } from "celeriac";
+ * import { createHarness } from "celeriac/testing";
  *
- * try {
- *   assert.deepEqual({ state: "FAILURE" }, { state: "SUCCESS" }, "the task's end");
- * } catch (error) {
- *   if (error instanceof AssertionError) console.log(error.message);
- *   // the task's end: at state: expected "SUCCESS", got "FAILURE"
- * }
+ * const app = new Celery("sums");
+ * const add = app.task("tasks.add", { params: ["x", "y"] }, (x: number, y: number): number => x + y);
+ *
+ * await using harness = await createHarness(app);
+ * const result = await add.applyAsync([2, 3], { countdown: "1h" });
+ * harness.assertEnqueued(add, { args: [2, 3], countdown: "1h" });
+ * await harness.advance("1h");
+ * console.log(await result.get()); // 5
  * ```
  *
  * @module
@@ -18,8 +21,13 @@
 export { assert, AssertionError } from "./assert.ts";
 export { exerciseBackend } from "./contract/backend.ts";
 export { exerciseBroker } from "./contract/broker.ts";
+export { createHarness } from "./harness/harness.ts";
 export { picksOf } from "./simulator/prng.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";
 export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./contract/subject.ts";
+export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
+export type { Match } from "./harness/match.ts";
+export type { HarnessOptions } from "./harness/options.ts";
+export type { Enqueued } from "./harness/sent.ts";

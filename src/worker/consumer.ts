@@ -135,6 +135,7 @@ export class TaskConsumer {
     };
     const opening = this.#lastOpening.then(open, open).finally(() => this.#opening.delete(opening));
     this.#opening.add(opening);
+    this.#env.probe?.reading?.(opening);
     this.#lastOpening = opening;
   }
 

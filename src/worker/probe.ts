@@ -35,6 +35,8 @@ export interface Probe {
   at(point: Point, passing: Passing): boolean;
   /** A message is not run: its time is over, or the worker cannot or must not take it. */
   dismissed(delivery: Delivery, why: string): void;
+  /** The compressed body of a message is being read, until the promise resolves. */
+  reading?(read: Promise<void>): void;
 }
 
 /** Under it the options of a worker carry a probe. */

@@ -82,7 +82,7 @@ export function wanted(match: Match): ReadonlyMap<string, unknown> {
   const fields = new Map<string, unknown>();
   for (const [field, value] of Object.entries(match)) {
     if (value === undefined) continue;
-    fields.set(field, isMatcher(value) ? value : read(field, value as never));
+    fields.set(field, isMatcher(value) ? value : read(field, value as Match["countdown" | "eta"]));
   }
   return fields;
 }
@@ -98,7 +98,7 @@ export function mismatches(sent: Enqueued, fields: ReadonlyMap<string, unknown>)
   return found;
 }
 
-function read(field: string, value: Date | string | Duration | null): unknown {
+function read(field: string, value: Match["countdown" | "eta"]): unknown {
   if (field === "countdown") return value === null ? undefined : toMs(value as Duration, "countdown") / 1000;
   if (field !== "eta" && field !== "expires") return value;
   if (value === null) return undefined;

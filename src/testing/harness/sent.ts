@@ -60,7 +60,8 @@ export class Sent {
   readonly #outgoing: Outgoing;
   readonly #reading: Reading;
   readonly #at: number;
-  readonly #by: string;
+  /** Who sent it. */
+  readonly by: string;
   #text: string | undefined;
   #read: Enqueued | undefined;
   /** Resolves when a compressed body has been opened; undefined for any other. */
@@ -72,7 +73,7 @@ export class Sent {
     this.#outgoing = outgoing;
     this.#reading = reading;
     this.#at = at;
-    this.#by = by;
+    this.by = by;
     // What nobody can read was not made by a task's sender: it is no task for a test either.
     if (isCompressed(outgoing.message)) this.opened = this.#open().catch(() => {});
   }
@@ -125,7 +126,7 @@ export class Sent {
       rootId: task.rootId,
       groupId: task.group,
       sentAt: new Date(this.#at),
-      by: this.#by,
+      by: this.by,
     };
   }
 }

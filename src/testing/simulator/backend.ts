@@ -31,7 +31,10 @@ export class NodeBackend implements Backend {
   readonly features = { push: true, chord: "unlock", shared: true } as const;
   readonly facts: Facts;
   readonly #parts: BackendParts;
-  readonly #feeds: Set<Feed<ResultRecord>> = new Set<Feed<ResultRecord>>();
+  readonly #feeds: Map<Feed<ResultRecord>, readonly string[]> = new Map<
+    Feed<ResultRecord>,
+    readonly string[]
+  >();
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
@@ -64,7 +67,7 @@ export class NodeBackend implements Backend {
       ? undefined
       : clock.after(deadline - clock.now(), () => feed.end(late()));
     signal?.addEventListener("abort", stop, { once: true });
-    this.#feeds.add(feed);
+    this.#feeds.set(feed, ids);
     up.send(() => {
       for (const id of new Set(ids)) {
         store.listen(id, tell);
@@ -98,9 +101,14 @@ export class NodeBackend implements Backend {
     this.stop(new ConnectionError("backend-closed", "The backend was closed."));
   }
 
+  /** The ids of the tasks whose results are awaited. */
+  get watched(): readonly string[] {
+    return [...new Set([...this.#feeds.values()].flat())];
+  }
+
   /** Ends the waits for results with an error. */
   stop(error: Error): void {
-    for (const feed of [...this.#feeds]) feed.end(error);
+    for (const feed of [...this.#feeds.keys()]) feed.end(error);
   }
 
   async #ask<T>(work: (store: MemoryStore) => T, { signal, deadline }: Call = {}): Promise<T> {

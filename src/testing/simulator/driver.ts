@@ -20,8 +20,10 @@ export interface Driver {
   readonly target: number | undefined;
   /** Whether time may move on to the next timer. */
   moves(course: Course): boolean;
-  /** True when it is there; it throws where it never will be. */
+  /** Whether it is there. */
   arrived(course: Course): boolean;
+  /** Why it never will be there, asked where nothing moves any more and nobody has arrived. */
+  stuck?(): Error | undefined;
   /** What it waits for in the world outside, as a sentence's subject; undefined when nothing. */
   outside(): string | undefined;
 }
@@ -70,8 +72,11 @@ export class UntilSettled implements Driver {
   }
 
   arrived(): boolean {
-    if (!this.settled && this.#parts.inside()) throw this.#parts.stuck();
     return this.settled;
+  }
+
+  stuck(): Error | undefined {
+    return this.settled ? undefined : this.#parts.stuck();
   }
 
   outside(): string | undefined {

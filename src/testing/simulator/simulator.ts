@@ -7,7 +7,7 @@ import { MemoryStore } from "../../../adapters/memory/store.ts";
 import { MemoryWorld } from "../../../adapters/memory/world.ts";
 import { CeleriacError } from "../../errors.ts";
 import { deferred } from "../../lib/deferred.ts";
-import { systemPlatform, turn } from "../../lib/platform.ts";
+import { eventLoop, systemPlatform } from "../../lib/platform.ts";
 import type { Context } from "../../lib/port.ts";
 import { Agenda } from "./agenda.ts";
 import { type Course, type Driver, STILL, UNTIL_IDLE, untilInstant } from "./driver.ts";
@@ -131,6 +131,11 @@ export class Simulator {
     return this.#timers.waiting.filter((alarm) => alarm.works);
   }
 
+  /** Whether somebody waits for it to come somewhere. */
+  get isDriven(): boolean {
+    return this.#rides.size > 0;
+  }
+
   /** A new machine. Its chance comes of the seed and its name, which must be its own. */
   node(name: string): SimulatedNode {
     return this.#add(name, this.#servers);
@@ -158,7 +163,7 @@ export class Simulator {
 
   /**
    * Resolves when the driver has arrived. Rejects with "simulation-impatient" where the world outside was waited for longer than
-   * `patience`, "simulation-endless" where timers lead to nothing but timers, and with what the driver throws. `notes`: who asks is noted
+   * `patience`, "simulation-endless" where timers lead to nothing but timers, and with the driver's own error. `notes`: who asks is noted
    * as waiting for something inside.
    */
   async drive(driver: Driver, notes = true): Promise<void> {
@@ -200,7 +205,7 @@ export class Simulator {
   #wake(): void {
     if (this.#running) return;
     this.#running = true;
-    turn(this.#round);
+    eventLoop.turn(this.#round);
   }
 
   /** One turn of the event loop; microtasks have run out. What happens here happens in no async context but its own. */
@@ -209,11 +214,13 @@ export class Simulator {
   #go(): void {
     for (;;) {
       this.#ring();
-      if (this.#wave()) return turn(this.#round);
+      if (this.#wave()) return eventLoop.turn(this.#round);
       if (this.#rides.size === 0) break;
       if (this.#looksOutside()) return;
+      // Who has arrived may want something else, before time passes.
+      if (this.#arrives()) return eventLoop.turn(this.#round);
       if (this.#moves()) continue;
-      if (this.#arrives()) return turn(this.#round);
+      if (this.#despairs()) return eventLoop.turn(this.#round);
       break;
     }
     this.#running = false;
@@ -255,17 +262,16 @@ export class Simulator {
       this.#since = undefined;
       return false;
     }
-    const { clock } = systemPlatform;
-    const elapsed = clock.elapsed();
+    const elapsed = eventLoop.elapsed();
     this.#since ??= elapsed;
     if (elapsed - this.#since < this.#patience) {
-      if (elapsed - this.#since < KEEN) turn(this.#round);
-      else clock.after(1, this.#round);
+      if (elapsed - this.#since < KEEN) eventLoop.turn(this.#round);
+      else eventLoop.after(1, this.#round);
       return true;
     }
     this.#since = undefined;
     this.#fail(impatience(names, this.#patience));
-    turn(this.#round);
+    eventLoop.turn(this.#round);
     return true;
   }
 
@@ -298,18 +304,25 @@ export class Simulator {
 
   #arrives(): boolean {
     const course = this.#course;
-    let arrived = false;
-    for (const ride of [...this.#rides]) {
-      try {
-        if (!ride.driver.arrived(course)) continue;
-        ride.resolve();
-      } catch (error) {
-        ride.reject(error);
-      }
+    const there = [...this.#rides].filter(({ driver }) => driver.arrived(course));
+    for (const ride of there) {
       this.#rides.delete(ride);
-      arrived = true;
+      ride.resolve();
     }
-    return arrived;
+    return there.length > 0;
+  }
+
+  /** Tells those who will never arrive. */
+  #despairs(): boolean {
+    let failed = false;
+    for (const ride of [...this.#rides]) {
+      const error = ride.driver.stuck?.();
+      if (error === undefined) continue;
+      this.#rides.delete(ride);
+      ride.reject(error);
+      failed = true;
+    }
+    return failed;
   }
 
   #fail(error: Error): void {

@@ -1,0 +1,109 @@
+/**
+ * One worker of a harness: a real worker, on a node of its own.
+ *
+ * @module
+ */
+import type { Celery } from "../../app/app.ts";
+import { type AppInner, innerOf } from "../../app/inner.ts";
+import { AppCore } from "../../app/core.ts";
+import { silentLogger } from "../../lib/logger.ts";
+import type { SimulatedNode } from "../simulator/node.ts";
+import type { Simulator } from "../simulator/simulator.ts";
+import type { ChoosyLogger } from "../../worker/guarded.ts";
+import { type Probe, withProbe } from "../../worker/probe.ts";
+import { Worker, type WorkerOptions } from "../../worker/worker.ts";
+
+/** What a worker of a harness is made of. */
+export interface StaffParts {
+  readonly simulator: Simulator;
+  readonly node: SimulatedNode;
+  /** The fork on that node. */
+  readonly app: Celery;
+  readonly options: WorkerOptions;
+}
+
+/** A worker, and how it fares. */
+export class Staff {
+  readonly node: SimulatedNode;
+  readonly app: Celery;
+  readonly worker: Worker;
+  /** Whether messages of all its queues would come. */
+  ready = false;
+  /** Whether its run has ended. */
+  ended = false;
+  /** Why it ended, where that was not asked for. */
+  failure: unknown;
+  readonly #simulator: Simulator;
+  /** Bodies that are being read: that takes turns of the real event loop. */
+  #reading = 0;
+
+  constructor({ simulator, node, app, options }: StaffParts) {
+    this.#simulator = simulator;
+    this.node = node;
+    this.app = app;
+    const logger = watched(options.logger ?? innerOf(app).logger, (line) => {
+      // Celery's own line, and its last word on the start.
+      if (line === `${this.worker.hostname} ready.`) this.ready = true;
+    });
+    this.worker = new Worker(app, withProbe({ ...options, logger }, this.#probe));
+  }
+
+  /** Whether it runs. */
+  get lives(): boolean {
+    return this.node.alive && !this.ended;
+  }
+
+  /** Begins to run, in no async context: what starts it is no part of its tasks. */
+  start(): void {
+    const { context } = this.node.platform;
+    context.run(undefined, () => {
+      this.worker.run().catch((error: unknown) => this.failure = error).finally(() => this.ended = true);
+    });
+  }
+
+  get #probe(): Probe {
+    return {
+      at: () => false,
+      dismissed: () => {},
+      reading: (read) => {
+        this.#reading++;
+        void read.finally(() => this.#reading--);
+      },
+    };
+  }
+
+  /** Who of it waits for the world outside, each as a sentence's subject. */
+  get outsiders(): readonly string[] {
+    if (!this.lives) return [];
+    if (!this.ready) return [`The start of ${this.node.name}`];
+    if (this.#reading > 0) return [`A compressed message on ${this.node.name}`];
+    if (this.worker.pool.busy === 0) return [];
+    const waits = [this.node.waits, this.#simulator.waits];
+    return this.worker.snapshot().active.filter(({ id }) => !waits.some((each) => each.has(id))).map(
+      ({ id, name }) => `Task ${name}[${id}] on ${this.node.name}`,
+    );
+  }
+}
+
+/** The same logger, heard. A line that it does not heed is not made for us either. */
+function watched(logger: ChoosyLogger, onLine: (line: string) => void): ChoosyLogger {
+  return {
+    enabled: (level) => logger !== silentLogger && logger.enabled?.(level) !== false,
+    log(level, message, fields) {
+      if (level === "info") onLine(message);
+      logger.log(level, message, fields);
+    },
+  };
+}
+
+/** The queues of the app, and those that its tasks and their routes name: what a harness sends is to run there. */
+export function queuesOf(app: AppInner): readonly string[] {
+  const queues = new Set(app.defaultQueues());
+  if (!(app instanceof AppCore)) return [...queues];
+  for (const { name, defaults = {} } of app.registry.tasks.values()) {
+    for (const entity of app.router.route(name, defaults).entities) {
+      if (entity.kind === "queue") queues.add(entity.name);
+    }
+  }
+  return [...queues];
+}
