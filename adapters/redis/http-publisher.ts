@@ -46,8 +46,8 @@ export class HttpPublisher extends Packer implements PublishBroker {
     const { declare = [], deadline = clock.now() + this.link.timeout } = options;
     const bindings = this.bind(declare);
     // As `declare` would.
-    if (declare.length > 0) options.signal?.throwIfAborted();
-    if (batch.length + bindings.length === 0) return [];
+    if (declare[0]) options.signal?.throwIfAborted();
+    if (!batch[0] && !bindings[0]) return [];
     const packed = batch.map((outgoing) => this.pack(outgoing));
     const body = this.script(this.args(bindings, packed, deadline - clock.now() + MEMORY));
     const answer = await this.link.ask([], body, { ...options, deadline });

@@ -35,7 +35,7 @@ export function envelope(
 }
 
 /** kombu has a list for the priorities 0 to 2, 3 to 5, 6 to 8 and 9, and takes from the first one first: 0 is the most urgent. */
-export const STEPS: readonly string[] = ["", `${SEPARATOR}3`, `${SEPARATOR}6`, `${SEPARATOR}9`];
+export const STEPS: readonly string[] = ["", SEPARATOR + 3, SEPARATOR + 6, SEPARATOR + 9];
 
 /** What stands behind a queue's name in the key of the list for a message of this priority. */
 export function stepOf(priority: unknown): string {

@@ -35,7 +35,7 @@ export class Packer {
         if ((this.#types.get(name) ?? type) !== type) {
           throw new ConfigurationError(
             "topology-mismatch",
-            `Exchange ${name} was declared before, with another type.`,
+            `The exchange ${name} has another type.`,
           );
         }
         this.#types.set(name, type);
@@ -47,17 +47,16 @@ export class Packer {
   }
 
   pack({ message, to, notBefore }: Outgoing): Packed {
-    const { prefix } = this;
-    if (notBefore !== undefined) return "there is no delay (notBefore)";
+    if (notBefore) return "no delay";
     const { exchange, routingKey } = to;
-    if (message.body.length > this.#most) return `a body of more than ${this.#most} bytes`;
+    if (message.body.length > this.#most) return `over ${this.#most} bytes`;
     try {
       const text = envelope(message, to, this.#ids.uuid());
       const step = stepOf(message.properties["priority"]);
-      if (exchange === "") return ["LPUSH", prefix + routingKey + step, "", "", text];
+      if (!exchange) return ["LPUSH", this.prefix + routingKey + step, "", "", text];
       return this.#types.get(exchange) === "fanout"
-        ? ["PUBLISH", prefix + fanoutChannel(to, this.#db), "", "", text]
-        : ["", prefix + bindingKey(exchange), routingKey, step, text];
+        ? ["PUBLISH", this.prefix + fanoutChannel(to, this.#db), "", "", text]
+        : ["", this.prefix + bindingKey(exchange), routingKey, step, text];
     } catch (error) {
       return (error as Error).message;
     }
@@ -65,16 +64,12 @@ export class Packer {
 
   /** The script's ARGV; `memory` is in ms. */
   args(bindings: readonly string[], packed: readonly Packed[], memory: number): (string | number)[] {
-    return [
-      ...[Math.ceil(memory), this.prefix, bindings.length / 2],
-      ...bindings,
-      ...going(packed).flat(),
-    ];
+    return [Math.ceil(memory), this.prefix, bindings.length / 2, ...bindings, ...going(packed).flat()];
   }
 }
 
 function going(packed: readonly Packed[]): readonly Packed[] {
-  return packed.filter((one) => typeof one !== "string");
+  return packed.filter(Array.isArray);
 }
 
 /** The verdict of each message; `of` says what a line means that tells no number, or "?" where there was none. */
