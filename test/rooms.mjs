@@ -9,7 +9,14 @@
  *
  * @type {readonly string[]}
  */
-export const ONCE = ["test/house", "test/packaging", "test/edge", "test/workerd", "test/edge-runtime"];
+export const ONCE = [
+  "test/house",
+  "test/packaging",
+  "test/edge",
+  "test/workerd",
+  "test/edge-runtime",
+  "test/runners",
+];
 
 /**
  * What runs inside workerd too.

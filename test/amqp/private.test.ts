@@ -3,12 +3,14 @@
  *
  * @module
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { amqpPublisher } from "../../adapters/amqp/tcp.ts";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { amqpBroker, amqpPublisher } from "../../adapters/amqp/tcp.ts";
 import type { Delivery } from "../../src/broker.ts";
+import { exerciseBroker } from "../../src/testing/mod.ts";
+import { rabbitFeatures } from "../contract/rabbit-features.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { consuming, events, everything, kinds, Rig, task, times, urlWith } from "./rig.ts";
+import { consuming, events, everything, kinds, QUICK, Rig, task, times, urlWith } from "./rig.ts";
 
 let server: RabbitServer;
 beforeAll(async () => {
@@ -277,3 +279,21 @@ describe("a broker that", () => {
     await rig.counts(queue, 3);
   });
 });
+
+// The rest of the contract runs on the server that all share. A restart takes seconds, and is the server's own affair: one runtime is enough.
+if (inject("runtime") === "node") {
+  describe("the contract of a server that is restarted, or takes no messages", () =>
+    exerciseBroker({
+      make: () => amqpBroker(server.url, QUICK),
+      features: rabbitFeatures("shared"),
+      server: {
+        async restart() {
+          await server.ctl("stop_app");
+          await server.ctl("start_app");
+        },
+        async alarm(on) {
+          await server.ctl("set_vm_memory_high_watermark", ...on ? ["absolute", "1MB"] : ["0.4"]);
+        },
+      },
+    }, { test: (name, run) => name.startsWith("server: ") && test(name, run, 60_000) }));
+}

@@ -28,6 +28,10 @@ describe("memory broker", () => {
       attempts: false,
       maxMessage: 128 * 1024 * 1024,
     },
+    server: {
+      restart: () => Promise.resolve(world.restart()),
+      alarm: (on) => Promise.resolve(world.alarm("memory", on)),
+    },
     link: { cut: () => world.cut(), freeze: () => world.freeze(), thaw: () => world.thaw() },
   }, { test });
 });

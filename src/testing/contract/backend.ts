@@ -11,6 +11,7 @@ import { watchTests } from "./backend/watch.ts";
 import { Check } from "./check.ts";
 import type { Runner } from "./runner.ts";
 import type { BackendSubject } from "./subject.ts";
+import { trial } from "./trial.ts";
 
 /**
  * Declares the tests of the backend contract, `runner.test` once for each promise. Their names begin with the part of the contract
@@ -22,22 +23,11 @@ export function exerciseBackend(subject: BackendSubject, runner: Runner): void {
   const suite = (part: string): BackendSuite => ({
     subject,
     check,
-    test: (name, run) => void runner.test(`${part}: ${name}`, () => within(new Archive(subject, check), run)),
+    test: (name, run) => void runner.test(`${part}: ${name}`, () => trial(new Archive(subject, check), run)),
   });
   storeTests(suite("store"));
   watchTests(suite("watch"));
   if (subject.facts) factsTests(suite("facts"));
   if (subject.link !== undefined) lossTests(suite("loss"), subject.link);
   if (subject.unreachable !== undefined) reachTests(suite("reach"), subject.unreachable);
-}
-
-/** A failure of the test counts, not one of the clearing after it. */
-async function within(archive: Archive, run: (archive: Archive) => Promise<void>): Promise<void> {
-  try {
-    await run(archive);
-  } catch (error) {
-    await archive.clear().catch(() => {});
-    throw error;
-  }
-  await archive.clear();
 }

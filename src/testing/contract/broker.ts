@@ -21,6 +21,7 @@ import { subscribeTests } from "./broker/subscribe.ts";
 import { Check } from "./check.ts";
 import type { Runner } from "./runner.ts";
 import type { BrokerSubject } from "./subject.ts";
+import { trial } from "./trial.ts";
 
 /**
  * Declares the tests of the broker contract, `runner.test` once for each promise. Which ones there are follows from `subject.features`:
@@ -35,7 +36,7 @@ export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
   const suite = <S extends BrokerSubject>(part: string, of: S): Suite<S> => ({
     subject: of,
     check,
-    test: (name, run) => void runner.test(`${part}: ${name}`, () => within(new Bench(of, check), run)),
+    test: (name, run) => void runner.test(`${part}: ${name}`, () => trial(new Bench(of, check), run)),
   });
   const { link, server, unreachable } = subject;
   lifeTests(suite("life", subject));
@@ -53,15 +54,4 @@ export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
   if (link === undefined) return;
   lossTests(suite("loss", { ...subject, link }));
   lostDeliveryTests(suite("lost delivery", { ...subject, link }));
-}
-
-/** A failure of the test counts, not one of the clearing after it. */
-async function within(bench: Bench, run: (bench: Bench) => Promise<void>): Promise<void> {
-  try {
-    await run(bench);
-  } catch (error) {
-    await bench.clear().catch(() => {});
-    throw error;
-  }
-  await bench.clear();
 }

@@ -94,12 +94,12 @@ function alarmTests(
     await alarm(true);
     try {
       const started = bench.elapsed;
-      const [verdict] = await broker.publish([bench.outgoing(queue, "late")], { deadline: bench.now + 1500 });
+      const [verdict] = await broker.publish([bench.outgoing(queue, "late")], { deadline: bench.now + 700 });
       check.ok(
         verdict?.is !== "confirmed" && verdict?.is !== "unroutable",
         `a verdict of doubt, got ${show(verdict)}`,
       );
-      check.between(bench.elapsed - started, 0, 1500 + 3000, "ms until the verdict");
+      check.between(bench.elapsed - started, 0, 700 + 3000, "ms until the verdict");
       const blocked = await bench.until(() => events.find((event) => event.is === "blocked"), {
         what: "news of it",
         seen,
