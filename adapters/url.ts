@@ -25,7 +25,7 @@ import { relayBroker } from "./amqp/relay.ts";
 import { amqpBroker } from "./amqp/tcp.ts";
 import type { WebSocketConstructor } from "./amqp/websocket-like.ts";
 import { memoryBackend, memoryBroker } from "./memory/mod.ts";
-import { redisBackend } from "./redis/tcp.ts";
+import { redisBackend, redisBroker } from "./redis/tcp.ts";
 
 export type { Transports };
 
@@ -61,9 +61,54 @@ function amqpOptions({ logger, platform, settings }: TransportOptions): AmqpOpti
 
 const memory: MakeBroker = (_urls, { logger, platform, settings }) =>
   memoryBroker({
-    ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger, []),
+    ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger, { known: [] }),
     platform,
   });
+
+/** kombu's defaults of what changes its wire: every peer must have them, and we have no others. */
+const WIRE: Readonly<Record<string, string>> = {
+  ack_emulation: "true",
+  fanout_patterns: "true",
+  fanout_prefix: "true",
+  priority_steps: "[0,3,6,9]",
+  sep: '"\\u0006\\u0016"',
+  unacked_index_key: '"unacked_index"',
+  unacked_key: '"unacked"',
+};
+
+/** What redis-py calls our options. */
+const SOCKET: Readonly<Record<string, string>> = {
+  socket_timeout: "commandTimeout",
+  socket_connect_timeout: "connectTimeout",
+};
+
+const redisQueues: MakeBroker = (urls, { logger, platform, settings }) => {
+  const [url = ""] = urls;
+  if (urls.length > 1 || url.includes(";")) {
+    throw new ConfigurationError("broker-url-invalid", "A Redis broker has one URL.", {
+      hint: "Another server holds other queues: put a proxy or Sentinel's client before them.",
+    });
+  }
+  const given: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(settings.brokerTransportOptions)) {
+    const snake = snakeCase(name);
+    const wire = WIRE[snake];
+    if (wire !== undefined && JSON.stringify(value) !== wire) {
+      throw new ConfigurationError(
+        "option-invalid",
+        `broker_transport_options: celeriac speaks kombu's Redis wire with ${snake} as it is by default (${wire}).`,
+        { hint: "Every program on these queues must have the default, or none of them be celeriac's." },
+      );
+    }
+    if (wire === undefined) given[SOCKET[snake] ?? name] = value;
+  }
+  return redisBroker(url, {
+    connectTimeout: `${settings.brokerConnectionTimeout}ms`,
+    publishTimeout: `${settings.publishTimeout}ms`,
+    ...adapterOptions("broker_transport_options", given, logger, { used: ["visibility_timeout"] }),
+    platform,
+  });
+};
 
 const BROKERS: ReadonlyMap<string, MakeBroker> = new Map([
   ["amqp", amqp],
@@ -72,6 +117,10 @@ const BROKERS: ReadonlyMap<string, MakeBroker> = new Map([
   ["librabbitmq", amqp],
   ["ws", relay],
   ["wss", relay],
+  ["redis", redisQueues],
+  ["rediss", redisQueues],
+  ["redis+socket", redisQueues],
+  ["socket", redisQueues],
   ["memory", memory],
 ]);
 
@@ -91,8 +140,7 @@ const BACKENDS: ReadonlyMap<string, MakeBackend> = new Map([
 
 /** What Celery and kombu have besides, and what to do instead. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ["broker redis", "The Redis broker is not there yet: Redis keeps results; give the broker as amqp://."],
-  ["broker rediss", "The Redis broker is not there yet: Redis keeps results; give the broker as amqp://."],
+  ["broker sentinel", "Make an ioredis client for the sentinels and pass it: redisBroker(client)."],
   ["result backend rpc", "The rpc backend is not there yet: keep results in redis://."],
   ["result backend amqp", "Celery has dropped this backend too: keep results in redis://."],
   ["result backend cache+memory", "The backend in memory is memory://."],
@@ -102,7 +150,7 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Knows AMQP (`amqp://`, `amqps://`, `pyamqp://`, `librabbitmq://`; `ws://` and `wss://` through a relay), Redis for results
+ * Knows AMQP (`amqp://`, `amqps://`, `pyamqp://`, `librabbitmq://`; `ws://` and `wss://` through a relay), Redis as broker and for results
  * (`redis://`, `rediss://`, `redis+socket://`) and `memory://`. What `broker_transport_options` and `result_backend_transport_options`
  * say goes to the adapter, in Celery's names or in ours; an option that Celery has and the adapter has not is one warning.
  *
@@ -137,24 +185,29 @@ function find<T>(known: ReadonlyMap<string, T>, what: string, url: string): T {
 const IDLE: ReadonlySet<string> = new Set((
   "additional_connection_errors client_properties confirm_publish errback failover_strategy fanout_patterns " +
   "fanout_prefix health_check_interval interval_max interval_start interval_step login_method master_name " +
-  "max_retries polling_interval priority_steps queue_order_strategy read_timeout result_chord_ordered retry_policy " +
-  "sentinel_kwargs sep socket_keepalive socket_settings visibility_timeout write_timeout"
+  "max_connections max_retries polling_interval priority_steps queue_order_strategy read_timeout " +
+  "result_chord_ordered retry_on_timeout retry_policy sentinel_kwargs sep socket_keepalive socket_keepalive_options " +
+  "socket_settings unacked_mutex_expire unacked_mutex_key unacked_restore_limit visibility_timeout write_timeout"
 ).split(" "));
 
-/** The adapter's options among Celery's; `none` of them for an adapter without any. */
+/** The adapter's options among Celery's: `known` is all that it has, where that is not for it to say; `used` are not idle there. */
 function adapterOptions(
   setting: string,
   given: Readonly<Record<string, unknown>>,
   logger: TransportOptions["logger"],
-  known?: readonly string[],
+  { known, used = [] }: { readonly known?: readonly string[]; readonly used?: readonly string[] } = {},
 ): Record<string, unknown> {
   const options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
-    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const snake = snakeCase(name);
     const camel = name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-    if (IDLE.has(snake) || known?.includes(camel) === false) {
+    if ((IDLE.has(snake) && !used.includes(snake)) || known?.includes(camel) === false) {
       logger.log("warning", `${setting}: celeriac makes no use of ${snake}.`, { setting, option: snake });
     } else options[camel] = value;
   }
   return options;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -34,6 +34,9 @@ describe("transports", () => {
     ["AMQP://localhost", "amqp"],
     ["ws://guest:canary@localhost/ws?vhost=/&token=canary", "amqp"],
     ["wss://guest:canary@localhost/ws?sig=canary", "amqp"],
+    ["redis://:canary@localhost:6379/1", "redis"],
+    ["rediss://user:canary@localhost:6379/1", "redis"],
+    ["redis+socket:///run/redis.sock?virtual_host=2", "redis"],
     ["memory://", "memory"],
   ])("%s is a broker over %s, made without I/O", (url, transport) => {
     const broker = transports.broker([url], options());
@@ -55,8 +58,7 @@ describe("transports", () => {
   });
 
   test.each([
-    ["redis://:canary@localhost/0", /broker is not there yet.*amqp:\/\//],
-    ["rediss://:canary@localhost/0", /not there yet/],
+    ["sentinel://:canary@localhost/0", /redisBroker\(client\)/],
     ["sqs://user:canary@", /schemes are amqp, amqps/],
     ["ampq://u:canary@h", /Did you mean "amqp"\?/],
     ["localhost", /schemes are/],
@@ -137,6 +139,35 @@ describe("transports", () => {
         expect.objectContaining({ code: "option-unknown", hint: expect.stringContaining("Did you mean") }),
       );
     }
+  });
+
+  test("the Redis broker takes kombu's options, and none that would change its wire", () => {
+    const make = (url: string, given: Readonly<Record<string, unknown>>) => () =>
+      transports.broker([url], options({ broker_transport_options: given }));
+    const fine = {
+      visibility_timeout: 43_200,
+      global_keyprefix: "shop.",
+      socket_timeout: 3,
+      socket_connect_timeout: 3,
+      fanout_prefix: true,
+      sep: "\x06\x16",
+    };
+    expect(make("redis://h", fine)).not.toThrow();
+    expect(lines).toEqual([]);
+    make("redis://h", { max_connections: 20, queue_order_strategy: "priority" })();
+    expect(lines).toEqual([
+      "warning: broker_transport_options: celeriac makes no use of max_connections.",
+      "warning: broker_transport_options: celeriac makes no use of queue_order_strategy.",
+    ]);
+    for (const other of [{ sep: ":" }, { priority_steps: [0, 5] }, { fanoutPrefix: false }, { unacked_key: "mine" }]) {
+      expect(make("redis://h", other)).toThrow(expect.objectContaining({ code: "option-invalid" }));
+    }
+    expect(make("redis://h", { visibility_timeuot: 1 })).toThrow(
+      expect.objectContaining({ code: "option-unknown", hint: expect.stringContaining("visibilityTimeout") }),
+    );
+    expect(() => transports.broker(["redis://a", "redis://:canary@b"], options())).toThrow(
+      expect.objectContaining({ code: "broker-url-invalid", message: expect.not.stringContaining("canary") }),
+    );
   });
 
   test("settings of time reach the adapter", () => {
