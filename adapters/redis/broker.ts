@@ -26,6 +26,7 @@ import { STEPS } from "./kombu.ts";
 import { RedisConsumer } from "./lease/consumer.ts";
 import { LeaseKeys } from "./lease/keys.ts";
 import { CONNECTED } from "./lease/pace.ts";
+import { Waker } from "./lease/waker.ts";
 import type { LinkOptions } from "./link.ts";
 import { Packer } from "./packer.ts";
 import { Patience } from "./patience.ts";
@@ -62,6 +63,7 @@ export class RedisBroker implements Broker {
   readonly #keys: LeaseKeys;
   readonly #publishing: LinkCommands;
   readonly #consuming: LinkCommands;
+  readonly #waker: Waker;
   readonly #packer: Packer;
   readonly #publisher: RedisPublisher;
   readonly #consumers: Set<RedisConsumer> = new Set();
@@ -78,6 +80,10 @@ export class RedisBroker implements Broker {
     this.#keys = new LeaseKeys(prefix);
     this.#publishing = new LinkCommands({ ...this.#link("publish"), open: shared("publish") });
     this.#consuming = new LinkCommands({ ...this.#link("consume"), open: own("consume") });
+    this.#waker = new Waker({
+      commands: this.#consuming,
+      link: { ...this.#quiet(), open: own("wake") },
+    });
     this.#packer = new Packer(prefix, ids, maxMessage, db);
     this.#publisher = new RedisPublisher({
       commands: this.#publishing,
@@ -125,6 +131,7 @@ export class RedisBroker implements Broker {
       commands: this.#consuming,
       keys: this.#keys,
       pace: CONNECTED,
+      waker: this.#waker,
       worked: () => {},
       failed: (error, retryIn) => {
         if (retryIn === undefined) this.#emit({ is: "fatal", error });
@@ -216,7 +223,10 @@ export class RedisBroker implements Broker {
         // The server may be another one, or have lost its memory.
         this.#publisher.doubt();
         this.#emit({ is: "up", link });
-        if (link === "consume") void this.#inspect().catch(() => {});
+        if (link === "consume") {
+          this.#waker.claiming();
+          void this.#inspect().catch(() => {});
+        }
       },
       onLost: down,
       onFailed: down,

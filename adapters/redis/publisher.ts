@@ -92,9 +92,10 @@ export class RedisPublisher {
     this.#standing = new Set();
   }
 
-  /** Resolves when nothing is on its way. */
+  /** Resolves when nothing is on its way and nothing of it is remembered on the server any more. */
   async idle(): Promise<void> {
     while (this.#under.size > 0) await Promise.allSettled(this.#under);
+    if (this.#answered.length > 0) await this.#forgetAll();
   }
 
   async #send(batch: readonly Outgoing[], packed: readonly Packed[], call: Call): Promise<Verdict[]> {
@@ -128,11 +129,15 @@ export class RedisPublisher {
   }
 
   #forget(id: string): void {
-    if (this.#answered.push(id) < ANSWERED) return;
-    // What fails here expires by itself.
-    void this.#parts.commands.run([["del", ...this.#answered.splice(0)]], { repeatable: true }).catch(
-      () => {},
-    );
+    if (this.#answered.push(id) >= ANSWERED) void this.#forgetAll();
+  }
+
+  async #forgetAll(): Promise<void> {
+    try {
+      await this.#parts.commands.run([["del", ...this.#answered.splice(0)]], { repeatable: true });
+    } catch {
+      // They expire by themselves.
+    }
   }
 
   #remember(bindings: readonly string[]): void {

@@ -159,7 +159,11 @@ describe("transports", () => {
       "warning: broker_transport_options: celeriac makes no use of max_connections.",
       "warning: broker_transport_options: celeriac makes no use of queue_order_strategy.",
     ]);
-    for (const other of [{ sep: ":" }, { priority_steps: [0, 5] }, { fanoutPrefix: false }, { unacked_key: "mine" }]) {
+    for (
+      const other of [{ sep: ":" }, { priority_steps: [0, 5] }, { fanoutPrefix: false }, {
+        unacked_key: "mine",
+      }]
+    ) {
       expect(make("redis://h", other)).toThrow(expect.objectContaining({ code: "option-invalid" }));
     }
     expect(make("redis://h", { visibility_timeuot: 1 })).toThrow(

@@ -75,7 +75,9 @@ const valueOf = async (id: string): Promise<unknown> =>
 
 /** Nothing is left in a queue, nor held by anybody. */
 async function drained(queue: string): Promise<void> {
-  await until(async () => await redis.exists(queue, "unacked", "unacked_index") === 0, { what: "empty keys" });
+  await until(async () => await redis.exists(queue, "unacked", "unacked_index") === 0, {
+    what: "empty keys",
+  });
 }
 
 test("one queue, a Python worker and ours, a Python producer and ours: everything runs once, on either of them", async () => {
@@ -119,7 +121,10 @@ test("the priorities of a Python producer count here as there: 0 first", async (
 
 test("what our worker held when it was killed, a Python worker runs: its sweep puts it back into its queue", async () => {
   const transport = { visibility_timeout: 1 };
-  const child = await startOurs("left", { task_acks_late: true, broker_transport_options: { visibility_timeout: 3600 } });
+  const child = await startOurs("left", {
+    task_acks_late: true,
+    broker_transport_options: { visibility_timeout: 3600 },
+  });
   const send = (args: unknown[], name = "tasks.sleep") =>
     python.call<string>("send_task", { name, args, options: { queue: "left" } });
   const ids = [await send([3600]), await send([3600]), await send([2, 3], "tasks.add")];
@@ -147,7 +152,11 @@ test("what a Python worker held when it was killed, ours runs, in its order", as
   const send = (name: string, args: unknown[]) =>
     python.call<string>("send_task", { name, args, options: { queue: "left" } });
   const blocking = await send("tasks.sleep", [3600]);
-  const ids = [await send("tasks.add", [1, 1]), await send("tasks.add", [2, 2]), await send("tasks.add", [3, 3])];
+  const ids = [
+    await send("tasks.add", [1, 1]),
+    await send("tasks.add", [2, 2]),
+    await send("tasks.add", [3, 3]),
+  ];
   await until(async () => await redis.hlen("unacked") === 4, { what: "what Python's worker holds" });
   await worker.stop("SIGKILL");
   expect(await redis.hlen("unacked")).toBe(4);

@@ -15,15 +15,18 @@ import { Patience } from "../patience.ts";
 import { Bell } from "./bell.ts";
 import { type Claim, type Claimed, share } from "./claim.ts";
 import { type Holder, RedisDelivery } from "./delivery.ts";
-import { backoff, nextPause, type Pace } from "./pace.ts";
+import { backoff, nextPause, type Pace, reaction } from "./pace.ts";
 import { type Ending, endingOf, givenBack, weightOf } from "./settle.ts";
 import { type LeaseParts, LeaseStore } from "./store.ts";
 import { Sweeper } from "./sweeper.ts";
+import type { Wake, Waker } from "./waker.ts";
 
 /** What a consumer is made of. Durations are ms. */
 export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
   readonly platform: BasePlatform;
   readonly pace: Pace;
+  /** Undefined where nobody tells of changes. */
+  readonly waker?: Waker;
   /** After how long an entry of another program counts as abandoned. */
   readonly visibilityTimeout: number;
   /** After how long without a word a consumer of ours does. */
@@ -45,6 +48,8 @@ export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
 interface Tap {
   /** Looked at for the first time. */
   readonly ready: Deferred<void>;
+  /** What changes when there is something to claim. */
+  readonly keys: readonly string[];
   /** Claimed and not settled. */
   held: number;
 }
@@ -68,6 +73,11 @@ export class RedisConsumer implements Consumer, Holder {
   #store: LeaseStore | undefined;
   #sweeper: Sweeper | undefined;
   #renewal: Timer | undefined;
+  /** How often in a row the news of a change led to nothing. */
+  #misses = 0;
+  #reaction: Timer | undefined;
+  /** 1 from the news of a change to the claim that follows. */
+  #woken = 0;
   #alive = 0;
   /** When a parked message is due, ms since the epoch. */
   #due = Infinity;
@@ -88,6 +98,7 @@ export class RedisConsumer implements Consumer, Holder {
       send: (endings) => this.#send(endings),
     });
     for (const queue of queues) this.#tap(queue).ready.promise.catch(() => {});
+    parts.waker?.add(this.#wake);
     this.#running = this.#run();
   }
 
@@ -162,15 +173,29 @@ export class RedisConsumer implements Consumer, Holder {
     return fate;
   }
 
+  /** A queue of ours has changed, or any may have. */
+  readonly #wake: Wake = (changed) => {
+    const { clock, random } = this.#parts.platform;
+    const ours = changed === undefined ||
+      [...this.#taps.values()].some(({ keys }) => keys.some((key) => changed.has(key)));
+    if (!ours || this.#reaction !== undefined) return;
+    this.#reaction = clock.after(reaction(this.#misses, random), () => {
+      this.#reaction = undefined;
+      this.#woken = 1;
+      this.#bell.ring();
+    });
+  };
+
   #tap(queue: string): Tap {
-    const tap: Tap = { ready: deferred(), held: 0 };
+    const { keys } = this.#parts;
+    const tap: Tap = { ready: deferred(), keys: [keys.parked(queue), ...keys.lists(queue)], held: 0 };
     this.#taps.set(queue, tap);
     return tap;
   }
 
   /** Claims, and rests as the pace says, until it is stopped or the server refuses for good. */
   async #run(): Promise<void> {
-    const { failed, pace, platform: { clock, random }, subject } = this.#parts;
+    const { failed, pace, platform: { clock, random }, subject, waker } = this.#parts;
     let rest = 0;
     let failures = 0;
     // The constructor neither draws nor sends.
@@ -182,7 +207,7 @@ export class RedisConsumer implements Consumer, Holder {
         const { wanted, came, more } = await this.#claim(turn).finally(brought.resolve);
         failures = 0;
         if (more) continue;
-        rest = wanted ? nextPause(rest, came, pace) : 0;
+        rest = wanted ? nextPause(rest, came, pace, waker?.armed === true) : 0;
         const longest = wanted ? rest : pace.full;
         await this.#bell.wait(Math.max(0, Math.min(longest, this.#due - clock.now())));
       } catch (error) {
@@ -208,6 +233,8 @@ export class RedisConsumer implements Consumer, Holder {
     this.#alive = this.#parts.platform.clock.now();
     for (const [, { ready }] of taps) ready.resolve();
     this.#due = claim.due ?? Infinity;
+    this.#misses = claim.claimed.length > 0 ? 0 : this.#misses + this.#woken;
+    this.#woken = 0;
     const back = this.#take(claim);
     if (back.length > 0) await this.#giveBack(back);
     return { wanted: wants.length > 0, came: claim.claimed.length, more: this.#more(wants, claim) };
@@ -324,6 +351,7 @@ export class RedisConsumer implements Consumer, Holder {
   async #stop(deadline: number): Promise<void> {
     this.#giveUp = deadline;
     this.#sweeper?.stop();
+    this.#reaction?.cancel();
     const unread = this.#deliveries.take(() => true);
     this.#deliveries.end();
     for (const { ready } of this.#taps.values()) {
@@ -352,6 +380,7 @@ export class RedisConsumer implements Consumer, Holder {
     this.#over = true;
     this.#renewal?.cancel();
     await this.#inTime(deadline, this.#store?.leave(deadline));
+    await this.#inTime(deadline, this.#parts.waker?.remove(this.#wake));
     this.#parts.ended(this);
   }
 
