@@ -83,9 +83,9 @@ describe("a server that is silent", () => {
     const own = broker({ commandTimeout: "200ms" });
     await publish(own, "1", "2");
     const { inbox } = consume(own);
-    const [first, second] = await inbox.take(2);
+    const [first, second] = await inbox.take(2) as [Delivery, Delivery];
     proxy.blackhole("up");
-    const fates = [first?.settle({ as: "ack" }), second?.settle({ as: "requeue" })];
+    const fates = [first.settle({ as: "ack" }), second.settle({ as: "requeue" })];
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(await redis.hlen("unacked")).toBe(2);
     proxy.heal();

@@ -123,7 +123,10 @@ export class Waker {
     try {
       const connection = await this.#link.up();
       const [id] = await this.#inTime(connection, connection.send([["client", "id"]]));
-      if (id instanceof Error) return void this.#refuse();
+      if (id instanceof Error) {
+        this.#refuse();
+        return undefined;
+      }
       await this.#inTime(connection, connection.subscribe([CHANNEL]));
       return this.#hearing = { connection, id: String(id) };
     } catch {
