@@ -22,6 +22,7 @@ export { assert, AssertionError } from "./assert.ts";
 export { exerciseBackend } from "./contract/backend.ts";
 export { exerciseBroker } from "./contract/broker.ts";
 export { createHarness } from "./harness/harness.ts";
+export { harnessMatchers } from "./matchers.ts";
 export { picksOf } from "./simulator/prng.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
@@ -31,3 +32,4 @@ export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
 export type { Match } from "./harness/match.ts";
 export type { HarnessOptions } from "./harness/options.ts";
 export type { Enqueued } from "./harness/sent.ts";
+export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";

@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import { Celery } from "../../mod.ts";
-import { createHarness, type Enqueued, type Harness } from "../../src/testing/mod.ts";
+import { createHarness, type Enqueued, type Harness, type HarnessMatchers } from "../../src/testing/mod.ts";
 
 /** Compiles only where both are the same type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -36,6 +36,27 @@ export async function good(): Promise<void> {
   await harness.advanceTo(new Date());
   same<Awaited<ReturnType<typeof harness.drain>>["ran"], number>(true);
   await harness.app.sendTask("t.add");
+}
+
+export async function matched(
+  expecting: HarnessMatchers,
+  ofJest: HarnessMatchers<Promise<void>>,
+  harness: Harness,
+): Promise<void> {
+  expecting.toHaveEnqueued(add, { args: [1, 2] });
+  expecting.toHaveEnqueued("by.name", { args: ["any"] });
+  expecting.toHaveSucceeded(mail);
+  expecting.toHaveSucceeded(await add.delay(1, 2));
+  await ofJest.toHaveSucceeded("id");
+  harness.assertSucceeded(harness.assertEnqueued(bound));
+  // @ts-expect-error an argument of another type
+  expecting.toHaveEnqueued(add, { args: ["1", 2] });
+  // @ts-expect-error neither a task nor a call
+  expecting.toHaveSucceeded(5);
+  // @ts-expect-error a class has a name, and is no task
+  expecting.toHaveSucceeded(Celery);
+  // @ts-expect-error a task has no arguments here
+  expecting.toHaveSucceeded(add, { args: [1, 2] });
 }
 
 export async function bad(harness: Harness): Promise<void> {

@@ -94,7 +94,8 @@ function fieldsOf(match: Match, found: readonly Mismatch[]): Record<string, unkn
   return fields;
 }
 
-function listed(bag: Mailbag): readonly string[] {
+/** All that was enqueued, the latest of it where it is much. */
+export function listed(bag: Mailbag): readonly string[] {
   const all = find(bag, undefined, {});
   if (all.length === 0) return ["Nothing was enqueued."];
   const shown = all.slice(-LISTED).map((task) => `  ${lineOf(task)}`);

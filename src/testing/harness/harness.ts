@@ -16,6 +16,7 @@ import type { Match } from "./match.ts";
 import { type HarnessOptions, instantOf, settle } from "./options.ts";
 import type { Enqueued } from "./sent.ts";
 import type { Staff } from "./staff.ts";
+import { type Call, demandNoSuccess, demandSucceeded } from "./succeeded.ts";
 
 /** A worker of a harness. */
 export interface HarnessWorker {
@@ -85,6 +86,17 @@ export interface Harness extends AsyncDisposable {
   refuteEnqueued<F extends TaskFunction>(task: Task<string, F>, match?: Match<TaskArgs<F>>): void;
   /** As above, by name. */
   refuteEnqueued(task: string, match?: Match): void;
+  /**
+   * Throws `AssertionError` unless SUCCESS is stored of the call, or of one call of the task: what is stored instead, of each call. A text is
+   * the id of a call.
+   */
+  assertSucceeded<F extends TaskFunction>(task: Task<string, F>): void;
+  /** As above, of one call: by its result, by what was enqueued, or by its id. */
+  assertSucceeded(call: string | { readonly id: string }): void;
+  /** Throws `AssertionError` where SUCCESS is stored of the call, or of one call of the task. */
+  refuteSucceeded<F extends TaskFunction>(task: Task<string, F>): void;
+  /** As above, of one call. */
+  refuteSucceeded(call: string | { readonly id: string }): void;
   /**
    * Runs the callback with this harness as the sender of all that it sends, and lets happen what it needs until its promise settles; time
    * moves where it waits for a result. Throws "harness-stuck" where it waits for what will never come, "simulation-impatient" where it waits
@@ -161,6 +173,14 @@ class LabHarness implements Harness {
   ): void {
     const { bag, replay } = this.#lab;
     this.#asserting(() => demandNone(bag, nameOf(task), match, replay));
+  }
+
+  assertSucceeded(call: Call): void {
+    this.#asserting(() => demandSucceeded(this.#lab, call));
+  }
+
+  refuteSucceeded(call: Call): void {
+    this.#asserting(() => demandNoSuccess(this.#lab, call));
   }
 
   run<R>(callback: () => R | Promise<R>): Promise<R> {

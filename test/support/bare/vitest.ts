@@ -37,7 +37,10 @@ Object.assign(expect, chai.expect, ambient[ASYMMETRIC_MATCHERS_OBJECT], {
 });
 setState({ assertionCalls: 0, testPath: "", currentTestName: "" }, expect);
 ambient[GLOBAL_EXPECT as symbol] = expect;
-(chai.expect as unknown as { extend(to: unknown, matchers: object): void }).extend(expect, customMatchers);
+const extend = (matchers: object): void =>
+  (chai.expect as unknown as { extend(to: unknown, matchers: object): void }).extend(expect, matchers);
+extend(customMatchers);
+Object.assign(expect, { extend });
 
 const NEVER = 0;
 
