@@ -31,5 +31,6 @@ export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./
 export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
 export type { Match } from "./harness/match.ts";
 export type { HarnessOptions } from "./harness/options.ts";
+export type { Attempt, Outcome, Sighting, Sightings } from "./harness/outcome.ts";
 export type { Enqueued } from "./harness/sent.ts";
 export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";

@@ -7,12 +7,14 @@ import type { Celery } from "../../app/app.ts";
 import { innerOf } from "../../app/inner.ts";
 import { type Duration, toMs } from "../../lib/duration.ts";
 import type { Task, TaskArgs, TaskFunction } from "../../producer/task.ts";
+import type { AsyncResult } from "../../result/async-result.ts";
 import type { WorkerOptions } from "../../worker/worker.ts";
 import { UNTIL_IDLE, untilInstant } from "../simulator/driver.ts";
 import { demandFound, demandNone, find } from "./enqueued.ts";
 import { Lab } from "./lab.ts";
 import { closeLab } from "./closing.ts";
 import type { Match } from "./match.ts";
+import { type Outcome, outcomeOf, type Sightings } from "./outcome.ts";
 import { type HarnessOptions, instantOf, settle } from "./options.ts";
 import type { Enqueued } from "./sent.ts";
 import type { Staff } from "./staff.ts";
@@ -86,6 +88,12 @@ export interface Harness extends AsyncDisposable {
   refuteEnqueued<F extends TaskFunction>(task: Task<string, F>, match?: Match<TaskArgs<F>>): void;
   /** As above, by name. */
   refuteEnqueued(task: string, match?: Match): void;
+  /** What became of a task: its state, its runs, how often it was delivered, and all that was seen of it. */
+  outcome<R>(of: AsyncResult<R>): Promise<Outcome<R>>;
+  /** As above, by the id of the call. */
+  outcome(id: string): Promise<Outcome>;
+  /** All that was seen to happen, in order, to client and workers. */
+  readonly history: Sightings;
   /**
    * Throws `AssertionError` unless SUCCESS is stored of the call, or of one call of the task: what is stored instead, of each call. A text is
    * the id of a call.
@@ -181,6 +189,16 @@ class LabHarness implements Harness {
 
   refuteSucceeded(call: Call): void {
     this.#asserting(() => demandNoSuccess(this.#lab, call));
+  }
+
+  get history(): Sightings {
+    return this.#lab.history;
+  }
+
+  async outcome(of: string | { readonly id: string }): Promise<Outcome<never>> {
+    const { history, inner, simulator } = this.#lab;
+    const id = typeof of === "string" ? of : of.id;
+    return outcomeOf(id, inner, simulator.store.get(id), history);
   }
 
   run<R>(callback: () => R | Promise<R>): Promise<R> {

@@ -13,6 +13,8 @@ import { type Driver, UntilSettled } from "../simulator/driver.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
 import { Simulator } from "../simulator/simulator.ts";
 import type { PostOffice } from "../simulator/waits.ts";
+import { History } from "../history.ts";
+import { Recorder } from "../recorder.ts";
 import { standIn, type StandInScope, stepBack } from "../stand-in.ts";
 import type { Settled } from "./options.ts";
 import { Mailbag, Sent } from "./sent.ts";
@@ -29,6 +31,7 @@ export class Lab {
   /** The client's fork. */
   readonly app: Celery;
   readonly bag: Mailbag;
+  readonly history: History;
   readonly staff: Staff[] = [];
   /** Whether a failure was told already: what it left behind is then no news. */
   failed = false;
@@ -45,7 +48,8 @@ export class Lab {
     this.simulator.outsiders = () => this.staff.flatMap(({ outsiders }) => outsiders);
     this.simulator.onRest = () => this.#rest();
     this.bag = new Mailbag(options.keep);
-    [this.client, this.app] = this.#make("client");
+    this.history = new History({ clock: { now: () => this.simulator.now }, keep: options.keep });
+    ({ node: this.client, app: this.app } = this.#make("client"));
     this.scope = standIn(innerOf(this.app));
     context.enter?.(this.scope);
   }
@@ -64,12 +68,13 @@ export class Lab {
 
   /** Makes a worker; it does not run yet. */
   hire(options: WorkerOptions, name: string = `worker-${this.staff.length + 1}`): Staff {
-    const [node, app] = this.#make(name);
+    const { node, app, recorder } = this.#make(name);
     const { concurrency } = this.options;
     const staff = new Staff({
       simulator: this.simulator,
       node,
       app,
+      recorder,
       options: {
         queues: queuesOf(innerOf(app)),
         ...(concurrency === undefined ? {} : { concurrency }),
@@ -138,12 +143,23 @@ export class Lab {
     this.client.kill();
   }
 
-  #make(name: string): [SimulatedNode, Celery] {
+  /** A node, and the origin's fork on it; what passes is written down, unless nothing is to be kept. */
+  #make(name: string): { node: SimulatedNode; app: Celery; recorder: Recorder | undefined } {
     const node = this.simulator.node(name);
-    if (this.options.keep > 0) node.office = this.#office(name);
     const { backend, broker, platform } = node;
-    const { logger } = this.options;
-    return [node, this.#origin.fork({ backend, broker, platform, logger })];
+    const { keep, logger } = this.options;
+    if (keep === 0) {
+      return { node, app: this.#origin.fork({ backend, broker, platform, logger }), recorder: undefined };
+    }
+    node.office = this.#office(name);
+    const recorder = new Recorder(this.history, name);
+    const app = this.#origin.fork({
+      platform,
+      broker: recorder.broker(broker),
+      backend: recorder.backend(backend),
+      logger: recorder.logger(logger),
+    });
+    return { node, app, recorder };
   }
 
   #office(by: string): PostOffice {

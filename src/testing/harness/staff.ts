@@ -7,11 +7,14 @@ import type { Celery } from "../../app/app.ts";
 import { type AppInner, innerOf } from "../../app/inner.ts";
 import { AppCore } from "../../app/core.ts";
 import { silentLogger } from "../../lib/logger.ts";
+import type { Recorder } from "../recorder.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import type { ChoosyLogger } from "../../worker/guarded.ts";
 import { type Probe, withProbe } from "../../worker/probe.ts";
 import { Worker, type WorkerOptions } from "../../worker/worker.ts";
+
+const UNSEEN: Probe = { at: () => false, dismissed: () => {} };
 
 /** What a worker of a harness is made of. */
 export interface StaffParts {
@@ -20,6 +23,8 @@ export interface StaffParts {
   /** The fork on that node. */
   readonly app: Celery;
   readonly options: WorkerOptions;
+  /** Writes down what it does; undefined where nothing is. */
+  readonly recorder: Recorder | undefined;
 }
 
 /** A worker, and how it fares. */
@@ -34,16 +39,20 @@ export class Staff {
   /** Why it ended, where that was not asked for. */
   failure: unknown;
   readonly #simulator: Simulator;
+  readonly #recorder: Recorder | undefined;
   /** Bodies that are being read: that takes turns of the real event loop. */
   #reading = 0;
 
-  constructor({ simulator, node, app, options }: StaffParts) {
+  constructor({ simulator, node, app, options, recorder }: StaffParts) {
     this.#simulator = simulator;
+    this.#recorder = recorder;
     this.node = node;
     this.app = app;
     const logger = watched(options.logger ?? innerOf(app).logger, (line) => {
       // Celery's own line, and its last word on the start.
-      if (line === `${this.worker.hostname} ready.`) this.ready = true;
+      if (line !== `${this.worker.hostname} ready.`) return;
+      this.ready = true;
+      recorder?.add({ is: "worker-started" });
     });
     this.worker = new Worker(app, withProbe({ ...options, logger }, this.#probe));
   }
@@ -57,14 +66,16 @@ export class Staff {
   start(): void {
     const { context } = this.node.platform;
     context.run(undefined, () => {
-      this.worker.run().catch((error: unknown) => this.failure = error).finally(() => this.ended = true);
+      this.worker.run().catch((error: unknown) => this.failure = error).finally(() => {
+        this.ended = true;
+        this.#recorder?.add({ is: "worker-stopped" });
+      });
     });
   }
 
   get #probe(): Probe {
     return {
-      at: () => false,
-      dismissed: () => {},
+      ...this.#recorder?.probe() ?? UNSEEN,
       reading: (read) => {
         this.#reading++;
         void read.finally(() => this.#reading--);

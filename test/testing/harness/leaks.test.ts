@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { innerOf } from "../../../src/app/inner.ts";
 import { AssertionError, createHarness } from "../../../src/testing/mod.ts";
-import { pause } from "../../support/wait.ts";
+import { until } from "../../support/wait.ts";
 import { shop } from "./setup.ts";
 
 /** What the end of a harness says. */
@@ -40,10 +40,10 @@ test("a send that nobody awaited is named, with its arguments", async () => {
 });
 
 test("a send that nobody awaits is no leak once it has gone out", async () => {
-  const { app, mail } = shop();
+  const { app, mail, runs } = shop();
   const harness = await createHarness(app);
   void mail.delay("x");
-  await pause(5);
+  await until(() => runs.length > 0, { what: "the run" });
   expect(await endOf(harness)).toBe("");
 });
 

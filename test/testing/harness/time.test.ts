@@ -243,3 +243,66 @@ test("what cannot be is refused", async () => {
   await expect(making({ patience: "5" })).rejects.toEqual(code("duration-invalid"));
   await expect(createHarness({} as never)).rejects.toEqual(code("app-invalid"));
 });
+
+test("the outcome of a task: its state, its runs, its deliveries, and its timeline", async () => {
+  const { app, mail, fail } = shop();
+  await using harness = await createHarness(app, { now: "2026-03-01T12:00:00Z" });
+  const result = await mail.applyAsync(["a@b.c"], { countdown: "10m" });
+  expect(await harness.outcome(result)).toMatchObject({ state: "PENDING", result: undefined, attempts: [] });
+  await harness.advance("10m");
+  const outcome = await harness.outcome(result);
+  const text: string | undefined = outcome.result;
+  expect([outcome.task, outcome.state, text, outcome.error]).toEqual([
+    "shop.mail",
+    "SUCCESS",
+    "sent to a@b.c",
+    undefined,
+  ]);
+  const at = new Date("2026-03-01T12:10:00Z");
+  expect(outcome.attempts).toEqual([{ worker: "worker-1", startedAt: at, endedAt: at, ended: "success" }]);
+  expect(outcome.deliveries).toBe(1);
+  expect(outcome.timeline.map(({ is, node }) => `${node} ${is}`)).toEqual([
+    "client published",
+    "worker-1 delivered",
+    "client verdict",
+    "worker-1 settling",
+    "worker-1 settled",
+    "worker-1 accepted",
+    "worker-1 started",
+    "worker-1 ended",
+    "worker-1 followed",
+    "worker-1 storing",
+    "worker-1 stored",
+  ]);
+  const { id } = await fail.delay();
+  await harness.drain();
+  expect(await harness.outcome(id)).toMatchObject({
+    state: "FAILURE",
+    error: { code: "task-failed", excType: "RangeError" },
+    attempts: [{ ended: "failure" }],
+  });
+  expect(await harness.outcome("nothing")).toEqual({
+    id: "nothing",
+    task: undefined,
+    state: "PENDING",
+    result: undefined,
+    error: undefined,
+    attempts: [],
+    deliveries: 0,
+    timeline: [],
+  });
+  expect(harness.history.entries.find(({ is }) => is === "worker-started")).toMatchObject({
+    node: "worker-1",
+  });
+});
+
+test("a task that is held for longer than the broker allows is given out again, as RabbitMQ does it", async () => {
+  const { app, mail, runs } = shop();
+  await using harness = await createHarness(app);
+  const result = await mail.applyAsync(["x"], { countdown: "1h" });
+  await harness.advance("1h");
+  const { deliveries, state, timeline } = await harness.outcome(result);
+  expect([deliveries, state, runs.length]).toEqual([2, "SUCCESS", 1]);
+  // `consumer_timeout` is 30 minutes, and looked at once a minute.
+  expect(timeline.find(({ is }) => is === "lost")?.at).toBe(Date.UTC(2026, 0, 1, 0, 31));
+});

@@ -1,0 +1,181 @@
+/**
+ * What a history holds: one entry for each thing that was seen to happen.
+ *
+ * @module
+ */
+import type { BrokerEvent, Settlement, Verdict } from "../broker.ts";
+
+/** What every entry says. */
+interface Seen {
+  /** When, ms since the epoch, by the clock of the history: skewed clocks of nodes do not show here. */
+  readonly at: number;
+  /** Its place in the history, from 1. */
+  readonly seq: number;
+  /** Whose it is: a worker, a client; "" for what befalls all. */
+  readonly node: string;
+}
+
+interface OfTask extends Seen {
+  /** The task's id; "" for a message that has none. */
+  readonly task: string;
+}
+
+interface OfDelivery extends OfTask {
+  /** The number of the delivery, from 1; a redelivery has another. */
+  readonly delivery: number;
+}
+
+/** A message was handed to a broker. */
+export interface PublishedEntry extends OfTask {
+  readonly is: "published";
+  /** The number of the publish, from 1; a repeat has another. */
+  readonly publish: number;
+  /** The task's name. */
+  readonly name: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+  /** Of the name and the body: what comes out of the broker must have the same. */
+  readonly digest: number;
+  /** ms since the epoch. */
+  readonly eta: number | undefined;
+  /** ms since the epoch. */
+  readonly expires: number | undefined;
+  /** When the caller gives up, ms since the epoch. */
+  readonly deadline: number | undefined;
+}
+
+/** What became of a publish. `unsent`: the broker threw, and nothing went out. */
+export interface VerdictEntry extends OfTask {
+  readonly is: "verdict";
+  readonly publish: number;
+  readonly verdict: Verdict["is"] | "unsent";
+}
+
+/** A consumer was made, or asked for another prefetch. */
+export interface WindowEntry extends Seen {
+  readonly is: "window";
+  /** The number of the consumer, from 1. */
+  readonly consumer: number;
+  /** 0 is unlimited. */
+  readonly prefetch: number;
+}
+
+/** A message was handed to a consumer. */
+export interface DeliveredEntry extends OfDelivery {
+  readonly is: "delivered";
+  readonly consumer: number;
+  readonly queue: string;
+  readonly redelivered: boolean;
+  /** How often the consuming link of this node has come up so far. */
+  readonly epoch: number;
+  readonly digest: number;
+}
+
+/** The link or lease of an unsettled delivery went. */
+export interface LostEntry extends OfDelivery {
+  readonly is: "lost";
+}
+
+/** A settlement was asked for. */
+export interface SettlingEntry extends OfDelivery {
+  readonly is: "settling";
+  readonly as: Settlement["as"];
+}
+
+/** What became of it. `failed`: it threw. */
+export interface SettledEntry extends OfDelivery {
+  readonly is: "settled";
+  readonly as: Settlement["as"];
+  readonly outcome: "settled" | "stale" | "failed";
+}
+
+/** A task came to this point of its way through a worker. */
+export interface PassedEntry extends OfDelivery {
+  readonly is: "accepted" | "started" | "followed";
+  /** Whether it is acked late. */
+  readonly late: boolean;
+}
+
+/** A task's function ended. */
+export interface EndedEntry extends OfDelivery {
+  readonly is: "ended";
+  readonly late: boolean;
+  readonly outcome: "success" | "failure";
+}
+
+/** A message was not run: expired, not registered, unreadable. */
+export interface DismissedEntry extends OfDelivery {
+  readonly is: "dismissed";
+  readonly why: string;
+}
+
+/** A result is on its way to the backend. */
+export interface StoringEntry extends OfTask {
+  readonly is: "storing";
+  /** The number of the store, from 1. */
+  readonly store: number;
+  readonly status: string;
+}
+
+/** The backend answered. `kept`: SUCCESS was there already. `failed`: it threw. */
+export interface StoredEntry extends OfTask {
+  readonly is: "stored";
+  readonly store: number;
+  readonly status: string;
+  readonly outcome: "stored" | "kept" | "failed";
+}
+
+/** A log line that has a code: trouble that somebody was told of. */
+export interface ToldEntry extends OfTask {
+  readonly is: "told";
+  readonly code: string;
+}
+
+/** News of a link. */
+export interface LinkEntry extends Seen {
+  readonly is: "link";
+  readonly link: "publish" | "consume" | "both";
+  readonly state: BrokerEvent["is"];
+}
+
+/** A worker was started, stopped (its `run()` has ended), or killed (nothing of it is heard any more). */
+export interface WorkerEntry extends Seen {
+  readonly is: "worker-started" | "worker-stopped" | "worker-killed";
+}
+
+/** Something was done to the system on purpose. */
+export interface FaultEntry extends Seen {
+  readonly is: "fault";
+  /** "cut", "kill", "backend-down", …: what the fault's method is called. */
+  readonly fault: string;
+  /**
+   * The tasks that may run once more, or whose publish may be in doubt, because of it; one that may run twice more stands here twice.
+   */
+  readonly touches: readonly string[];
+  /** More about it: the point of a kill, the ms of a skew. */
+  readonly detail: string;
+}
+
+/** One thing that happened. */
+export type Entry =
+  | PublishedEntry
+  | VerdictEntry
+  | WindowEntry
+  | DeliveredEntry
+  | LostEntry
+  | SettlingEntry
+  | SettledEntry
+  | PassedEntry
+  | EndedEntry
+  | DismissedEntry
+  | StoringEntry
+  | StoredEntry
+  | ToldEntry
+  | LinkEntry
+  | WorkerEntry
+  | FaultEntry;
+
+type Unplaced<E> = E extends Entry ? Omit<E, "at" | "seq"> : never;
+
+/** An entry before it has its place and time. */
+export type NewEntry = Unplaced<Entry>;
