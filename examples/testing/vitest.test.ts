@@ -1,0 +1,32 @@
+/**
+ * With vitest: `npx vitest run`, in workerd `npx vitest run --config vitest.workerd.config.ts`.
+ *
+ * @module
+ */
+import { expect, test } from "vitest";
+import { createHarness, type HarnessMatchers, harnessMatchers } from "celeriac/testing";
+import { app, charge, remind } from "./tasks.ts";
+
+declare module "vitest" {
+  interface Matchers<T> extends HarnessMatchers {}
+}
+
+expect.extend(harnessMatchers);
+
+test("an order is charged at once, and reminded of after a day", async () => {
+  await using harness = await createHarness(app);
+  const charged = await charge.delay(7, 100);
+  expect(harness).toHaveEnqueued(charge, { args: [7, 100], countdown: null });
+  expect(await charged.get()).toBe("charged 100");
+  expect(harness).toHaveEnqueued(remind, { args: [7], countdown: "1d", parentId: charged.id });
+  expect(harness).not.toHaveSucceeded(remind);
+  await harness.advance("1d");
+  expect(harness).toHaveSucceeded(remind);
+});
+
+test("an order of nothing fails, and nobody is reminded", async () => {
+  await using harness = await createHarness(app);
+  const charged = await charge.delay(8, 0);
+  await expect(charged.get()).rejects.toThrow("nothing to charge for order 8");
+  expect(harness).not.toHaveEnqueued(remind);
+});

@@ -1,0 +1,92 @@
+/** The samples of examples/testing under the runners that they are written for, and against those runners' own types. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runSample, SAMPLES } from "../support/runner.ts";
+import { ROOT } from "./copy.ts";
+
+const BIN = `${ROOT}node_modules/.bin/`;
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "celeriac-runners-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("node:test runs its sample: 2 tests pass", async () => {
+  const flags = ["--import", "jiti/register", "--test", "--test-reporter=tap"];
+  const said = await runSample(process.execPath, [...flags, "node.test.ts"]);
+  expect(said).toMatch(/^# pass 2$/m);
+  expect(said).toMatch(/^# fail 0$/m);
+}, 120_000);
+
+test("Bun runs its sample: 2 tests pass", async () => {
+  const said = await runSample(`${BIN}bun`, ["test", "./bun.test.ts"]);
+  expect(said).toMatch(/^ *2 pass\n *0 fail$/m);
+}, 120_000);
+
+test("Deno checks the types of its sample and runs it: 2 tests pass", async () => {
+  // Deno reads the source, as from JSR.
+  const { exports } = await import(`${ROOT}deno.json`) as { exports: Readonly<Record<string, string>> };
+  const imports = Object.fromEntries(
+    Object.entries(exports).map(([name, file]) => [`celeriac${name.slice(1)}`, ROOT + file.slice(2)]),
+  );
+  const map = join(folder, "imports.json");
+  writeFileSync(map, JSON.stringify({ imports }));
+  const said = await runSample(`${BIN}deno`, ["test", "-A", `--import-map=${map}`, "deno.test.ts"]);
+  expect(said).toMatch(/^Check .*deno\.test\.ts$/m);
+  expect(said).toMatch(/^ok \| 2 passed \| 0 failed/m);
+}, 120_000);
+
+test("vitest runs its sample: 2 tests pass", async () => {
+  const said = await runSample(process.execPath, [`${ROOT}node_modules/vitest/vitest.mjs`, "run"]);
+  expect(said).toMatch(/^ *Tests +2 passed \(2\)$/m);
+}, 120_000);
+
+test(
+  "Bun's own types take the sample and the matchers by their one line, and know the arguments of a task",
+  async () => {
+    const code = `import { expect } from "bun:test";
+import { createHarness, type HarnessMatchers } from "celeriac/testing";
+import "${SAMPLES}bun.test.ts";
+import { app, charge } from "${SAMPLES}tasks.ts";
+declare module "bun:test" {
+  interface Matchers<T> extends HarnessMatchers {}
+}
+const harness = await createHarness(app);
+expect(harness).toHaveEnqueued(charge, { args: [1, 2] });
+expect(harness).not.toHaveSucceeded(charge);
+expect(harness).toHaveEnqueued(charge, { args: [1, "2"] });
+`;
+    writeFileSync(join(folder, "matchers.ts"), code);
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    const config = join(folder, "tsconfig.json");
+    const compilerOptions = {
+      types: ["bun-types"],
+      typeRoots: [`${ROOT}node_modules`],
+      paths: { celeriac: [`${ROOT}mod.ts`], "celeriac/testing": [`${ROOT}src/testing/mod.ts`] },
+      rootDir: "/",
+      skipLibCheck: true,
+    };
+    const project = {
+      extends: `${ROOT}test/tsconfig.json`,
+      compilerOptions,
+      include: ["matchers.ts"],
+      exclude: [],
+    };
+    writeFileSync(config, JSON.stringify(project));
+    const tsc = [`${ROOT}node_modules/typescript/bin/tsc`, "-p", config, "--pretty", "false"];
+    const { stdout } = await promisify(execFile)(process.execPath, tsc, { cwd: folder }).catch((
+      error: { stdout: string },
+    ) => error);
+    expect(stdout.split("\n").filter((line) => /error TS/.test(line))).toEqual([
+      expect.stringMatching(/^matchers\.ts\(11,\d+\): error TS2769/),
+    ]);
+  },
+  120_000,
+);
