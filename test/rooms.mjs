@@ -16,6 +16,7 @@ export const ONCE = [
   "test/workerd",
   "test/edge-runtime",
   "test/runners",
+  "test/mutants",
 ];
 
 /**
@@ -31,6 +32,7 @@ export const IN_WORKERD = [
   "test/app",
   "test/memory",
   "test/testing",
+  "test/simulation",
   "test/producer",
   "test/worker",
   "test/contract/memory.test.ts",

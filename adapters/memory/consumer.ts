@@ -40,6 +40,8 @@ class QueueLane implements Lane {
   /** Deliveries that were read and are not settled. */
   #held = 0;
   #retired = false;
+  /** Whether the server knows all of it: the channel is closed when nothing is held any more, and not before. */
+  #left = false;
   /** Whether the server said consume-ok and nothing ended it since. */
   consuming = false;
 
@@ -93,6 +95,7 @@ class QueueLane implements Lane {
     } catch {
       // The channel is gone, and all that it held is back.
     }
+    this.#left = true;
     this.#closeIfDone();
   }
 
@@ -114,7 +117,7 @@ class QueueLane implements Lane {
   }
 
   #closeIfDone(): void {
-    if (this.#retired && this.#held === 0) void this.channel.close();
+    if (this.#left && this.#held === 0) void this.channel.close();
   }
 
   /** The queue was deleted: it is declared and consumed again, if it is one of ours. What is held can still be settled. */

@@ -49,8 +49,11 @@ export interface LinkEnds {
   up(word: ClientWord): void;
   /** A word of the server has come to the client. */
   down(word: WorldEvent): void;
-  /** Breaks the link: what is on its way in either direction is lost, the server drops the connection, the client is told. */
-  cut(): void;
+  /**
+   * Breaks the link: what is on its way is lost, the server drops the connection, the client is told. With `flushed`, what the server had
+   * said still arrives before that.
+   */
+  cut(options?: { readonly flushed?: boolean }): void;
   /** The client's process has gone: the server learns it behind what was sent before, at the client nobody hears anything. */
   vanish(): void;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Message } from "../../src/broker.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Platform, Timer } from "../../src/lib/port.ts";
 import type { ClientWord, Lines, Network, WorldEvent } from "./network.ts";
@@ -137,7 +138,7 @@ export class MemoryWorld {
     peer.lines = network?.open({
       up: (word) => this.#arrive(word),
       down: (word) => this.#land(word),
-      cut: () => this.#cut(id, peer),
+      cut: (options) => this.#cut(id, peer, options?.flushed === true),
       vanish: () => this.#leave(id, peer),
     });
     const send = (word: ClientWord): void => {
@@ -166,11 +167,36 @@ export class MemoryWorld {
     this.#loseAll(peers);
   }
 
-  /** Restarts the server in order: transient queues, exchanges and messages are gone, the rest is there again. */
+  /**
+   * Restarts the server in order: transient queues, exchanges and messages are gone, the rest is there again. Over a network of its own, what
+   * the server had said still arrives.
+   */
   restart(): void {
-    const peers = this.#forget();
+    const peers = this.#forget({ flushed: true });
     this.#step({ do: "server.restart" }, []);
     this.#loseAll(peers);
+  }
+
+  /**
+   * The server dies without a word and starts again. What is durable, persistent and confirmed is there; `lost` are messages that had not
+   * come to the disk, the very objects that were published, and with `unmarks` it no longer knows what it had handed out before.
+   */
+  crash(options: { readonly lost?: ReadonlySet<Message>; readonly unmarks?: boolean } = {}): void {
+    const { lost = new Set<Message>(), unmarks = false } = options;
+    const peers = this.#forget();
+    this.#step({ do: "server.crash", lost, unmarks }, []);
+    this.#loseAll(peers);
+  }
+
+  /** @internal Messages that were delivered on these connections and are not settled, as far as the server knows. */
+  unsettled(connections: Iterable<number>): Message[] {
+    const messages: Message[] = [];
+    for (const id of connections) {
+      for (const channel of this.#rabbit.connections.get(id)?.channels.values() ?? []) {
+        for (const { entry } of channel.outstanding()) messages.push(entry.message);
+      }
+    }
+    return messages;
   }
 
   /** Turns a resource alarm on or off: while one is on, a connection that publishes is not read any more. */
@@ -197,12 +223,12 @@ export class MemoryWorld {
   }
 
   /** What was on its way in either direction is lost. */
-  #forget(): [number, Peer][] {
+  #forget({ flushed = false } = {}): [number, Peer][] {
     this.#sent = [];
     this.#held = [];
     for (const { lines } of this.#peers.values()) {
       lines?.up.clear();
-      lines?.down.clear();
+      if (!flushed) lines?.down.clear();
     }
     return [...this.#peers];
   }
@@ -220,10 +246,10 @@ export class MemoryWorld {
     }
   }
 
-  #cut(id: number, { lines }: Peer): void {
+  #cut(id: number, { lines }: Peer, flushed: boolean): void {
     if (!this.#peers.has(id)) return;
     lines?.up.clear();
-    lines?.down.clear();
+    if (!flushed) lines?.down.clear();
     const out: WorldEvent[] = [];
     this.#step({ do: "connection.drop", connection: id }, out);
     this.#tell(out);

@@ -40,6 +40,8 @@ export interface PublishedEntry extends OfTask {
   readonly eta: number | undefined;
   /** ms since the epoch. */
   readonly expires: number | undefined;
+  /** How long it may wait in a queue before the broker drops it, ms. */
+  readonly ttl: number | undefined;
   /** When the caller gives up, ms since the epoch. */
   readonly deadline: number | undefined;
 }
@@ -51,13 +53,21 @@ export interface VerdictEntry extends OfTask {
   readonly verdict: Verdict["is"] | "unsent";
 }
 
-/** A consumer was made, or asked for another prefetch. */
+/** What a sender was told in the end, repeats and all. */
+export interface SentEntry extends OfTask {
+  readonly is: "sent";
+  readonly outcome: "sent" | "failed";
+}
+
+/** A consumer was made, asked for another prefetch, or has got it. */
 export interface WindowEntry extends Seen {
   readonly is: "window";
   /** The number of the consumer, from 1. */
   readonly consumer: number;
   /** 0 is unlimited. */
   readonly prefetch: number;
+  /** False while the new window overlaps the old one. */
+  readonly stands: boolean;
 }
 
 /** A message was handed to a consumer. */
@@ -152,7 +162,7 @@ export interface FaultEntry extends Seen {
    * The tasks that may run once more, or whose publish may be in doubt, because of it; one that may run twice more stands here twice.
    */
   readonly touches: readonly string[];
-  /** More about it: the point of a kill, the ms of a skew. */
+  /** More about it: the point of a kill, the ms of a skew; "held" where it tells what a broken link held. */
   readonly detail: string;
 }
 
@@ -160,6 +170,7 @@ export interface FaultEntry extends Seen {
 export type Entry =
   | PublishedEntry
   | VerdictEntry
+  | SentEntry
   | WindowEntry
   | DeliveredEntry
   | LostEntry

@@ -19,13 +19,16 @@
  * @module
  */
 export { assert, AssertionError } from "./assert.ts";
+export { check, UNCHECKED } from "./check.ts";
 export { exerciseBackend } from "./contract/backend.ts";
 export { exerciseBroker } from "./contract/broker.ts";
 export { createHarness } from "./harness/harness.ts";
 export { harnessMatchers } from "./matchers.ts";
+export { History } from "./history.ts";
 export { picksOf } from "./simulator/prng.ts";
 
 export type { Assert, AssertionDetails } from "./assert.ts";
+export type { CheckOptions, Report } from "./check.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";
 export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./contract/subject.ts";
 export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
@@ -34,3 +37,6 @@ export type { HarnessOptions } from "./harness/options.ts";
 export type { Attempt, Outcome, Sighting, Sightings } from "./harness/outcome.ts";
 export type { Enqueued } from "./harness/sent.ts";
 export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";
+export type { Entry, NewEntry } from "./entry.ts";
+export type { HistoryOptions, Numbered } from "./history.ts";
+export type { Violation } from "./invariants/past.ts";

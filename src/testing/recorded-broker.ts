@@ -94,10 +94,12 @@ export class RecordedBroker implements Broker {
   }
 
   #published(
-    { message, to }: Outgoing,
+    outgoing: Outgoing,
     deadline: number | undefined,
   ): (verdict: Verdict["is"] | "unsent") => void {
-    const { headers } = message;
+    const { message, to } = outgoing;
+    const { headers, properties } = message;
+    this.#recorder.onPublished?.(outgoing);
     const of = { task: taskOf(message), publish: this.#recorder.history.number("publish") };
     this.#recorder.add({
       is: "published",
@@ -107,6 +109,7 @@ export class RecordedBroker implements Broker {
       digest: digestOf(message),
       eta: parseInstant(headers["eta"]),
       expires: parseInstant(headers["expires"]),
+      ttl: properties["expiration"] === undefined ? undefined : Number(properties["expiration"]),
       deadline,
     });
     return (verdict) => this.#recorder.add({ is: "verdict", ...of, verdict });
@@ -131,7 +134,7 @@ class RecordedConsumer implements Consumer {
     this.#recorder = recorder;
     this.#number = recorder.history.number("consumer");
     this.#epoch = epoch;
-    this.#tell(prefetch);
+    this.#tell(prefetch, true);
   }
 
   get aliveAt(): number {
@@ -146,9 +149,10 @@ class RecordedConsumer implements Consumer {
     return this.#inner.remove(queue);
   }
 
-  setPrefetch(count: number): Promise<void> {
-    this.#tell(count);
-    return this.#inner.setPrefetch(count);
+  async setPrefetch(count: number): Promise<void> {
+    this.#tell(count, false);
+    await this.#inner.setPrefetch(count);
+    this.#tell(count, true);
   }
 
   stop(): Promise<void> {
@@ -170,7 +174,7 @@ class RecordedConsumer implements Consumer {
     return new RecordedDelivery(this.#recorder, delivery, this.#number, this.#epoch());
   }
 
-  #tell(prefetch: number): void {
-    this.#recorder.add({ is: "window", consumer: this.#number, prefetch });
+  #tell(prefetch: number, stands: boolean): void {
+    this.#recorder.add({ is: "window", consumer: this.#number, prefetch, stands });
   }
 }

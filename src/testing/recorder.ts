@@ -4,7 +4,7 @@
  * @module
  */
 import type { Backend } from "../backend.ts";
-import type { Broker, Delivery } from "../broker.ts";
+import type { Broker, Delivery, Outgoing } from "../broker.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Passing, Point, Probe } from "../worker/probe.ts";
 import type { NewEntry } from "./entry.ts";
@@ -22,6 +22,8 @@ type Unnamed<E> = E extends NewEntry ? Omit<E, "node"> : never;
 export class Recorder {
   readonly history: History;
   readonly node: string;
+  /** Is given what is published. */
+  onPublished: ((outgoing: Outgoing) => void) | undefined;
   #muted = false;
 
   /** `node` is the name under which it writes. */
@@ -42,6 +44,14 @@ export class Recorder {
 
   add(entry: Unnamed<NewEntry>): void {
     if (!this.#muted) this.history.add({ node: this.node, ...entry } as NewEntry);
+  }
+
+  /** Writes down what a sender is told. */
+  sent(task: string, sent: Promise<unknown>): void {
+    void sent.then(
+      () => this.add({ is: "sent", task, outcome: "sent" }),
+      () => this.add({ is: "sent", task, outcome: "failed" }),
+    );
   }
 
   /** A broker that writes down what passes through it, and otherwise is the one given. */

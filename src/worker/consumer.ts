@@ -163,11 +163,12 @@ export class TaskConsumer {
 
   #hold(request: Request, until: number): void {
     this.#env.state.reserve(request);
-    this.#watch(request);
     this.#holds.hold(request, until, () => {
       this.#ready.add(request);
       this.#dispatch();
     });
+    // Not before: its link may be gone already, and then it waits for nothing.
+    if (this.#holds.has(request) || this.#ready.has(request)) this.#watch(request);
   }
 
   #reserve(request: Request): void {

@@ -37,6 +37,11 @@ export class Holds {
     return this.#timers.keys();
   }
 
+  /** Whether the request waits for its ETA. */
+  has(request: Request): boolean {
+    return this.#timers.has(request);
+  }
+
   /** Calls `due` once at `until` (ms since the epoch), never before it, unless the request is released first. */
   hold(request: Request, until: number, due: () => void): void {
     this.#count(request, 1);

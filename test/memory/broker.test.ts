@@ -326,6 +326,24 @@ describe("what befalls a consumer", () => {
     expect(await broker.count("q")).toBe(1);
   });
 
+  // Found by simulation: the channel of the settled delivery was closed too early, and the server closed the connection for what came on it.
+  test("what is settled while a consumer stops hurts no delivery of another queue", async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      const broker = memoryBroker();
+      await broker.declare([queue("one"), queue("other")]);
+      await broker.publish([outgoing("one"), outgoing("other")]);
+      const consumer = broker.consume(["one", "other"], { prefetch: 1 });
+      const held = [await take(consumer), await take(consumer)];
+      const stopped = consumer.stop();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      expect(await held[0]?.settle({ as: "ack" })).toBe("settled");
+      await stopped;
+      await quiet();
+      expect(await held[1]?.settle({ as: "ack" }), `${turns} microtasks later`).toBe("settled");
+      await broker.close();
+    }
+  });
+
   test("an add during a stop does not consume", async () => {
     const broker = memoryBroker();
     await broker.declare([queue("q"), queue("r")]);

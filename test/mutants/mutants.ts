@@ -262,7 +262,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "SUCCESS is overwritten",
     does: "a second run that fails takes the result of the first away",
     edits: [{
-      file: "adapters/memory/backend.ts",
+      file: "adapters/memory/store.ts",
       find: 'if (this.#records.get(record.taskId)?.status === "SUCCESS") return "kept";',
       put: "",
     }],

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { Consumer, Delivery } from "../../src/broker.ts";
 import type { Clock, Timer } from "../../src/lib/port.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import { until } from "../support/wait.ts";
+import { ManualClock, manualPlatform } from "../memory/platform.ts";
 import { intercept, setup } from "./setup.ts";
 
 describe("a task with an ETA", () => {
@@ -95,4 +97,41 @@ describe("a task with an ETA", () => {
     await bench.app.close();
     expect(timers.size).toBe(0);
   });
+
+  // Found by simulation: it was held all the same, and ran beside the one that came again.
+  test("whose link is lost as it comes is not held", async () => {
+    const clock = new ManualClock();
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: (broker) =>
+        intercept(broker, {
+          consume: (queues, options) => withoutLink(broker.consume(queues, options)),
+        }),
+    });
+    let runs = 0;
+    bench.app.task("t.add", () => void runs++);
+    await bench.pushTask({ eta: new Date(clock.now() + 1000).toISOString() });
+    const { worker } = bench.work();
+    await bench.says(/received/);
+    expect(worker.snapshot().reserved).toEqual([]);
+    await clock.advance(2000);
+    expect(runs).toBe(0);
+  });
 });
+
+/** Its deliveries come when their link is lost already. */
+function withoutLink(consumer: Consumer): Consumer {
+  return intercept(consumer, {
+    async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
+      for await (const delivery of consumer) {
+        yield intercept(delivery, {
+          settle: () => Promise.resolve("stale"),
+          onLost(listener) {
+            listener();
+            return { [Symbol.dispose]() {} };
+          },
+        });
+      }
+    },
+  });
+}

@@ -93,6 +93,8 @@ export interface Publish extends OnChannel {
    * delayed message plugin does it. Routed at once to see whether a queue takes it.
    */
   readonly notBefore?: number;
+  /** Not AMQP: no queue takes it, and the confirm is a nack, as when a queue's process fails. */
+  readonly refused?: boolean;
 }
 
 /** Sets the prefetch of the consumers that come after it. `global` is refused: RabbitMQ 4.3 does so too. */
@@ -147,6 +149,15 @@ export interface Restart {
   readonly do: "server.restart";
 }
 
+/** The server dies without a word and starts again: what is durable, persistent and confirmed is there, of the rest what is not `lost`. */
+export interface Crash {
+  readonly do: "server.crash";
+  /** Messages, the very objects that were published, that had not come to the disk. */
+  readonly lost: ReadonlySet<Message>;
+  /** Whether it no longer knows which messages it had handed out before. */
+  readonly unmarks: boolean;
+}
+
 /** What goes on a channel. */
 export type OnChannelCommand =
   | ChannelCommand
@@ -164,4 +175,4 @@ export type OnChannelCommand =
   | Settle;
 
 /** One step of the server. */
-export type Command = OnChannelCommand | ConnectionCommand | Alarm | Restart;
+export type Command = OnChannelCommand | ConnectionCommand | Alarm | Restart | Crash;

@@ -12,7 +12,7 @@ import { cancel, consume, get, qos, settle } from "./methods/basic.ts";
 import { exchangeDeclare, exchangeDelete } from "./methods/exchange.ts";
 import { publish } from "./methods/publish.ts";
 import { queueBind, queueDeclare, queueDelete, queuePurge, queueUnbind } from "./methods/queue.ts";
-import { alarm, freeze, onConnection, restart } from "./methods/server.ts";
+import { alarm, crash, freeze, onConnection, restart } from "./methods/server.ts";
 import { type Limits, Rabbit, RABBIT_LIMITS } from "./rabbit.ts";
 
 /** A fresh server. */
@@ -68,6 +68,9 @@ export function apply(rabbit: Rabbit, command: Command, now: number, out: Rabbit
       break;
     case "server.restart":
       restart(rabbit);
+      break;
+    case "server.crash":
+      crash(rabbit, command);
       break;
     default:
       if (!freezes(rabbit, command)) onChannel(rabbit, command);

@@ -58,6 +58,7 @@ export class SimulatedNode {
   office: PostOffice | undefined;
   readonly #world: Surroundings;
   readonly #servers: Servers | undefined;
+  readonly #wrap: (network: Network) => Network;
   readonly #soons: Lane<Soon>;
   readonly #alarms: Lane<Alarm>;
   readonly #links: Map<Lines, LinkEnds> = new Map<Lines, LinkEnds>();
@@ -70,8 +71,15 @@ export class SimulatedNode {
   readonly #stalled: Map<Service, number> = new Map<Service, number>();
 
   /** @internal Made by the simulator; `servers` is undefined for the servers themselves. */
-  constructor(name: string, number: number, world: Surroundings, servers?: Servers) {
+  constructor(
+    name: string,
+    number: number,
+    world: Surroundings,
+    servers?: Servers,
+    wrap: (network: Network) => Network = (network) => network,
+  ) {
     this.name = name;
+    this.#wrap = wrap;
     this.#world = world;
     this.#servers = servers;
     this.waits = new Waits(world.context);
@@ -129,7 +137,11 @@ export class SimulatedNode {
   /** Its own broker object, whose links lead to the common server. */
   get broker(): Broker {
     return this.#broker ??= noted(
-      memoryBroker({ world: this.#beyond.world, platform: this.platform, network: this.#network() }),
+      memoryBroker({
+        world: this.#beyond.world,
+        platform: this.platform,
+        network: this.#wrap(this.#network()),
+      }),
       this.waits,
       () => this.office,
     );

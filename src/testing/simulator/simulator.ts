@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Network } from "../../../adapters/memory/network.ts";
 import { MemoryStore } from "../../../adapters/memory/store.ts";
 import { MemoryWorld } from "../../../adapters/memory/world.ts";
 import { CeleriacError } from "../../errors.ts";
@@ -30,6 +31,12 @@ export interface SimulatorOptions {
   readonly patience?: number;
   /** @default the system's */
   readonly context?: Context;
+}
+
+/** How a node is made. */
+export interface NodeOptions {
+  /** Stands between its broker and the network. */
+  readonly network?: (network: Network) => Network;
 }
 
 /** 2026-01-01T00:00:00Z. */
@@ -137,8 +144,8 @@ export class Simulator {
   }
 
   /** A new machine. Its chance comes of the seed and its name, which must be its own. */
-  node(name: string): SimulatedNode {
-    return this.#add(name, this.#servers);
+  node(name: string, options: NodeOptions = {}): SimulatedNode {
+    return this.#add(name, this.#servers, options.network);
   }
 
   /** Lets happen what is ready, and what follows from it; time stands still. */
@@ -190,14 +197,14 @@ export class Simulator {
     }
   }
 
-  #add(name: string, servers?: Servers): SimulatedNode {
+  #add(name: string, servers?: Servers, wrap?: NodeOptions["network"]): SimulatedNode {
     if (this.#nodes.has(name)) {
       throw new CeleriacError(
         "simulation-node",
         `The simulation has a node ${JSON.stringify(name)} already.`,
       );
     }
-    const node = new SimulatedNode(name, this.#nodes.size, this.#surroundings, servers);
+    const node = new SimulatedNode(name, this.#nodes.size, this.#surroundings, servers, wrap);
     this.#nodes.set(name, node);
     return node;
   }

@@ -29,6 +29,7 @@ export function demandKnown(message: Message): void {
 function place(rabbit: Rabbit, command: Publish): { readonly routed: boolean; readonly refused: boolean } {
   const queues = rabbit.route(command.exchange, command.routingKey);
   if (queues === undefined) throw new Fault(404, `no exchange '${command.exchange}' in vhost '/'`);
+  if (command.refused === true) return { routed: true, refused: true };
   const { notBefore } = command;
   if (notBefore !== undefined && notBefore > rabbit.now) {
     if (queues.length > 0) {

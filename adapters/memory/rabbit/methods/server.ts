@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Alarm, Command, ConnectionCommand } from "../command.ts";
+import type { Message } from "../../../../src/broker.ts";
+import type { Alarm, Command, ConnectionCommand, Crash } from "../command.ts";
 import { Connection } from "../connection.ts";
 import type { Queue } from "../queue.ts";
 import type { Rabbit } from "../rabbit.ts";
@@ -64,18 +65,38 @@ export function restart(rabbit: Rabbit): void {
       text: "CONNECTION_FORCED - shutdown",
     });
   }
+  startAgain(rabbit, (message) => message.properties["delivery_mode"] === 2, false);
+}
+
+/** A death without a word, and a start from what was on the disk. */
+export function crash(rabbit: Rabbit, { lost, unmarks }: Crash): void {
+  for (const connection of [...rabbit.connections.values()]) rabbit.closeConnection(connection);
+  startAgain(
+    rabbit,
+    (message) => message.properties["delivery_mode"] === 2 && !lost.has(message),
+    unmarks,
+  );
+}
+
+/** What stands again: durable queues and exchanges, and of their messages those that were kept. */
+function startAgain(rabbit: Rabbit, kept: (message: Message) => boolean, unmarks: boolean): void {
   rabbit.bury();
   for (const queue of [...rabbit.queues.values()]) {
-    if (survives(queue)) queue.ready.filter((entry) => entry.message.properties["delivery_mode"] === 2);
-    else rabbit.deleteQueue(queue);
+    if (!survives(queue)) rabbit.deleteQueue(queue);
+    else {
+      queue.ready.filter((entry) => {
+        entry.redelivered &&= !unmarks;
+        return kept(entry.message);
+      });
+    }
   }
   for (const exchange of [...rabbit.exchanges.values()]) {
     if (exchange.durable) continue;
     for (const binding of [...exchange.bindings]) exchange.remove(binding);
     rabbit.exchanges.delete(exchange.name);
   }
-  const kept = [...rabbit.delayed].filter((one) => one.message.properties["delivery_mode"] === 2);
+  const delayed = [...rabbit.delayed].filter((one) => kept(one.message));
   rabbit.delayed.clear();
-  for (const one of kept) rabbit.delayed.push(one);
+  for (const one of delayed) rabbit.delayed.push(one);
   rabbit.alarms.clear();
 }

@@ -1,0 +1,115 @@
+/**
+ * Judges a history: what was lost, what came from nowhere, what ran more than once and why, and which rules did not hold.
+ *
+ * @module
+ */
+import type { Entry } from "./entry.ts";
+import { History } from "./history.ts";
+import {
+  diedEarly,
+  hasExpired,
+  i1,
+  i2,
+  i3,
+  isConfirmed,
+  isDealtWith,
+  once,
+  p13,
+  startsExplained,
+} from "./invariants/fate.ts";
+import { type Invariant, pastOf, startsOf, type TaskPast, type Violation } from "./invariants/past.ts";
+import { i13, repeats, sent } from "./invariants/publish.ts";
+import { i4, i5, i6 } from "./invariants/settlement.ts";
+import { i10, i12, i14, i15 } from "./invariants/worker.ts";
+
+/** What a checker is told. */
+export interface CheckOptions {
+  /** How long a worker may take to consume again once its broker is back, ms. @default 5000 */
+  readonly patience?: number;
+  /** Whether a repeat of this task's unknown publish was asked for. @default never */
+  readonly repeated?: (task: string) => boolean;
+}
+
+/** The judgement. Ids of tasks throughout. */
+export interface Report {
+  /** Whether nothing was lost or came from nowhere, no duplicate is unexplained, and every rule held. */
+  readonly ok: boolean;
+  /** Published. */
+  readonly attempted: number;
+  /** Confirmed by the broker. */
+  readonly confirmed: number;
+  /** Confirmed, and never run. */
+  readonly lost: readonly string[];
+  /** Lost with a worker that had acked early and not begun: acking early promises no more. */
+  readonly forfeited: readonly string[];
+  /** Confirmed, and neither run nor given to a worker before its time in the queue was over. */
+  readonly expired: readonly string[];
+  /** Run, though never published. */
+  readonly unexpected: readonly string[];
+  /** Run more than once. */
+  readonly duplicated: {
+    /** As often as faults explain. */
+    readonly explained: readonly string[];
+    readonly unexplained: readonly string[];
+  };
+  /** Run, though the sender was never told that the broker has it. */
+  readonly recovered: readonly string[];
+  /** Which rules did not hold, and where. */
+  readonly violations: readonly Violation[];
+}
+
+/** The rules of the shelf that are not checked, each with its reason. */
+export const UNCHECKED: Readonly<Record<string, string>> = {
+  I7: "no chord runs yet",
+  I8: "chains are sent on, but the history does not say what follows what",
+  I9: "there is no revoke yet",
+  I11: "there is no retry yet",
+};
+
+/**
+ * Judges a history that is over: what had to be run was run, and the workers have stopped or wait. Pure. Throws `CeleriacError`
+ * "history-incomplete" for a history that forgot entries.
+ */
+export function check(history: History | readonly Entry[], options: CheckOptions = {}): Report {
+  const { patience = 5000, repeated = () => false } = options;
+  const past = pastOf(history instanceof History ? history.whole() : history);
+  const rules: readonly Invariant[] = [
+    i1,
+    i2,
+    i3,
+    i4,
+    i5,
+    i6,
+    i10,
+    i12,
+    i13,
+    i14(patience),
+    i15,
+    once,
+    p13,
+    sent,
+    repeats(repeated),
+  ];
+  const violations = rules.flatMap((rule) => rule(past));
+  const ids = (wanted: (task: TaskPast) => boolean): string[] =>
+    [...past.tasks].filter(([, task]) => wanted(task)).map(([id]) => id);
+  const missing = (task: TaskPast): boolean => isConfirmed(task) && !isDealtWith(task);
+  const doubled = (task: TaskPast): boolean => startsOf(task) > 1;
+  const explained = (task: TaskPast): boolean => startsOf(task) <= startsExplained(task);
+  const report = {
+    attempted: ids(({ sendings }) => sendings.length > 0).length,
+    confirmed: ids(isConfirmed).length,
+    lost: ids((task) => missing(task) && !diedEarly(task) && !hasExpired(task, past)),
+    forfeited: ids((task) => missing(task) && diedEarly(task)),
+    expired: ids((task) => missing(task) && hasExpired(task, past)),
+    unexpected: ids((task) => startsOf(task) > 0 && task.sendings.length === 0),
+    duplicated: {
+      explained: ids((task) => doubled(task) && explained(task)),
+      unexplained: ids((task) => doubled(task) && !explained(task)),
+    },
+    recovered: ids((task) => startsOf(task) > 0 && !isConfirmed(task)),
+    violations,
+  };
+  const bad = report.lost.length + report.unexpected.length + report.duplicated.unexplained.length;
+  return { ok: bad + violations.length === 0, ...report };
+}

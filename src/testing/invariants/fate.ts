@@ -1,0 +1,164 @@
+/**
+ * What becomes of a message: none is lost, none runs more often than something explains, none comes from nowhere.
+ *
+ * @module
+ */
+import {
+  copiesOf,
+  type Handing,
+  type Past,
+  startsOf,
+  type TaskPast,
+  type Violation,
+  wasSettled,
+} from "./past.ts";
+
+/** Whether the broker said that it has the task. */
+export function isConfirmed({ sendings }: TaskPast): boolean {
+  return sendings.some(({ verdict }) => verdict?.verdict === "confirmed");
+}
+
+/** Whether a worker has dealt with it: run it, or found that it is not to be run. */
+export function isDealtWith({ handings }: TaskPast): boolean {
+  return handings.some((handing) => handing.started.length > 0 || handing.dismissed !== undefined);
+}
+
+/** Whether its early ack had left when its worker was killed, and it had not begun: what acking early does not promise (crash point 4). */
+export function diedEarly({ handings }: TaskPast): boolean {
+  return handings.some(({ accepted, started, settling, killed }) => {
+    const ack = settling.find(({ as }) => as === "ack");
+    return killed !== undefined && ack !== undefined && ack.seq < killed && started.length === 0 &&
+      accepted?.late !== true;
+  });
+}
+
+/** Whether the broker may have dropped it because it waited for too long. */
+export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
+  const end = entries.at(-1)?.at ?? 0;
+  return sendings.some(({ published: { at, ttl } }) => ttl !== undefined && at + ttl <= end);
+}
+
+/**
+ * How often it may have begun: once for each message of it, and once more for each fault that struck a delivery of it that began. Whether it
+ * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does.
+ */
+export function startsExplained(task: TaskPast): number {
+  const begun = task.handings.filter(({ started }) => started.length > 0);
+  for (const { node, epochs } of task.touches) {
+    const struck = begun.findLastIndex(({ delivered }) =>
+      (node === "" || node === delivered.node) && delivered.epoch <= (epochs.get(delivered.node) ?? 0)
+    );
+    if (struck >= 0) begun.splice(struck, 1);
+  }
+  return copiesOf(task) + startedCount(task) - begun.length;
+}
+
+function startedCount({ handings }: TaskPast): number {
+  return handings.filter(({ started }) => started.length > 0).length;
+}
+
+/** I1: what is confirmed is run or refused, each message ends settled, and none is acked that was not run. */
+export function i1(past: Past): Violation[] {
+  const found: Violation[] = [];
+  for (const [task, one] of past.tasks) {
+    if (isConfirmed(one) && !isDealtWith(one) && !diedEarly(one) && !hasExpired(one, past)) {
+      found.push({ rule: "I1", task, says: "was confirmed and never run" });
+    }
+    for (const handing of one.handings) {
+      const says = flawOf(handing, one, past);
+      if (says !== undefined) found.push({ rule: "I1", task, says, seq: handing.delivered.seq });
+    }
+  }
+  return found;
+}
+
+function flawOf(handing: Handing, task: TaskPast, past: Past): string | undefined {
+  const { delivered, lost, settling, started, dismissed, killed } = handing;
+  const number = `delivery ${delivered.delivery}`;
+  const settled = wasSettled(handing) && !wasSettled(handing, "requeue");
+  if (settled) {
+    const told = started.length > 0 || dismissed !== undefined || killed !== undefined;
+    return told ? undefined : `${number} was settled (${settling[0]?.as}) without being run`;
+  }
+  if (settling.length === 0 && lost === undefined && killed === undefined) {
+    return `${number} was never settled`;
+  }
+  // Its worker died with the settlement under way: it may have come through.
+  if (killed !== undefined && settling.length > 0 && handing.settled.length === 0) return undefined;
+  // Back in its queue: by a requeue, by the loss of its link, or by the death of its worker. The broker may know before the worker does.
+  const again = task.handings.some((other) => other.delivered.seq > delivered.seq);
+  return again || wasParked(handing) || hasExpired(task, past)
+    ? undefined
+    : `${number} went back to the broker and never came again`;
+}
+
+function wasParked(handing: Handing): boolean {
+  return wasSettled(handing, "park");
+}
+
+/** I2: acked early, a task begins after its ack and no more often than acks were lost. */
+export function i2(past: Past): Violation[] {
+  return begun(past, false, "I2").concat(
+    [...past.handings.values()].filter(({ started, settled }) =>
+      started.some(({ late, seq }) =>
+        !late && !settled.some((one) => one.as === "ack" && one.outcome === "settled" && one.seq < seq)
+      )
+    ).map(({ delivered: { task, delivery }, started }) => ({
+      rule: "I2",
+      task,
+      says: `delivery ${delivery} began without its early ack`,
+      seq: started[0]?.seq ?? 0,
+    })),
+  );
+}
+
+/** P13: acked late, a task begins no more often than faults explain. */
+export function p13(past: Past): Violation[] {
+  return begun(past, true, "P13");
+}
+
+function begun(past: Past, late: boolean, rule: string): Violation[] {
+  const found: Violation[] = [];
+  for (const [task, one] of past.tasks) {
+    if (!one.handings.some(({ started }) => started.some((each) => each.late === late))) continue;
+    const [starts, most] = [startsOf(one), startsExplained(one)];
+    if (starts > most) found.push({ rule, task, says: `began ${starts} times, and ${most} are explained` });
+  }
+  return found;
+}
+
+/** Each delivery begins once at most; each beyond the first of its message is explained by a requeue or a fault. */
+export function once(past: Past): Violation[] {
+  const found: Violation[] = [];
+  for (const [task, one] of past.tasks) {
+    for (const { delivered, started } of one.handings) {
+      if (started.length < 2) continue;
+      const says = `delivery ${delivered.delivery} began ${started.length} times`;
+      found.push({ rule: "once", task, says, seq: delivered.seq });
+    }
+    const requeues = one.handings.filter((handing) => wasSettled(handing, "requeue")).length;
+    const most = copiesOf(one) + requeues + one.touches.length;
+    const { length } = one.handings;
+    if (length > most) {
+      found.push({ rule: "once", task, says: `was delivered ${length} times, and ${most} are explained` });
+    }
+  }
+  return found;
+}
+
+/** I3: nothing is delivered that was not published, and it is what was published. */
+export function i3(past: Past): Violation[] {
+  const found: Violation[] = [];
+  for (const [task, { handings, sendings }] of past.tasks) {
+    for (const { delivered } of handings) {
+      const { delivery, digest, seq } = delivered;
+      const before = sendings.filter(({ published }) => published.seq < seq);
+      if (before.length === 0) {
+        found.push({ rule: "I3", task, says: `delivery ${delivery} was never published`, seq });
+      } else if (!before.some(({ published }) => published.digest === digest)) {
+        found.push({ rule: "I3", task, says: `delivery ${delivery} is not what was published`, seq });
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,126 @@
+/**
+ * What simulated runs met: a property that never met a class of events has not shown it.
+ *
+ * @module
+ */
+import type { Entry } from "../../src/testing/entry.ts";
+import { Coverage } from "../support/coverage.ts";
+import { KINDS, POINTS } from "./plan.ts";
+import type { Outcome } from "./scene.ts";
+
+const FAULTS = [
+  "cut",
+  "drop",
+  "freeze",
+  "loseAck",
+  "loseConfirm",
+  "scatterConfirms",
+  "refuse",
+  "duplicate",
+  "restart",
+  "restart dirty",
+  "backendDown",
+  "skew",
+  "kill",
+];
+
+/** Each class that must occur. */
+export const CLASSES: readonly string[] = [
+  ...KINDS.map((kind) => `sent ${kind}`),
+  "sent link",
+  ...FAULTS.map((fault) => `fault ${fault}`),
+  ...POINTS.map((point) => `died at ${point}`),
+  "died between",
+  "confirmed",
+  "refused",
+  "unknown",
+  "repeated on demand",
+  "delivered",
+  "redelivered",
+  "lost while waiting",
+  "lost while running",
+  "settled ack",
+  "settled reject",
+  "settled requeue",
+  "stale ack",
+  "stale reject",
+  "stale requeue",
+  "held for its ETA",
+  "expired in a worker",
+  "expired in its queue",
+  "stored",
+  "kept",
+  "store failed",
+  "prefetch changed",
+  "worker stopped and started again",
+  "run twice, explained",
+  "forfeited by an early ack",
+  "recovered: unknown, and run",
+];
+
+/** A coverage of these classes. */
+export function newCoverage(): Coverage {
+  return new Coverage("simulation", CLASSES);
+}
+
+/** Counts what one run met. */
+export function count(coverage: Coverage, { history, report }: Outcome): void {
+  coverage.runs++;
+  const running = new Set<number>();
+  const started = new Set<string>();
+  for (const entry of history) countEntry(coverage, entry, running, started);
+  coverage.note("run twice, explained", true, report.duplicated.explained.length);
+  coverage.note("forfeited by an early ack", true, report.forfeited.length);
+  coverage.note("expired in its queue", true, report.expired.length);
+  coverage.note("recovered: unknown, and run", true, report.recovered.length);
+  const unknown = new Set<string>();
+  for (const entry of history) {
+    if (entry.is === "verdict" && entry.verdict === "unknown") unknown.add(entry.task);
+    coverage.note("repeated on demand", entry.is === "published" && unknown.has(entry.task));
+  }
+}
+
+function countEntry(coverage: Coverage, entry: Entry, running: Set<number>, started: Set<string>): void {
+  switch (entry.is) {
+    case "published":
+      coverage.note("held for its ETA", entry.eta !== undefined);
+      return coverage.note(`sent ${entry.name}`);
+    case "verdict":
+      return entry.verdict === "unsent" || entry.verdict === "unroutable"
+        ? undefined
+        : coverage.note(entry.verdict);
+    case "delivered":
+      coverage.note("delivered");
+      return coverage.note("redelivered", entry.redelivered);
+    case "started":
+      return void running.add(entry.delivery);
+    case "lost":
+      return coverage.note(running.has(entry.delivery) ? "lost while running" : "lost while waiting");
+    case "settled":
+      if (entry.as === "park" || entry.outcome === "failed") return undefined;
+      return coverage.note(`${entry.outcome} ${entry.as}`);
+    case "dismissed":
+      return coverage.note("expired in a worker", entry.why === "expired");
+    case "stored":
+      return coverage.note(entry.outcome === "failed" ? "store failed" : entry.outcome);
+    case "window":
+      return coverage.note("prefetch changed", !entry.stands);
+    case "worker-started":
+      coverage.note("worker stopped and started again", started.has(entry.node));
+      return void started.add(entry.node);
+    case "fault":
+      return countFault(coverage, entry);
+    default:
+      return undefined;
+  }
+}
+
+function countFault(coverage: Coverage, entry: Extract<Entry, { readonly is: "fault" }>): void {
+  const { fault, detail } = entry;
+  // What its links held is told of in entries of their own.
+  if (/^(heal|thaw|backendUp)$/.test(fault) || detail === "off" || detail === "held") return;
+  coverage.note(detail === "dirty" ? "fault restart dirty" : `fault ${fault}`);
+  if (fault === "kill") {
+    coverage.note(detail === "" ? "died between" : `died at ${detail}`);
+  }
+}
