@@ -1,7 +1,11 @@
 /** The suites by the runtimes' own test runners: the same tests, each with its own way to declare and to judge. */
-import { expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
 import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
 import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
+import { samples } from "../house/samples.ts";
 import { ROOT } from "../support/celeriac.ts";
 import { startChild } from "../support/child.ts";
 
@@ -59,3 +63,40 @@ test.concurrent.each(RUNNERS)(
   },
   120_000,
 );
+
+describe("the samples for authors of adapters", () => {
+  const page = samples("docs/adapters.md", readFileSync(`${ROOT}docs/adapters.md`, "utf8"))
+    .filter(({ language }) => language === "ts");
+
+  test.each([["broker", "broker.test.ts"], ["backend", "backend.test.ts"]])(
+    "the comment of the suite for a %s shows the same",
+    (part, name) => {
+      const source = readFileSync(`${ROOT}src/testing/contract/${part}.ts`, "utf8");
+      const [shown] = samples(part, source.replaceAll(/^ \* ?/gm, ""));
+      const code = page.find((sample) => sample.name === name)?.code.replace(/^.*\n/, "");
+      expect(shown?.code).toBe(code);
+    },
+  );
+
+  test("run, and every test in them passes", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "celeriac-adapters-"));
+    try {
+      symlinkSync(`${ROOT}node_modules`, join(folder, "node_modules"));
+      writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+      for (const { name = "", code } of page) writeFileSync(join(folder, name), code);
+      await using child = startChild(
+        `${BIN}deno`,
+        ["test", "--no-check", "-A", "--node-modules-dir=manual"],
+        {
+          cwd: folder,
+          env: { NO_COLOR: "1" },
+        },
+      );
+      await child.end;
+      const count = (pattern: RegExp): number => Number(pattern.exec(child.log)?.[1] ?? NaN);
+      expect([count(/(\d+) passed/), count(/(\d+) failed/)], child.log.slice(-3000)).toEqual([declared(), 0]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 120_000);
+});

@@ -17,6 +17,22 @@ import { trial } from "./trial.ts";
  * Declares the tests of the backend contract, `runner.test` once for each promise. Their names begin with the part of the contract
  * ("watch: …"), and are unique. Each uses ids of its own and forgets them when it ends. They must run one after the other where
  * `subject.link` is given, since that cuts the links of all.
+ *
+ * @example
+ * ```ts
+ * import { test } from "node:test";
+ * import { memoryBackend } from "celeriac/memory";
+ * import { exerciseBackend } from "celeriac/testing";
+ *
+ * const backend = memoryBackend();
+ *
+ * exerciseBackend({
+ *   make: () => backend, // a backend in memory is all that can see its results
+ *   features: { push: true, chord: "unlock", shared: true },
+ *   facts: true,
+ *   shortestTtl: 40,
+ * }, { test });
+ * ```
  */
 export function exerciseBackend(subject: BackendSubject, runner: Runner): void {
   const check = new Check(runner.assert);

@@ -30,6 +30,38 @@ import { trial } from "./trial.ts";
  *
  * Each test uses names of its own and leaves its queues empty. They must run one after the other where `subject.link` is given, since
  * that cuts the links of all.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { test } from "node:test";
+ * import { memoryBroker, MemoryWorld } from "celeriac/memory";
+ * import { exerciseBroker } from "celeriac/testing";
+ *
+ * const world = new MemoryWorld(); // the server
+ *
+ * exerciseBroker({
+ *   make: () => memoryBroker({ world }), // yours; all of them speak to one server
+ *   features: { // what yours can do, the whole of it
+ *     link: "shared",
+ *     confirm: "memory",
+ *     mustRoute: true,
+ *     resends: false,
+ *     exchanges: ["direct", "topic", "fanout"],
+ *     delay: true,
+ *     priority: "high-first",
+ *     maxMessage: 128 * 1024 * 1024,
+ *     delivery: "push",
+ *     subscribe: true,
+ *     requeue: "publication",
+ *     park: "copy",
+ *     maxPark: 28 * 86_400_000,
+ *     loss: "link",
+ *     attempts: false,
+ *   },
+ *   link: { cut: () => world.cut(), freeze: () => world.freeze(), thaw: () => world.thaw() },
+ * }, { test, assert });
+ * ```
  */
 export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
   const check = new Check(runner.assert);
