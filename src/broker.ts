@@ -9,7 +9,7 @@ import type { Message } from "./protocol/message.ts";
 /** When to give up: an abort signal, a deadline in ms since the epoch, or both. */
 export interface Call {
   /** Aborted: give up. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** ms since the epoch. */
   readonly deadline?: number;
 }

@@ -19,19 +19,18 @@ export class CeleriacError extends Error {
   /** The name of the class, written out: a minifier renames classes. A subclass says its own. */
   override name = "CeleriacError";
 
+  // What the constructor sets is only declared: a field that is defined first is code in every bundle.
   /** A stable kebab-case word for `switch`. */
-  readonly code: string;
+  declare readonly code: string;
   /** What to do about it, in one sentence. */
-  readonly hint: string | undefined;
+  declare readonly hint: string | undefined;
 
   /** `code` and a sentence; `details.hint` is put behind it. */
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
-    super(
-      details.hint === undefined ? message : `${message} ${details.hint}`,
-      details.cause === undefined ? {} : details,
-    );
+  constructor(code: string, message: string, details?: ErrorDetails) {
+    const hint = details?.hint;
+    super(hint === undefined ? message : `${message} ${hint}`, details);
     this.code = code;
-    this.hint = details.hint;
+    this.hint = hint;
   }
 }
 
@@ -93,11 +92,6 @@ export class TimeoutError extends CeleriacError {
 export class TaskArgumentError extends CeleriacError {
   /** What Python calls it. */
   override name = "TypeError";
-
-  /** `message` is Python's sentence. */
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
-    super(code, message, details);
-  }
 }
 
 /** The input of a task was refused by its schema, code `task-input`. Its name is "ValueError", which Python knows. */

@@ -11,7 +11,7 @@ import { wireSignature } from "../canvas/wire-kinds.ts";
 import { InvalidTaskError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
-import type { QueuePlan } from "../producer/route.ts";
+import type { QueuePlan } from "./route.ts";
 import type { Effort } from "../producer/settings.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import { AsyncResult, type ResultSource } from "../result/async-result.ts";

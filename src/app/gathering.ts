@@ -38,7 +38,7 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
   const isShared = (): boolean => broker().features.link === "shared";
 
   const ask: Way["ask"] = async (jobs) => {
-    const queues = new Set(jobs.map(({ route }) => route.entities));
+    const queues = new Set(jobs.map(({ entities }) => entities));
     const due = [...queues].flatMap((entities) => declared.has(entities) ? [] : entities);
     try {
       const verdicts = await askBroker(way, jobs, due);
@@ -47,7 +47,7 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
     } catch (error) {
       if (queues.size === 1 || !(error instanceof ConfigurationError)) throw error;
       // Nothing was sent: a queue that cannot be declared takes no messages of other queues along.
-      const apart = [...queues].map((each) => jobs.filter(({ route }) => route.entities === each));
+      const apart = [...queues].map((each) => jobs.filter(({ entities }) => entities === each));
       await Promise.all(apart.map((part) => publish(way, part)));
       return undefined;
     }

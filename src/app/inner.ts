@@ -8,7 +8,7 @@ import type { Broker } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
-import type { QueuePlan } from "../producer/route.ts";
+import type { QueuePlan } from "./route.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";

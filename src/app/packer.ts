@@ -62,15 +62,16 @@ export class Packer {
       if (parent !== undefined && options.addToParent !== false) parent.note(result);
       return result;
     };
-    const policy = options.retryPolicy === undefined
-      ? undefined
-      : readPolicy(options.retryPolicy, "retryPolicy");
+    const { retryPolicy } = options;
+    const policy = retryPolicy && { policy: readPolicy(retryPolicy, "retryPolicy") };
+    const { to, mustRoute, entities } = route;
     const parcel = (ready: Message): AppParcel => ({
-      name,
-      id,
+      what: `${name}[${id}]`,
       options,
-      policy,
-      route,
+      ...policy,
+      to,
+      mustRoute,
+      entities,
       message: ready,
       now,
       sent,

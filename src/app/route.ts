@@ -6,7 +6,7 @@
 import type { Entity, ExchangeType } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import { didYouMean } from "../lib/suggest.ts";
-import { planOf, type QueuePlan, type Route, rulesOf } from "../producer/route.ts";
+import { type Route, routeTo, rulesOf } from "../producer/route.ts";
 import type { QueueOptions, RouteOptions } from "../producer/settings.ts";
 import type { Settings } from "./settings.ts";
 
@@ -110,21 +110,27 @@ export class Router {
   /** A queue of `task_queues`: without an exchange it hangs on the default one, its key is its name (measured on Celery 5.2.6). */
   #known(
     name: string,
-    { exchange, exchangeType = "direct", routingKey = name, queueArguments = {} }: QueueOptions,
+    { exchange, exchangeType = "direct", routingKey = name, queueArguments }: QueueOptions,
   ): QueuePlan {
     const { taskDefaultExchange, taskDefaultExchangeType } = this.#settings;
-    const table = { ...this.#table("classic"), ...queueArguments };
+    const table = this.#table("classic", queueArguments);
     return exchange === undefined
       ? planOf(name, taskDefaultExchange, taskDefaultExchangeType, routingKey, table)
       : planOf(name, exchange, exchangeType, routingKey, table);
   }
 
-  #table(type: "classic" | "quorum"): Record<string, unknown> {
+  /** The arguments of a queue, where it has any. */
+  #table(
+    type: "classic" | "quorum",
+    more: QueueOptions["queueArguments"] = {},
+  ): QueueOptions["queueArguments"] {
     const most = this.#settings.taskQueueMaxPriority;
-    return {
+    const table = {
       ...(most !== undefined && { "x-max-priority": most }),
       ...(type === "quorum" && { "x-queue-type": type }),
+      ...more,
     };
+    return Object.keys(table).length > 0 ? table : undefined;
   }
 }
 
@@ -136,4 +142,21 @@ function over(way: Way, rule: RouteOptions): Way {
   const merged: Record<string, unknown> = { ...rule };
   for (const [key, value] of Object.entries(way)) if (value !== undefined) merged[key] = value;
   return merged;
+}
+
+/** Where a queue's messages come from and what to declare for it, as Celery would; and the way into it. */
+export interface QueuePlan extends Route {
+  /** The queue's name. */
+  readonly name: string;
+  /** What it is bound to. */
+  readonly exchange: string;
+  /** How that routes. */
+  readonly exchangeType: ExchangeType;
+  /** By which key it is bound. */
+  readonly routingKey: string;
+}
+
+function planOf(...of: Parameters<typeof routeTo>): QueuePlan {
+  const [name, exchange, exchangeType, routingKey] = of;
+  return { name, exchange, exchangeType, routingKey, ...routeTo(...of) };
 }

@@ -6,9 +6,6 @@
 import { ConfigurationError } from "../errors.ts";
 import { didYouMean } from "./suggest.ts";
 
-/** What the hint says instead of all names, where it knows better. */
-type Suggest = (met: string, known: readonly string[]) => string | undefined;
-
 /**
  * Throws `ConfigurationError` "option-unknown" for a name that is not in `known`, "option-invalid" for what is no object. For senders whose
  * size counts: it suggests nothing by itself.
@@ -17,15 +14,15 @@ export function checkNames(
   owner: string,
   options: unknown,
   known: readonly string[],
-  suggest?: Suggest,
+  hint?: string,
 ): void {
-  if (typeof options !== "object" || options === null) {
-    throw new ConfigurationError("option-invalid", `The options of ${owner} are an object.`);
+  if (Object(options) !== options) {
+    throw new ConfigurationError("option-invalid", `${owner} takes an object.`);
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(options as object)) {
     if (!known.includes(name)) {
-      throw new ConfigurationError("option-unknown", `${owner} has no option ${JSON.stringify(name)}.`, {
-        hint: suggest?.(name, known) ?? `It has ${known.join(", ")}.`,
+      throw new ConfigurationError("option-unknown", `${owner} has no option "${name}".`, {
+        hint: hint ?? `It has ${known.join(", ")}.`,
       });
     }
   }
@@ -33,7 +30,8 @@ export function checkNames(
 
 /** As {@link checkNames}, with the name that was probably meant. */
 export function checkOptionNames(owner: string, options: unknown, known: readonly string[]): void {
-  checkNames(owner, options, known, didYouMean);
+  const met = Object.keys(Object(options)).find((name) => !known.includes(name));
+  checkNames(owner, options, known, met === undefined ? met : didYouMean(met, known));
 }
 
 /** By name, absent and undefined are the same. */

@@ -49,6 +49,11 @@ interface Ambient {
   setImmediate?(callback: () => void): unknown;
 }
 
+/** A process where there is one that can load modules. */
+interface Loader {
+  getBuiltinModule(name: string): unknown;
+}
+
 const ambient = globalThis as unknown as Ambient;
 
 function builtin<T>(name: string): T | undefined {
@@ -187,7 +192,7 @@ function runtimeName(): HostFacts["runtime"] {
 const nodeFacts: Pick<HostFacts, "hostname" | "pid"> = {
   get hostname() {
     try {
-      const os = ambient.process?.getBuiltinModule?.("node:os") as { hostname(): string };
+      const os = (ambient.process as Loader).getBuiltinModule("node:os") as { hostname(): string };
       return os.hostname();
     } catch {
       // There is none; or Deno refuses without --allow-sys, and a worker must still start.

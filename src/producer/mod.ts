@@ -72,7 +72,7 @@ export type {
   ProducerSendOptions,
 } from "./options.ts";
 export type { ProducerTask, Sent } from "./producer.ts";
-export type { QueuePlan, Route } from "./route.ts";
+export type { Route } from "./route.ts";
 export type { ProducerRoute, TaskPublishRetryPolicy, TaskQueues, TaskRoutes } from "./routes.ts";
 export type { PublishRetryPolicy, QueueOptions, RouteOptions, SendingOptions } from "./settings.ts";
 export type {

@@ -13,8 +13,8 @@ import { packPlain } from "../protocol/task-plain.ts";
 import { demand, demandText } from "../lib/demand.ts";
 import type { ProducerCallOptions, ProducerOptions, ProducerSendOptions } from "./options.ts";
 import { RETRY_POLICY } from "./retry.ts";
-import { askBroker, isAlone, type Job, type Parcel, publish, start, type Way } from "./road.ts";
-import { planOf, type QueuePlan } from "./route.ts";
+import { isAlone, type Job, type Parcel, publish, start, type Way } from "./road.ts";
+import { type Route, routeTo } from "./route.ts";
 import type { Effort } from "./settings.ts";
 import { CALL_OPTIONS, specOf } from "./spec.ts";
 import type {
@@ -50,13 +50,12 @@ export interface ProducerTask<N extends string = string, F extends TaskFunction 
   ): Promise<Sent<TaskResult<F>>>;
 }
 
-/** Settings that are made by a function of their own. */
-const MADE = ["taskPublishRetryPolicy", "taskQueues", "taskRoutes"] as const;
+/** Its settings; the first ones are {@link MADE} by a function of their own. */
+const SETTINGS =
+  "taskPublishRetryPolicy taskQueues taskRoutes broker platform taskDefaultPriority taskDefaultQueue taskPublishRetry publishTimeout"
+    .split(" ") as (keyof ProducerOptions)[];
 
-const SETTINGS = [
-  ...MADE,
-  ..."broker platform taskDefaultPriority taskDefaultQueue taskPublishRetry publishTimeout".split(" "),
-];
+const MADE = 3;
 
 /**
  * Sends tasks, and does nothing else: a fraction of the size of `Celery`, with the same messages but for `argsrepr` and `kwargsrepr`, which
@@ -76,8 +75,8 @@ export class Producer {
   readonly #options: ProducerOptions;
   readonly #platform: SenderPlatform;
   readonly #way: Way;
-  /** One queue is one plan. */
-  readonly #plans = new Map<string, QueuePlan>();
+  /** One queue is one route. */
+  readonly #routes = new Map<string, Route>();
   #oid: string | undefined;
 
   /**
@@ -97,11 +96,11 @@ export class Producer {
     demand(
       typeof (broker as Partial<PublishBroker> | undefined)?.publish === "function",
       "broker",
-      "an adapter, not a URL: upstashPublisher of celeriac/upstash, or another",
+      "an adapter, not a URL",
     );
     demandText(taskDefaultQueue, "taskDefaultQueue");
     demand(typeof taskPublishRetry === "boolean", "taskPublishRetry", "true or false");
-    for (const name of MADE) {
+    for (const name of SETTINGS.slice(0, MADE)) {
       demand(
         /undefined|function/.test(typeof options[name]),
         name,
@@ -119,7 +118,6 @@ export class Producer {
       clock: platform.clock,
       broker: () => broker,
       effort: () => effort,
-      ask: (jobs) => askBroker(this.#way, jobs, [...new Set(jobs.flatMap(({ route }) => route.entities))]),
     };
   }
 
@@ -197,13 +195,13 @@ export class Producer {
     demandText(options.taskId, "taskId");
     const { clock, ids, host } = this.#platform;
     const { taskDefaultPriority, taskDefaultQueue = "celery", taskQueues, taskRoutes } = this.#options;
-    const { args = [], kwargs = {}, taskId: id = ids.uuid() } = options;
+    const { args, kwargs, taskId: id = ids.uuid() } = options;
     const rule = taskRoutes?.(name);
     const queue = options.queue ?? rule?.queue ?? taskDefaultQueue;
-    const plan = this.#plans.get(queue) ?? taskQueues?.(queue, taskDefaultQueue) ??
+    const route = this.#routes.get(queue) ?? taskQueues?.(queue, taskDefaultQueue) ??
       // As Celery makes a queue that it is not told of.
-      planOf(queue, queue, "direct", queue);
-    this.#plans.set(queue, plan);
+      routeTo(queue, queue, "direct", queue);
+    this.#routes.set(queue, route);
     const now = clock.now();
     const message = packPlain(specOf(name, args, kwargs, options, {
       id,
@@ -212,6 +210,6 @@ export class Producer {
       now,
       priority: options.priority ?? rule?.priority ?? taskDefaultPriority,
     }));
-    return { name, id, options, route: plan, message, now, sent: () => ({ id }) };
+    return { ...route, what: `${name}[${id}]`, options, message, now, sent: () => ({ id }) };
   }
 }

@@ -6,22 +6,20 @@
 import type { Entity, Outgoing, PublishBroker, Verdict } from "../broker.ts";
 import { type CeleriacError, EncodeError, PublishError } from "../errors.ts";
 import { toMs } from "../lib/duration.ts";
+import { pause } from "../lib/pause.ts";
 import type { Clock } from "../lib/port.ts";
-import type { Message } from "../protocol/message.ts";
 import type { CallOptions } from "../result/sender.ts";
 import { demand } from "../lib/demand.ts";
 import type { Route } from "./route.ts";
 import type { Effort, PublishRetryPolicy } from "./settings.ts";
 
-/** A packed message, and what its call says of the way. */
-export interface Parcel<R> {
-  readonly name: string;
-  readonly id: string;
+/** A packed message with its route, and what its call says of the way. */
+export interface Parcel<R> extends Outgoing, Route {
+  /** The task's name and id, for messages. */
+  readonly what: string;
   readonly options: Pick<CallOptions, "retry" | "retryPolicy" | "signal" | "timeout">;
   /** How it is repeated. @default the sender's own */
-  readonly policy?: PublishRetryPolicy | undefined;
-  readonly route: Route;
-  readonly message: Message;
+  readonly policy?: PublishRetryPolicy;
   /** When it was packed, ms since the epoch. */
   readonly now: number;
   /** Called once, when the broker has it: what the caller gets. */
@@ -45,8 +43,12 @@ export interface Way {
   broker(): PublishBroker;
   /** Of calls that say nothing themselves. */
   effort(): Effort;
-  /** Asks the broker once. Undefined: each of the jobs was told already. What it throws is the failure of all. */
-  ask(jobs: readonly Job[]): Promise<readonly Verdict[] | undefined>;
+  /**
+   * Asks the broker once. Undefined: each of the jobs was told already. What it throws is the failure of all.
+   *
+   * @default askBroker
+   */
+  ask?(jobs: readonly Job[]): Promise<readonly Verdict[] | undefined>;
 }
 
 type Refusal = Exclude<Verdict, { is: "confirmed" }>;
@@ -67,19 +69,11 @@ export function start<R>(
     if (length > maxMessage) {
       throw new EncodeError(
         "encode-too-large",
-        `${nameOf(parcel)} is ${length} bytes, and the broker takes ${maxMessage}.`,
-        { hint: "Send a reference to the data." },
+        `Publishing ${parcel.what} takes ${length} bytes of at most ${maxMessage}.`,
       );
     }
     const deadline = now + (timeout === undefined ? effort.timeout : toMs(timeout, "timeout"));
-    put({
-      ...parcel,
-      retry,
-      policy: parcel.policy ?? effort.policy,
-      deadline,
-      resolve,
-      reject,
-    });
+    put({ ...effort, ...parcel, retry, deadline, resolve, reject });
   });
 }
 
@@ -88,19 +82,14 @@ export function isAlone({ options: { signal, timeout } }: Parcel<unknown>): bool
   return (signal ?? timeout) !== undefined;
 }
 
-/** Has the broker declare, and publish the jobs as one batch. */
+/** Has the broker declare what the jobs need, or what is named, and publish them as one batch. */
 export function askBroker(
   way: Way,
   jobs: readonly Job[],
-  declare: readonly Entity[],
+  declare: readonly Entity[] = [...new Set(jobs.flatMap(({ entities }) => entities))],
 ): Promise<readonly Verdict[]> {
   const [{ deadline, options: { signal } }] = jobs as readonly [Job];
-  const batch = jobs.map(({ message, route: { to, mustRoute } }): Outgoing => ({ message, to, mustRoute }));
-  return way.broker().publish(batch, {
-    deadline,
-    ...(signal && { signal }),
-    ...(declare.length > 0 && { declare }),
-  });
+  return way.broker().publish(jobs, { deadline, signal, declare });
 }
 
 /**
@@ -118,10 +107,10 @@ export async function publish(way: Way, jobs: readonly Job[], tries = 0): Promis
   };
   try {
     signal?.throwIfAborted();
-    const verdicts = await way.ask(jobs);
+    const verdicts = await (way.ask?.(jobs) ?? askBroker(way, jobs));
     if (verdicts === undefined) return;
     jobs.forEach((job, at) => {
-      const verdict = verdicts[at] ?? { is: "unknown", reason: "the broker gave no verdict" };
+      const verdict = verdicts[at] ?? { is: "unknown", reason: "no verdict" };
       if (verdict.is === "confirmed") job.resolve(job.sent() as never);
       else {
         const mayHelp = verdict.is === "refused" ? job.retry && verdict.retry : verdict.is === job.retry;
@@ -136,31 +125,11 @@ export async function publish(way: Way, jobs: readonly Job[], tries = 0): Promis
     for (const job of jobs) fail(job, error, job.retry && mayHelp);
   }
   if (again.length === 0) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      timer.cancel();
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = way.clock.after(wait, end);
-    signal?.addEventListener("abort", end);
-  });
+  await pause(way.clock, wait, signal);
   await publish(way, again, tries + 1);
 }
 
-function nameOf({ name, id }: Parcel<unknown>): string {
-  return `Task ${name}[${id}]`;
-}
-
-function refusal(job: Job, verdict: Refusal): PublishError {
-  const what = nameOf(job);
-  const [text, hint] = verdict.is === "unknown"
-    ? [
-      `Nobody knows whether ${what} is in the broker: ${verdict.reason}.`,
-      'A repeat may double it; ask for that with { retry: "unknown" }.',
-    ]
-    : verdict.is === "refused"
-    ? [`${what} was refused by the broker: ${verdict.reason}.`, "A repeat cannot double it."]
-    : [`${what} is in no queue: nothing is bound to ${JSON.stringify(job.route.to)}.`, "Check the queue."];
-  return new PublishError(`publish-${verdict.is}`, text, { hint });
+function refusal({ what, to }: Job, verdict: Refusal): PublishError {
+  const why = verdict.is === "unroutable" ? `no queue takes ${JSON.stringify(to)}` : verdict.reason;
+  return new PublishError(`publish-${verdict.is}`, `Publishing ${what} ended as ${verdict.is}: ${why}.`);
 }

@@ -11,47 +11,25 @@ export interface Route {
   readonly to: Destination;
   /** Whether a queue must take it: not for fanout, where nobody need listen. */
   readonly mustRoute: boolean;
-  /** The queue to declare first, in order; empty where the call names exchange and key itself. One queue is one list. */
+  /** What to declare first, in order; empty where the call names exchange and key itself. One queue is one list. */
   readonly entities: readonly Entity[];
 }
 
-/** Where a queue's messages come from and what to declare for it, as Celery would; and the way into it. */
-export interface QueuePlan extends Route {
-  /** The queue's name. */
-  readonly name: string;
-  /** What it is bound to. */
-  readonly exchange: string;
-  /** How that routes. */
-  readonly exchangeType: ExchangeType;
-  /** By which key it is bound. */
-  readonly routingKey: string;
-}
-
-/** The plan of a queue; `table` are its arguments. Its way is by the default exchange where that leads to the same place. */
-export function planOf(
+/** The way into a queue, with all that Celery would declare for it. `table` are its arguments. The way is by the default exchange where that leads to the same place. */
+export function routeTo(
   name: string,
   exchange: string,
   exchangeType: ExchangeType,
   routingKey: string,
-  table: Readonly<Record<string, unknown>> = {},
-): QueuePlan {
+  table?: Readonly<Record<string, unknown>>,
+): Route {
   const common = { durable: true, autoDelete: false };
   return {
-    name,
-    exchange,
-    exchangeType,
-    routingKey,
     to: exchangeType === "direct" ? { exchange: "", routingKey: name } : { exchange, routingKey },
     mustRoute: exchangeType !== "fanout",
     entities: [
       { kind: "exchange", name: exchange, type: exchangeType, ...common },
-      {
-        kind: "queue",
-        name,
-        exclusive: false,
-        ...common,
-        ...(Object.keys(table).length > 0 && { arguments: table }),
-      },
+      { kind: "queue", name, exclusive: false, ...common, ...(table && { arguments: table }) },
       { kind: "binding", queue: name, exchange, routingKey },
     ],
   };

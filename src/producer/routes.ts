@@ -7,11 +7,11 @@ import { checkNames } from "../lib/options.ts";
 import type { RetryPolicy } from "../result/sender.ts";
 import { demandText } from "../lib/demand.ts";
 import { readPolicy } from "./retry.ts";
-import { planOf, type QueuePlan, rulesOf } from "./route.ts";
+import { type Route, routeTo, rulesOf } from "./route.ts";
 import type { PublishRetryPolicy, QueueOptions, RouteOptions } from "./settings.ts";
 
 /** The value of the setting `taskQueues`, made by {@link queues}. */
-export type TaskQueues = (queue: string, defaultExchange: string) => QueuePlan | undefined;
+export type TaskQueues = (queue: string, defaultExchange: string) => Route | undefined;
 
 /** Where a route leads; each is used where the call does not say it itself. */
 export type ProducerRoute = Pick<RouteOptions, "priority" | "queue">;
@@ -35,10 +35,10 @@ export function queues(table: Readonly<Record<string, QueueOptions>>): TaskQueue
     const options = known.get(name);
     if (options === undefined) return undefined;
     // Without an exchange it hangs on the default queue's, its key is its name (measured on Celery 5.2.6).
-    const { exchange, exchangeType = "direct", routingKey = name, queueArguments = {} } = options;
+    const { exchange, exchangeType = "direct", routingKey = name, queueArguments } = options;
     return exchange === undefined
-      ? planOf(name, defaultExchange, "direct", routingKey, queueArguments)
-      : planOf(name, exchange, exchangeType, routingKey, queueArguments);
+      ? routeTo(name, defaultExchange, "direct", routingKey, queueArguments)
+      : routeTo(name, exchange, exchangeType, routingKey, queueArguments);
   };
 }
 

@@ -18,8 +18,8 @@ export interface Sending extends Omit<TaskSpec, "args" | "eta" | "expires" | "kw
 /** The spec of the message. Options that the protocol reads as they stand, such as `shadow`, are taken over with the rest. */
 export function specOf(
   task: string,
-  args: readonly unknown[],
-  kwargs: Readonly<Record<string, unknown>>,
+  args: readonly unknown[] | undefined,
+  kwargs: Readonly<Record<string, unknown>> | undefined,
   options: CallOptions,
   sending: Sending,
 ): TaskSpec {
@@ -39,7 +39,7 @@ export function specOf(
     ...given,
     task,
     args: definedArgs(task, args),
-    kwargs: defined(kwargs),
+    kwargs: kwargs && defined(kwargs),
     eta: wait ? now + wait : instant(eta),
     expires: expires === undefined || expires instanceof Date
       ? instant(expires)
@@ -51,16 +51,16 @@ export function specOf(
 }
 
 /** Arguments without what JavaScript leaves undefined at their end. Throws `TaskArgumentError` "argument-undefined" elsewhere. */
-function definedArgs(task: string, args: readonly unknown[]): readonly unknown[] {
+function definedArgs(
+  task: string,
+  args: readonly unknown[] | undefined,
+): readonly unknown[] | undefined {
   // The protocol refuses what is no array.
   if (!Array.isArray(args) || !args.includes(undefined)) return args;
-  const gap = args.findIndex((each) => each === undefined);
-  if (args.slice(gap).every((each) => each === undefined)) return args.slice(0, gap);
-  throw new TaskArgumentError(
-    "argument-undefined",
-    `Argument ${gap + 1} of ${task}() is undefined.`,
-    { hint: "Send null." },
-  );
+  const given = args.slice(0, args.findLastIndex((each) => each !== undefined) + 1);
+  const gap = given.findIndex((each) => each === undefined) + 1;
+  if (gap === 0) return given;
+  throw new TaskArgumentError("argument-undefined", `Argument ${gap} of ${task}() is undefined.`);
 }
 
 /** What every sender understands; `args` is one of `sendTask`'s. */

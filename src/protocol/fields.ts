@@ -90,8 +90,7 @@ export function recordOr(value: unknown): Fields {
 
 /** Whether a value is a plain object. */
 export function isRecord(value: unknown): value is Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
+  const prototype: unknown = Object(value) === value ? Object.getPrototypeOf(value) : undefined;
   return prototype === Object.prototype || prototype === null;
 }
 

@@ -50,9 +50,9 @@ export function isInstant(ms: number): boolean {
  * outside the years 1 to 9999. Python 3.10 and older read 3 or 6 digits and no `Z`.
  */
 export function instantText(ms: number): string | undefined {
-  return isInstant(ms)
-    ? new Date(ms).toISOString().replace("Z", "000+00:00").replace(".000000", "")
-    : undefined;
+  const text: string = new Date(ms).toJSON();
+  // Other years are written with a sign, or are 0000; what is no date is null.
+  return /^(?!0000)\d/.test(text) ? text.replace("Z", "000+00:00").replace(".000000", "") : undefined;
 }
 
 /**

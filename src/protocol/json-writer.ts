@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EncodeError, type ErrorDetails } from "../errors.ts";
+import { EncodeError } from "../errors.ts";
 import { isRecord } from "./fields.ts";
 import { instantText } from "./instant.ts";
 import { MAX_DEPTH } from "./limits.ts";
@@ -29,7 +29,7 @@ export function encodeJson(value: unknown, maxDepth: number = MAX_DEPTH): string
     return writeJson(value, maxDepth);
   } catch (cause) {
     if (!(cause instanceof EncodeError)) {
-      throw formless("json-unencodable", "The value", { cause });
+      throw new EncodeError("json-unencodable", "The value has no JSON form.", { cause });
     }
     const path = cause.code === "json-depth" ? "" : pathTo(value, maxDepth);
     throw path === "" ? cause : new EncodeError(cause.code, `At ${path}: ${cause.message}`);
@@ -62,60 +62,44 @@ export function writeJson(value: unknown, room: number = MAX_DEPTH): string {
   if (typeof value === "boolean" || value === null) return String(value);
   if (typeof value === "object") return writeObject(value, room - 1);
   if (typeof value === "bigint") return integerText(value);
-  if (value !== undefined) throw unencodable(typeof value);
-  throw formless("json-undefined", "undefined", { hint: "Use null." });
+  throw value === undefined ? formless("json-undefined", "undefined") : unencodable(typeof value);
 }
 
 function writeObject(value: object, room: number): string {
-  if (room < 0) throw formless("json-depth", "A value that is nested too deeply");
+  if (room < 0) throw formless("json-depth", "Such deep nesting");
   let out = "";
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      if (i > 0) out += ", ";
-      out += writeJson(value[i], room);
-    }
+    for (const item of value) out += (out && ", ") + writeJson(item, room);
     return `[${out}]`;
   }
   if (!isRecord(value)) {
-    const text = writeKnown(value);
-    if (text !== undefined) return text;
+    const python = (value as Partial<PythonValue>)["~json"]?.(envelope);
+    if (python !== undefined) return python;
+    if (value instanceof Date) {
+      const text = instantText(value.getTime());
+      if (text !== undefined) return envelope("datetime", text);
+      throw formless("json-invalid-date", "An invalid date");
+    }
+    if (value instanceof Uint8Array) {
+      // kombu's own rule: text where the bytes are UTF-8, base64 where not.
+      const text = utf8Text(value);
+      return text === undefined ? envelope("base64", toBase64(value)) : envelope("bytes", text);
+    }
+    const kind = Object.prototype.toString.call(value).slice(8, -1);
+    if (/^(String|Number|Boolean)$/.test(kind)) return writeJson(value.valueOf());
+    if (/Map|Set|Promise|Error|RegExp|Array|DataView/.test(kind)) throw unencodable(kind);
   }
   const { toJSON } = value as { readonly toJSON?: unknown };
   if (typeof toJSON === "function") return writeJson(toJSON.call(value), room);
-  if (value instanceof String || value instanceof Number || value instanceof Boolean) {
-    return writeJson(value.valueOf(), room);
-  }
   const keys = Object.keys(value);
-  if (keys.length === 2 && keys.includes("__type__") && keys.includes("__value__")) {
-    throw formless("json-reserved", "kombu's own __type__ and __value__");
+  if (keys.length === 2 && "__type__" in value && "__value__" in value) {
+    throw formless("json-reserved", "__type__ with __value__");
   }
   for (const key of keys) {
     const item = (value as Record<string, unknown>)[key];
-    if (item === undefined) continue;
-    out += `${out === "" ? "" : ", "}${quote(key)}: ${writeJson(item, room)}`;
+    if (item !== undefined) out += `${out && ", "}${quote(key)}: ${writeJson(item, room)}`;
   }
   return `{${out}}`;
-}
-
-/** What has a form of its own, or none. */
-function writeKnown(value: object): string | undefined {
-  const python = (value as Partial<PythonValue>)["~json"]?.(envelope);
-  if (python !== undefined) return python;
-  if (value instanceof Date) {
-    const text = instantText(value.getTime());
-    if (text !== undefined) return envelope("datetime", text);
-    throw formless("json-invalid-date", "A date outside the years 1 to 9999");
-  }
-  if (value instanceof Uint8Array) {
-    // kombu's own rule: text where the bytes are UTF-8, base64 where not.
-    const text = utf8Text(value);
-    return text === undefined ? envelope("base64", toBase64(value)) : envelope("bytes", text);
-  }
-  const opaque = [Map, Set, Promise, Error, RegExp, WeakMap, WeakSet, ArrayBuffer];
-  if (ArrayBuffer.isView(value) || opaque.some((kind) => value instanceof kind)) {
-    throw unencodable(value.constructor.name);
-  }
-  return undefined;
 }
 
 function envelope(type: string, value: unknown): string {
@@ -132,13 +116,11 @@ export function toBase64(bytes: Uint8Array): string {
 }
 
 function unencodable(what: string): EncodeError {
-  return formless("json-unencodable", `A ${what}`, {
-    hint: "Use plain data, Date or Uint8Array.",
-  });
+  return formless("json-unencodable", `A ${what}`);
 }
 
-function formless(code: string, what: string, details: ErrorDetails = {}): EncodeError {
-  return new EncodeError(code, `${what} has no JSON form.`, details);
+function formless(code: string, what: string): EncodeError {
+  return new EncodeError(code, `${what} has no JSON form.`);
 }
 
 /** The JSON string, with every character outside printable ASCII escaped as Python escapes it. */
@@ -146,7 +128,7 @@ export function quote(text: string): string {
   if (PLAIN.test(text)) return `"${text}"`;
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,
-    (character) => `\\u${(0x10000 + character.charCodeAt(0)).toString(16).slice(1)}`,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
@@ -171,5 +153,5 @@ export function floatText(value: number): string {
 function integerText(value: bigint): string {
   const text = String(value);
   if (text.length <= MAX_INT_DIGITS) return text;
-  throw formless("json-unencodable", `An integer of more than ${MAX_INT_DIGITS} digits`);
+  throw unencodable("bigint so long");
 }

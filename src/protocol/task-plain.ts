@@ -31,12 +31,12 @@ export interface PlainParts {
 export function buildPlain(spec: TaskSpec): PlainParts {
   const { args = [], kwargs = {}, now } = spec;
   const id = shortText(spec, "id");
-  if (!Array.isArray(args)) invalid("args", "is no array");
-  if (!isRecord(kwargs)) invalid("kwargs", "is no plain object");
+  if (!Array.isArray(args)) invalid("args");
+  if (!isRecord(kwargs)) invalid("kwargs");
   const headers: Record<string, unknown> = {
     // Python workers never read it; it tells people who wrote the message.
     lang: "js",
-    task: fullText(spec, "task"),
+    task: text(spec, "task") || invalid("task"),
     id,
     shadow: text(spec, "shadow"),
     eta: instant(spec, "eta"),
@@ -44,7 +44,7 @@ export function buildPlain(spec: TaskSpec): PlainParts {
     group: null,
     group_index: null,
     retries: 0,
-    timelimit: [spec.timeLimit, spec.softTimeLimit].map((ms) => ms == null ? null : ms / 1000),
+    timelimit: [spec.timeLimit, spec.softTimeLimit].map((ms) => (ms && ms / 1000) ?? null),
     root_id: text(spec, "rootId") ?? id,
     parent_id: text(spec, "parentId"),
     argsrepr: text(spec, "argsrepr"),
@@ -58,12 +58,12 @@ export function buildPlain(spec: TaskSpec): PlainParts {
   for (const [key, value] of Object.entries(spec.headers ?? {})) {
     if (isDeathHeader(key) || value === undefined) continue;
     if (Object.hasOwn(headers, key) || isTaken(key)) {
-      invalid(`the header ${JSON.stringify(key)}`, "is Celery's own");
+      invalid(`the header "${key}"`, "is Celery's own");
     }
     headers[key] = value;
   }
   const priority = spec.priority ?? 0;
-  if ((priority & 255) !== priority) invalid("priority", "is no whole number from 0 to 255");
+  if ((priority & 255) !== priority) invalid("priority");
   const properties: Record<string, unknown> = {
     delivery_mode: spec.deliveryMode ?? 2,
     priority,
@@ -97,42 +97,34 @@ export function packPlain(spec: TaskSpec): Message {
   const { headers, properties, args, kwargs } = buildPlain(spec);
   const list = writeJson(args, MAX_DEPTH - 1);
   const names = writeJson(kwargs, MAX_DEPTH - 1);
-  headers["argsrepr"] ??= cut(`(${list.slice(1, -1)}${args.length === 1 ? ",)" : ")"}`);
-  headers["kwargsrepr"] ??= cut(names);
+  headers["argsrepr"] ??= `(${list.slice(1, -1)}${args.length === 1 ? ",)" : ")"}`.slice(0, LONGEST_REPR);
+  headers["kwargsrepr"] ??= names.slice(0, LONGEST_REPR);
   const body = encoder.encode(`[${list}, ${names}, ${NOTHING_FOLLOWS}]`);
   return { headers, properties, contentType: "application/json", contentEncoding: "utf-8", body };
 }
 
-/** People read it, no worker does. */
-function cut(shown: string): string {
-  return shown.length > 1024 ? `${shown.slice(0, 1021)}...` : shown;
-}
+/** How much is shown of arguments: people read it, no worker does. */
+const LONGEST_REPR = 1024;
 
 type Field = keyof TaskSpec;
 
 function text(spec: TaskSpec, field: Field): string | null {
   const value = spec[field] ?? null;
-  return value === null || typeof value === "string" ? value : invalid(field, "is no text");
-}
-
-function fullText(spec: TaskSpec, field: Field): string {
-  return text(spec, field) || invalid(field, "is no text");
+  return value === null || typeof value === "string" ? value : invalid(field);
 }
 
 /** AMQP's short strings hold at most 255 bytes. */
 function shortText(spec: TaskSpec, field: Field): string {
-  const value = fullText(spec, field);
-  return encoder.encode(value).length > 255 ? invalid(field, "is longer than 255 bytes") : value;
+  const value = text(spec, field) || invalid(field);
+  return encoder.encode(value).length > 255 ? invalid(field, "is over 255 bytes") : value;
 }
 
 function instant(spec: TaskSpec, field: Field): string | null {
   const value = spec[field] ?? null;
-  return value === null
-    ? value
-    : typeof value === "number" && instantText(value) || invalid(field, "is no instant, such as a Date");
+  return value === null ? value : typeof value === "number" && instantText(value) || invalid(field);
 }
 
 /** Throws `InvalidTaskError` "task-invalid". */
-export function invalid(field: string, what: string): never {
+export function invalid(field: string, what = "is invalid"): never {
   throw new InvalidTaskError("task-invalid", `The task cannot be sent: ${field} ${what}.`);
 }

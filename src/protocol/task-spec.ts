@@ -11,9 +11,9 @@ export interface TaskSpec {
   /** Any text of at most 255 bytes; a UUID as a rule. It is the correlation id too. */
   readonly id: string;
   /** @default [] */
-  readonly args?: readonly unknown[];
+  readonly args?: readonly unknown[] | undefined;
   /** @default {} */
-  readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly kwargs?: Readonly<Record<string, unknown>> | undefined;
   /** What follows. @default NO_EMBED */
   readonly embed?: Embed;
   /** Who sends: `gen<pid>@<hostname>`. */

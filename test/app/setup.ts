@@ -37,12 +37,12 @@ export function stubBroker(answers: Answers = {}): { readonly broker: Broker; re
     address: "stub://",
     features: { link: answers.link ?? "shared", maxMessage: answers.maxMessage ?? 2 ** 27 },
     connect: () => Promise.resolve(),
-    publish(messages: readonly Outgoing[], { declare, ...call }: PublishOptions = {}) {
+    publish(messages: readonly Outgoing[], { declare = [], ...call }: PublishOptions = {}) {
       const send = (): Promise<readonly Verdict[]> => {
         const turn = asked.batches.push({ messages, call, declare });
         return answers.publish?.(messages, call, turn) ?? Promise.resolve(confirm(messages));
       };
-      if (declare === undefined) return send();
+      if (declare.length === 0) return send();
       asked.declared.push(declare);
       return answers.declare === undefined ? send() : answers.declare(declare).then(send);
     },

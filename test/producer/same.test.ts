@@ -102,8 +102,9 @@ function platform() {
 /** All that the broker was asked, comparable, without what each sender draws for itself. */
 function seen(asked: Asked, told: ReadonlySet<unknown>): unknown {
   return asked.batches.map(({ messages, call: { deadline } = {}, declare }) => [
-    messages.map(({ message: { body, headers, properties, ...rest }, ...way }) => ({
-      ...way,
+    messages.map(({ message: { body, headers, properties, ...rest }, to, mustRoute }) => ({
+      to,
+      mustRoute,
       ...rest,
       // The order of the fields counts too. What people are shown of the arguments differs, by design.
       headers: Object.entries(headers).map(([name, said]) =>

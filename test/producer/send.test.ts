@@ -91,7 +91,7 @@ describe("sending", () => {
   });
 
   test.each([
-    [{ is: "unroutable" } as const, "publish-unroutable", "in no queue"],
+    [{ is: "unroutable" } as const, "publish-unroutable", "no queue takes"],
     [{ is: "refused", reason: "queue full", retry: false } as const, "publish-refused", "queue full"],
     [{ is: "unknown", reason: "link lost" } as const, "publish-unknown", "link lost"],
     [undefined, "publish-unknown", "no verdict"],

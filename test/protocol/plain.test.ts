@@ -68,7 +68,7 @@ describe("packPlain", () => {
     expect(reprs({ argsrepr: "hidden", kwargsrepr: "" })).toEqual(["hidden", ""]);
     const [long, longer] = reprs({ args: ["x".repeat(2000)], kwargs: { a: "y".repeat(2000) } }) as string[];
     expect([long?.length, longer?.length]).toEqual([1024, 1024]);
-    expect(long).toMatch(/^\("x+\.\.\.$/);
+    expect(long).toMatch(/^\("x+$/);
   });
 
   test("leaves instants that are text to packTask", () => {
