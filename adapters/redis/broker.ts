@@ -28,7 +28,7 @@ import { LeaseKeys } from "./lease/keys.ts";
 import { CONNECTED } from "./lease/pace.ts";
 import { Waker } from "./lease/waker.ts";
 import type { LinkOptions } from "./link.ts";
-import { Packer } from "./packer.ts";
+import { bind, type Packer } from "./packer.ts";
 import { Patience } from "./patience.ts";
 import { RedisPublisher } from "./publisher.ts";
 import type { Server } from "./server.ts";
@@ -84,7 +84,7 @@ export class RedisBroker implements Broker {
       commands: this.#consuming,
       link: { ...this.#quiet(), open: own("wake") },
     });
-    this.#packer = new Packer(prefix, ids, maxMessage, db);
+    this.#packer = { prefix, db, platform, features: { maxMessage }, types: new Map() };
     this.#publisher = new RedisPublisher({
       commands: this.#publishing,
       packer: this.#packer,
@@ -153,7 +153,7 @@ export class RedisBroker implements Broker {
     const ended = (): void => void this.#subscriptions.delete(subscription);
     // What is published to it must know what it is.
     if (inbox.exchange !== undefined) {
-      this.#packer.bind([{ kind: "exchange", autoDelete: false, ...inbox.exchange }]);
+      bind(this.#packer, [{ kind: "exchange", autoDelete: false, ...inbox.exchange }]);
     }
     const subscription: Subscription = inbox.exchange?.type === "fanout"
       ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended)

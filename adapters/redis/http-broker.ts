@@ -17,6 +17,7 @@ import { faultOf, misfit } from "./http-fault.ts";
 import type { Answer } from "./http-link.ts";
 import { HttpPublisher, MOST, PUBLISHES } from "./http-publisher.ts";
 import { Trouble } from "./http-trouble.ts";
+import { bind } from "./packer.ts";
 import { STEPS } from "./kombu.ts";
 
 /** What a message needs besides its body, about. */
@@ -48,7 +49,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
     const half = batch.length >> 1;
     const size = batch.reduce((sum, { message }) => sum + message.body.length + HEAD, 0);
     if (half === 0 || size <= MOST) return await super.publish(batch, options);
-    const { platform: { clock }, timeout } = this.link;
+    const { platform: { clock }, timeout } = this;
     const call = { ...options, deadline: options.deadline ?? clock.now() + timeout };
     const first = await this.publish(batch.slice(0, half), call);
     return [...first, ...await this.publish(batch.slice(half), call)];
@@ -60,8 +61,8 @@ export class HttpBroker extends HttpPublisher implements Broker {
 
   async declare(entities: readonly Entity[], options: Call = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    const bindings = this.bind(entities);
-    if (bindings.length > 0) await this.#run([], this.script(this.args(bindings, [], 0)), options);
+    const bindings = bind(this, entities);
+    if (bindings.length > 0) await this.#run([], this.script(bindings, [], 0), options);
   }
 
   count(queue: string): Promise<number> {
@@ -102,7 +103,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
   }
 
   async #run(path: readonly string[], body: readonly unknown[], call: Call = {}): Promise<unknown> {
-    const answer = await this.link.ask(path, body, call);
+    const answer = await this.ask(path, body, call);
     call.signal?.throwIfAborted();
     const met = answer instanceof Trouble
       ? answer

@@ -7,6 +7,7 @@ import type { Call } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import { type Duration, toMs } from "../../src/lib/duration.ts";
 import { checkNames } from "../../src/lib/options.ts";
+import { pause } from "../../src/lib/pause.ts";
 import { ids, random, sendingClock } from "../../src/lib/platform.ts";
 import type { BasePlatform, Clock, Ids, Random } from "../../src/lib/port.ts";
 import { passes, refused, Trouble, troubleOf } from "./http-trouble.ts";
@@ -65,6 +66,9 @@ export interface Answer {
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
 
+/** What is said where no answer came, by the deadline or before the caller gave up. */
+const LATE = "no answer in time";
+
 /** The shortest time that an attempt gets, ms; else it is half of what is left, so that there is time for another one. */
 const SHORTEST = 1000;
 
@@ -78,12 +82,8 @@ export function insideOf(client: UpstashClient | undefined): Requester | undefin
   return inside?.request && Object.create(inside, { retry: { value: { attempts: 0 } } }) as Requester;
 }
 
-/** The duration in ms, more than 0. */
-export function timeOf(value: Duration, what: string): number {
-  const ms = toMs(value, what);
-  if (ms > 0) return ms;
-  throw new ConfigurationError("duration-invalid", `${what} must be more than 0.`);
-}
+/** The shortest time that may be given to a request, seconds. */
+export const LEAST = 0.001;
 
 /** Options of the factories, read once. */
 export function readOptions<Settings extends UpstashSettings>(
@@ -109,9 +109,10 @@ interface LinkPlatform {
 /** See the module. Durations are ms. */
 export class HttpLink {
   /** The server without secrets. */
-  readonly address: string;
-  readonly platform: LinkPlatform;
-  readonly timeout: number;
+  // What the constructor sets is only declared: a field that is defined first is code in every bundle.
+  declare readonly address: string;
+  declare readonly platform: LinkPlatform;
+  declare readonly timeout: number;
   readonly #server: UpstashServer;
   #requester: Requester | undefined;
 
@@ -123,13 +124,13 @@ export class HttpLink {
     timeout: Duration = 10,
   ) {
     this.platform = platform;
-    this.timeout = timeOf(timeout, "timeout");
+    this.timeout = toMs(timeout, "timeout", LEAST);
     const requester = this.#requester = insideOf(client);
     this.#server = { url: clean(url), token: clean(token) };
     // Only a place: no credentials, no query.
-    const place = client === undefined ? this.#server.url : String(requester?.baseUrl);
+    const place = String(requester?.baseUrl ?? this.#server.url);
     const origin = /^(https?:\/\/[^\s#$./?@][^\s/?#@]+)(\/[^\s?#]*)?$/.exec(place)?.[1];
-    this.address = origin ?? "a client of the program";
+    this.address = origin ?? "redis";
     if (
       client === undefined
         ? origin && /^[!-~]+$/.test(this.#server.token)
@@ -137,7 +138,7 @@ export class HttpLink {
     ) return;
     throw new ConfigurationError(
       "option-invalid",
-      "Redis over HTTP needs { url, token } of its REST API (https://…), or { client } of @upstash/redis.",
+      "Give { url, token }, or { client } of @upstash/redis.",
     );
   }
 
@@ -155,30 +156,32 @@ export class HttpLink {
     const end = deadline ?? clock.now() + this.timeout;
     const requester = this.#requester ??= await load(this.#server);
     const token = requester.headers?.["authorization"]?.slice("Bearer ".length);
-    let doubt: Trouble | undefined;
-    for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    /** The latest doubt, else what was met first. */
+    let told: Trouble | undefined;
+    for (let wait = FIRST_PAUSE;; wait = Math.min(2 * wait, LONGEST_PAUSE)) {
       const now = clock.now();
-      const over = signal?.aborted ? "the call was aborted" : "no answer came in time";
-      if (signal?.aborted || now >= end) return doubt ?? new Trouble("timeout", over, false);
-      let met = new Trouble("timeout", over);
+      if (signal?.aborted || now >= end) return told ?? new Trouble("timeout", LATE, false);
+      const stop = new AbortController();
+      let met = new Trouble("timeout", LATE);
       try {
-        const until = once ? end : Math.min(end, now + Math.max(SHORTEST, (end - now) / 2));
-        const reply = await within(
-          clock,
-          until,
-          signal,
-          (stop) => requester.request({ path, body, signal: () => stop }),
-        );
+        const left = end - now;
+        const most = once ? left : Math.max(Math.min(left, SHORTEST), left / 2);
+        const reply = await Promise.race([
+          pause(clock, most, signal, stop.signal),
+          requester.request({ path, body, signal: () => stop.signal }),
+        ]);
         if (Array.isArray(reply)) return { result: reply.map(resultOf) };
         const result = reply === undefined ? met : resultOf(reply);
         if (!(result instanceof Trouble)) return { result };
         met = result;
       } catch (error) {
-        if (!signal?.aborted) met = troubleOf(error, token);
+        met = troubleOf(error, token);
+      } finally {
+        stop.abort();
       }
-      if (met.doubt) doubt = met;
-      if (once || !doubt || !passes(met) || signal?.aborted) return doubt ?? met;
-      await within(clock, Math.min(end, clock.now() + pause * (0.5 + random.next() / 2)), signal);
+      if (met.doubt || !told) told = met;
+      if (once || !told.doubt || !passes(met) || signal?.aborted) return told;
+      await pause(clock, Math.min(end - clock.now(), wait * (0.5 + random.next() / 2)), signal);
     }
   }
 }
@@ -189,7 +192,7 @@ function clean(text: unknown): string {
 
 function resultOf(reply: unknown): unknown {
   const { result, error } = Object(reply) as { readonly result?: unknown; readonly error?: unknown };
-  return result === undefined ? refused(String(error ?? "no result")) : result;
+  return result === undefined ? refused(String(error ?? LATE)) : result;
 }
 
 async function load({ url, token }: UpstashServer): Promise<Requester> {
@@ -200,7 +203,7 @@ async function load({ url, token }: UpstashServer): Promise<Requester> {
   } catch (cause) {
     throw new ConfigurationError(
       "package-missing",
-      "The package @upstash/redis cannot be loaded.",
+      "@upstash/redis cannot be loaded.",
       {
         cause,
         hint: "Run: npm install @upstash/redis",
@@ -208,39 +211,14 @@ async function load({ url, token }: UpstashServer): Promise<Requester> {
     );
   }
   const { Redis } = library as { readonly Redis: new (options: object) => UpstashClient };
+  // Unless it is told otherwise it reads its own writes: databases in several regions answer from the nearest copy, which may not have seen
+  // them yet. Its pipelines have nothing to do with requests.
   const client = new Redis({
     url,
     token,
-    // Databases in several regions answer from the nearest copy, which may not have seen our own write yet.
-    readYourWrites: true,
     enableTelemetry: false,
-    enableAutoPipelining: false,
     // What is read is ASCII. In base64 it is a third longer, and where a server does not know the header, text would be taken for base64.
     responseEncoding: false,
   });
   return insideOf(client) as Requester;
-}
-
-/** What the work gives; undefined where `until` or an abort comes first, and then the work is told. */
-function within<T>(
-  clock: LinkPlatform["clock"],
-  until: number,
-  signal: AbortSignal | undefined,
-  work?: (stop: AbortSignal) => Promise<T>,
-): Promise<T | undefined> {
-  const stop = new AbortController();
-  let done!: () => void;
-  return new Promise<T | undefined>((resolve, reject) => {
-    const end = (): void => {
-      resolve(undefined);
-      stop.abort();
-    };
-    const timer = clock.after(until - clock.now(), end);
-    signal?.addEventListener("abort", end);
-    done = () => {
-      timer.cancel();
-      signal?.removeEventListener("abort", end);
-    };
-    work?.(stop.signal).then(resolve, reject);
-  }).finally(() => done());
 }

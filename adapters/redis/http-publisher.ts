@@ -3,10 +3,18 @@
  *
  * @module
  */
-import type { Outgoing, PublishBroker, PublishFeatures, PublishOptions, Verdict } from "../../src/broker.ts";
-import type { HttpLink } from "./http-link.ts";
+import type {
+  ExchangeType,
+  Outgoing,
+  PublishBroker,
+  PublishFeatures,
+  PublishOptions,
+  Verdict,
+} from "../../src/broker.ts";
+import type { Duration } from "../../src/lib/duration.ts";
+import { type Answer, HttpLink, type UpstashServer, type UpstashSettings } from "./http-link.ts";
 import { passes, refused, Trouble } from "./http-trouble.ts";
-import { Packer, verdictsOf } from "./packer.ts";
+import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES } from "./publish-script.ts";
 
 /** Bytes of bodies in one request, which may have 10 MiB at Upstash: in base64 they are a third more. */
@@ -27,31 +35,35 @@ export const PUBLISHES: PublishFeatures = {
   maxMessage: MOST,
 };
 
-/** The sending half of a broker; see the module. */
-export class HttpPublisher extends Packer implements PublishBroker {
-  readonly transport = "redis";
-  readonly address: string;
-  readonly features: PublishFeatures = PUBLISHES;
-  readonly link: HttpLink;
+/** What a publisher is told. */
+export type PublisherSettings = UpstashSettings & UpstashServer & { readonly publishTimeout?: Duration };
 
-  constructor(link: HttpLink, prefix = "") {
-    // Over HTTP there is the database 0 only.
-    super(prefix, link.platform.ids, MOST, 0);
-    this.link = link;
-    this.address = link.address;
+/** The sending half of a broker: a link, with kombu's way to publish over it; see the module. */
+export class HttpPublisher extends HttpLink implements PublishBroker, Packer {
+  readonly transport = "redis";
+  readonly features: PublishFeatures = PUBLISHES;
+  declare readonly prefix: string;
+  /** Over HTTP there is no other. */
+  readonly db = 0;
+  readonly types: Map<string, ExchangeType> = new Map();
+
+  constructor(settings: PublisherSettings) {
+    super(settings, settings.publishTimeout);
+    this.prefix = settings.globalKeyprefix ?? "";
   }
 
   async publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
-    const { clock } = this.link.platform;
-    const { declare = [], deadline = clock.now() + this.link.timeout } = options;
-    const bindings = this.bind(declare);
+    const { clock } = this.platform;
+    const { declare = [], deadline = clock.now() + this.timeout } = options;
+    const bindings = bind(this, declare);
     // As `declare` would.
     if (declare[0]) options.signal?.throwIfAborted();
     if (!batch[0] && !bindings[0]) return [];
-    const packed = batch.map((outgoing) => this.pack(outgoing));
-    const body = this.script(this.args(bindings, packed, deadline - clock.now() + MEMORY));
-    const answer = await this.link.ask([], body, { ...options, deadline });
-    return verdictsOf(batch, packed, "result" in answer ? answer.result : "", (line) => {
+    const packed = batch.map((outgoing) => pack(this, outgoing));
+    const body = this.script(bindings, packed, deadline - clock.now() + MEMORY);
+    const answer = await this.ask([], body, { ...options, deadline });
+    // A trouble has no result, and so no verdict in it.
+    return verdictsOf(batch, packed, (answer as Answer).result, (line) => {
       const said = line.slice(1);
       const met = answer instanceof Trouble
         ? answer
@@ -65,9 +77,9 @@ export class HttpPublisher extends Packer implements PublishBroker {
 
   async close(): Promise<void> {}
 
-  /** The command that binds and publishes, once. */
-  script(args: readonly unknown[]): readonly unknown[] {
-    const id = `${this.prefix}celeriac:pub:${this.link.platform.ids.uuid()}`;
-    return ["EVAL", PUBLISH_MESSAGES, 1, id, ...args];
+  /** The command that binds and publishes, once; `memory` is in ms. */
+  script(bindings: readonly string[], packed: readonly Packed[], memory: number): readonly unknown[] {
+    const id = `${this.prefix}celeriac:pub:${this.platform.ids.uuid()}`;
+    return ["EVAL", PUBLISH_MESSAGES, 1, id, ...argsOf(this, bindings, packed, memory)];
   }
 }

@@ -8,13 +8,13 @@
 /** The end of a request that brought no answer. A class, so that nothing that a server answers can be taken for one. */
 export class Trouble {
   /** The code of its error, behind "broker-" or "backend-". */
-  readonly kind: "refused" | "unavailable" | "unreachable" | "lost" | "timeout";
+  declare readonly kind: "refused" | "unavailable" | "unreachable" | "lost" | "timeout";
   /** A sentence without secrets. */
-  readonly text: string;
+  declare readonly text: string;
   /** Whether the server may have carried it out all the same. */
-  readonly doubt: boolean;
+  declare readonly doubt: boolean;
 
-  constructor(kind: Trouble["kind"], text: string, doubt: boolean = kind === "lost" || kind === "timeout") {
+  constructor(kind: Trouble["kind"], text: string, doubt: boolean = /lost|timeout/.test(kind)) {
     this.kind = kind;
     this.text = text;
     this.doubt = doubt;
@@ -32,13 +32,13 @@ interface Raw {
  * The codes for "before a byte of the request left, certainly", of Node and of Bun. Deno has none, and could have none: its fetch sends a POST
  * again by itself, so that what could not connect may have been the second time.
  */
-const UNSENT = /REFUSED|NOTFOUND|EAI_|UNREACH|CONNECT_T|Refused|CERT/;
+const UNSENT = /refused|notfound|eai_|unreach|connect_t|cert/i;
 
 /** By the words of Redis, of Upstash, or with which a proxy's page begins. All else leaves open whether the command was carried out. */
 const KINDS: readonly (readonly [said: RegExp, kind: Trouble["kind"]])[] = [
   [/\b(408|5\d\d)\b|time.?out|timed|closed|lost|gateway|internal/i, "lost"],
   [/^(OOM|LOADING|READONLY|TRYAGAIN|BUSY|\w+DOWN)|\b429\b|limit|too many/i, "unavailable"],
-  [/^([A-Z]{3}|4\d\d|[Uu]nauth|[Ff]orbid)/, "refused"],
+  [/^([A-Z]{3}|4\d\d|.nauth|.orbid)/, "refused"],
 ];
 
 /** The trouble that a server's words mean. */
@@ -56,10 +56,13 @@ export function refused(words: string): Trouble {
 /** The trouble that an error of the client means. */
 export function troubleOf(error: unknown, token: string | undefined): Trouble {
   const { name, message, code, cause }: Raw = Object(error);
+  const clean = (said: string): string => said.replaceAll(token || "\0", "***").trim();
+  if (/^Upstash/.test(String(name))) return refused(clean(String(message)));
   const told = String(code ?? cause?.code ?? "");
-  const reason = /^Upstash/.test(String(name)) ? message : `${cause?.message ?? message} ${told}`;
-  const said = String(reason).replaceAll(token || "\0", "***").trim();
-  return reason === message ? refused(said) : new Trouble(UNSENT.test(told) ? "unreachable" : "lost", said);
+  return new Trouble(
+    UNSENT.test(told) ? "unreachable" : "lost",
+    clean(`${cause?.message ?? message} ${told}`),
+  );
 }
 
 /** Whether a repeat may fare better. */

@@ -17,7 +17,7 @@
  */
 import type { Backend } from "../../src/backend.ts";
 import type { Broker, PublishBroker } from "../../src/broker.ts";
-import type { Duration } from "../../src/lib/duration.ts";
+import { type Duration, toMs } from "../../src/lib/duration.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import { basePlatform } from "../../src/lib/platform.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
@@ -28,8 +28,8 @@ import { type Door, HttpFeed } from "./http-feed.ts";
 import {
   HttpLink,
   insideOf,
+  LEAST,
   readOptions,
-  timeOf,
   type UpstashClient,
   type UpstashServer,
   type UpstashSettings,
@@ -90,7 +90,7 @@ export type UpstashBackendOptions = UpstashServer & UpstashBackendSettings;
  * `broker-unavailable`, `broker-unreachable`, `broker-lost`, `broker-timeout`.
  */
 export function upstashBroker(server: UpstashClient | UpstashBrokerOptions): Broker {
-  return new HttpBroker(...publishing("upstashBroker", server, checkOptionNames));
+  return new HttpBroker(readOptions("upstashBroker", server, PUBLISHING, checkOptionNames));
 }
 
 /**
@@ -100,17 +100,11 @@ export function upstashBroker(server: UpstashClient | UpstashBrokerOptions): Bro
  * @throws {ConfigurationError} `option-invalid`, `option-unknown`, `duration-invalid`; and from the first call `package-missing`.
  */
 export function upstashPublisher(server: UpstashClient | UpstashBrokerOptions): PublishBroker {
-  return new HttpPublisher(...publishing("upstashPublisher", server));
+  return new HttpPublisher(readOptions("upstashPublisher", server, PUBLISHING));
 }
 
-function publishing(
-  owner: string,
-  server: UpstashClient | UpstashBrokerOptions,
-  check?: typeof checkOptionNames,
-): [link: HttpLink, prefix: string | undefined] {
-  const options = readOptions<UpstashBrokerSettings>(owner, server, ["publishTimeout"], check);
-  return [new HttpLink(options, options.publishTimeout), options.globalKeyprefix];
-}
+/** The settings of both that a backend has not. */
+const PUBLISHING = ["publishTimeout"];
 
 /** The first pause of a poll, ms, and by how much the next is longer. */
 const POLL = { first: 100, growth: 1.5 };
@@ -139,7 +133,7 @@ export function upstashBackend(server: UpstashClient | UpstashBackendOptions): B
   const options = readOptions<UpstashBackendSettings>("upstashBackend", server, names, checkOptionNames);
   const platform = options.platform ?? basePlatform;
   const link = new HttpLink(options, options.commandTimeout);
-  const pollInterval = timeOf(options.pollInterval ?? 5, "pollInterval");
+  const pollInterval = toMs(options.pollInterval ?? 5, "pollInterval", LEAST);
   const door = doorOf(options);
   const streaming = { refused: door === undefined };
   return new RedisBackend({

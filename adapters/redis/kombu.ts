@@ -15,16 +15,17 @@ export function envelope(
   to: Destination,
   deliveryTag: string,
 ): string {
-  const { priority, correlation_id, reply_to, delivery_mode, ...rest } = properties;
+  const { priority, ...rest } = properties;
   return writeJson({
     body: toBase64(body),
     "content-encoding": contentEncoding || null,
     "content-type": contentType || null,
     headers,
     properties: {
-      correlation_id,
-      reply_to,
-      delivery_mode,
+      // They stand first, in this order.
+      correlation_id: undefined,
+      reply_to: undefined,
+      delivery_mode: undefined,
       ...rest,
       delivery_info: { exchange: to.exchange, routing_key: to.routingKey },
       priority: priority ?? 0,
@@ -39,7 +40,8 @@ export const STEPS: readonly string[] = ["", SEPARATOR + 3, SEPARATOR + 6, SEPAR
 
 /** What stands behind a queue's name in the key of the list for a message of this priority. */
 export function stepOf(priority: unknown): string {
-  return STEPS[Math.floor(Math.min(9, Number(priority) || 0) / 3)] ?? "";
+  const step = 3 * Math.floor(Math.min(9, Number(priority) || 0) / 3);
+  return step > 0 ? SEPARATOR + step : "";
 }
 
 /** Which of the four lists that is. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Entity, ExchangeType, Outgoing, Verdict } from "../../src/broker.ts";
+import type { Entity, ExchangeType, Outgoing, PublishFeatures, Verdict } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { Ids } from "../../src/lib/port.ts";
 import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./kombu.ts";
@@ -11,61 +11,62 @@ import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./ko
 /** The parts of a message for the script; or why it cannot go. */
 export type Packed = readonly string[] | string;
 
-/** Knows what was declared: kombu keeps it in each process, too. */
-export class Packer {
+/** What is known of a broker when it packs. */
+export interface Packer {
+  /** Celery's `global_keyprefix`. */
   readonly prefix: string;
-  readonly #ids: Ids;
-  readonly #most: number;
-  readonly #db: number;
-  readonly #types: Map<string, ExchangeType> = new Map();
+  /** The database, which is in the channels of fanout exchanges. */
+  readonly db: number;
+  readonly platform: { readonly ids: Ids };
+  readonly features: Pick<PublishFeatures, "maxMessage">;
+  /** What was declared: kombu keeps it in each process, too. */
+  readonly types: Map<string, ExchangeType>;
+}
 
-  /** `most` bytes of a body; `db` is the database, which is in the channels of fanout exchanges. */
-  constructor(prefix: string, ids: Ids, most: number, db: number) {
-    this.prefix = prefix;
-    this.#ids = ids;
-    this.#most = most;
-    this.#db = db;
-  }
-
-  /** The bindings among the entities, as set and member. */
-  bind(entities: readonly Entity[]): string[] {
-    return entities.flatMap((entity) => {
-      if (entity.kind === "exchange") {
-        const { name, type } = entity;
-        if ((this.#types.get(name) ?? type) !== type) {
-          throw new ConfigurationError(
-            "topology-mismatch",
-            `The exchange ${name} has another type.`,
-          );
-        }
-        this.#types.set(name, type);
+/** The bindings among the entities, as set and member. */
+export function bind({ prefix, types }: Packer, entities: readonly Entity[]): string[] {
+  return entities.flatMap((entity) => {
+    if (entity.kind === "exchange") {
+      const { name, type } = entity;
+      if ((types.get(name) ?? type) !== type) {
+        throw new ConfigurationError("topology-mismatch", `The exchange ${name} has another type.`);
       }
-      return entity.kind === "binding" && entity.exchange
-        ? [this.prefix + bindingKey(entity.exchange), bindingMember(entity, this.#types.get(entity.exchange))]
-        : [];
-    });
-  }
-
-  pack({ message, to, notBefore }: Outgoing): Packed {
-    if (notBefore) return "no delay";
-    const { exchange, routingKey } = to;
-    if (message.body.length > this.#most) return `over ${this.#most} bytes`;
-    try {
-      const text = envelope(message, to, this.#ids.uuid());
-      const step = stepOf(message.properties["priority"]);
-      if (!exchange) return ["LPUSH", this.prefix + routingKey + step, "", "", text];
-      return this.#types.get(exchange) === "fanout"
-        ? ["PUBLISH", this.prefix + fanoutChannel(to, this.#db), "", "", text]
-        : ["", this.prefix + bindingKey(exchange), routingKey, step, text];
-    } catch (error) {
-      return (error as Error).message;
+      types.set(name, type);
     }
-  }
+    return entity.kind === "binding" && entity.exchange
+      ? [prefix + bindingKey(entity.exchange), bindingMember(entity, types.get(entity.exchange))]
+      : [];
+  });
+}
 
-  /** The script's ARGV; `memory` is in ms. */
-  args(bindings: readonly string[], packed: readonly Packed[], memory: number): (string | number)[] {
-    return [Math.ceil(memory), this.prefix, bindings.length / 2, ...bindings, ...going(packed).flat()];
+/** Packs a message for the script. */
+export function pack(
+  { prefix, db, platform: { ids }, features: { maxMessage }, types }: Packer,
+  { message, to, notBefore }: Outgoing,
+): Packed {
+  if (notBefore) return "no delay";
+  const { exchange, routingKey } = to;
+  if (message.body.length > maxMessage) return `over ${maxMessage} bytes`;
+  try {
+    const text = envelope(message, to, ids.uuid());
+    const step = stepOf(message.properties["priority"]);
+    if (!exchange) return ["LPUSH", prefix + routingKey + step, "", "", text];
+    return types.get(exchange) === "fanout"
+      ? ["PUBLISH", prefix + fanoutChannel(to, db), "", "", text]
+      : ["", prefix + bindingKey(exchange), routingKey, step, text];
+  } catch (error) {
+    return (error as Error).message;
   }
+}
+
+/** The script's ARGV; `memory` is in ms. */
+export function argsOf(
+  { prefix }: Packer,
+  bindings: readonly string[],
+  packed: readonly Packed[],
+  memory: number,
+): (string | number)[] {
+  return [Math.ceil(memory), prefix, bindings.length / 2, ...bindings, ...going(packed).flat()];
 }
 
 function going(packed: readonly Packed[]): readonly Packed[] {

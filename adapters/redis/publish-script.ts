@@ -17,13 +17,11 @@
  * bound with something else is an error of the messages to that exchange.
  */
 export const PUBLISH_MESSAGES: string = `local A,at,call,try=ARGV,4+2*ARGV[3],redis.call,redis.pcall
-local function keep(r) return try('SET',KEYS[1],r,'PX',A[1]) end
 local r=call('GET',KEYS[1])
 if r then return r end
 for i=4,at-1,2 do call('SADD',A[i],A[i+1]) end
 if at>#A then return '' end
-r=keep('')
-if r.err then return r end
+call('SET',KEYS[1],'','PX',A[1])
 r={}
 for i=at,#A,5 do
 local verb,queues,n,bad=A[i],{[A[i+1]]=1},0
@@ -32,11 +30,11 @@ verb,queues='LPUSH',{}
 local all=try('SMEMBERS',A[i+1])
 bad=all.err
 for _,m in ipairs(all) do
-local key,like,queue=m:match('^(.-)\\6\\22(.-)\\6\\22(.*)')
+for key,like,queue in m:gmatch('(.-)\\6\\22(.-)\\6\\22(.*)') do
 local ok,hit=true,key==A[i+2]
-if (like or '')~='' then ok,hit=pcall(string.find,A[i+2],(like:gsub('\\\\','%%'):gsub('%.%*%?','.-'))) end
-if not ok then bad='ERR '..hit elseif like and hit then queues[A[2]..queue..A[i+3]]=1 end
-end end
+if like~='' then ok,hit=pcall(string.find,A[i+2],(like:gsub('\\\\','%%'):gsub('%.%*%?','.-'))) end
+if not ok then bad='ERR '..hit elseif hit then queues[A[2]..queue..A[i+3]]=1 end
+end end end
 for queue in pairs(queues) do
 local a=try(verb,queue,A[i+4])
 if type(a)=='table' then bad=a.err else n=n+1 end
@@ -44,8 +42,8 @@ end
 r[#r+1]=bad and (n>0 and '?' or '!')..bad or n
 end
 r=table.concat(r,'\\n')
-keep(r)
+try('SET',KEYS[1],r,'PX',A[1])
 return r`;
 
 /** The SHA-1 of {@link PUBLISH_MESSAGES}. */
-export const PUBLISH_SHA: string = "6094572515cc03a9261556ce212f6889e59eae21";
+export const PUBLISH_SHA: string = "0f7284d073adc1ec2fd08ad12a683f5383cc7f5e";

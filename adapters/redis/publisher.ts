@@ -8,7 +8,7 @@ import { ConfigurationError } from "../../src/errors.ts";
 import type { Clock, Ids } from "../../src/lib/port.ts";
 import type { Commands } from "./client.ts";
 import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
-import { type Packed, type Packer, verdictsOf } from "./packer.ts";
+import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES, PUBLISH_SHA } from "./publish-script.ts";
 import { runScript, type Script } from "./scripts.ts";
 
@@ -60,8 +60,8 @@ export class RedisPublisher {
     }
     // As `declare` would.
     if (declare.length > 0) signal?.throwIfAborted();
-    this.#remember(packer.bind(declare));
-    const packed = batch.map((outgoing) => packer.pack(outgoing));
+    this.#remember(bind(packer, declare));
+    const packed = batch.map((outgoing) => pack(packer, outgoing));
     const parts: Promise<Verdict[]>[] = [];
     for (let at = 0; at < batch.length;) {
       const end = endOf(packed, at);
@@ -75,7 +75,7 @@ export class RedisPublisher {
   async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
     const { clock, packer, publishTimeout, subject } = this.#parts;
     call.signal?.throwIfAborted();
-    this.#remember(packer.bind(entities));
+    this.#remember(bind(packer, entities));
     const missing = this.#missing();
     if (missing.length === 0) return;
     const pairs = missing.map(([, pair]) => pair);
@@ -109,7 +109,7 @@ export class RedisPublisher {
     if (over !== "") return verdictsOf(batch, packed, "", () => notSent(`${over} before it was sent`));
     let answer: unknown;
     try {
-      const args = packer.args(missing.flatMap(([, pair]) => pair), packed, deadline - now + MEMORY);
+      const args = argsOf(packer, missing.flatMap(([, pair]) => pair), packed, deadline - now + MEMORY);
       const options = { ...call, repeatable: true, trail };
       answer = await runScript(commands, PUBLISH, [id], args, options);
     } catch (error) {
