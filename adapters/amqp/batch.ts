@@ -7,7 +7,7 @@ import type { Call, Outgoing, Verdict } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Timer } from "../../src/lib/port.ts";
 import type { Settings } from "./options.ts";
-import { notSent, problemOf, refused, unknown } from "./verdict.ts";
+import { notSent, problemOf, unknown } from "./verdict.ts";
 
 /** What is used of the settings. */
 export type BatchSettings = Pick<Settings, "platform" | "publishTimeout" | "maxMessage">;
@@ -74,7 +74,7 @@ export class Batch {
       timer = clock.after(ms, late, { keepAlive: false });
       for (const publication of this.publications) {
         const problem = problemOf(publication.outgoing, maxMessage);
-        if (problem !== undefined) publication.settle(refused(problem));
+        if (problem !== undefined) publication.settle(problem);
       }
     }
   }

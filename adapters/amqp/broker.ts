@@ -18,7 +18,7 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { CallSender, sendingFeatures } from "./call.ts";
-import { passing, type Roads, roadsTo } from "./connect.ts";
+import { passing } from "./connect.ts";
 import { AmqpConsumer } from "./consumer.ts";
 import { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
@@ -29,12 +29,11 @@ import { Link } from "./link.ts";
 import { readMessage } from "./message.ts";
 import type { Settings } from "./options.ts";
 import { encoded } from "./outlet.ts";
+import { addressOf, type Roads } from "./roads.ts";
 import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
 import { tell } from "./tell.ts";
 import { Topology } from "./topology.ts";
-import type { Targets } from "./url.ts";
-import type { Dial } from "./wire.ts";
 
 /** A RabbitMQ broker: a sending half, and what consumes. Made by `amqpBroker`. */
 export class AmqpBroker implements Broker {
@@ -58,14 +57,15 @@ export class AmqpBroker implements Broker {
   #closing: Call | undefined;
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
 
-  constructor(targets: Targets, dial: Dial, settings: Settings) {
+  constructor(roads: Roads) {
+    const { settings } = roads;
     this.#settings = settings;
-    this.#roads = roadsTo(targets, dial, settings);
+    this.#roads = roads;
     this.#topology = new Topology(settings.topology);
     this.#publishing = this.#link("publish");
     this.#consuming = this.#link("consume");
     const propertiesOf = (message: AMQPMessage): Uint8Array => encoded(readMessage(message));
-    this.#calls = settings.link === "call" ? new CallSender(this.#roads, propertiesOf) : undefined;
+    this.#calls = settings.link === "call" ? new CallSender(this.#roads) : undefined;
     this.#sender = new SharedSender(settings, {
       open: async () => {
         const epoch = await this.#publishing.open();
@@ -77,7 +77,7 @@ export class AmqpBroker implements Broker {
       propertiesOf,
     });
     this.#publishing.onLost((epoch) => this.#sender.drop(epoch.lost));
-    this.address = this.#roads.address;
+    this.address = addressOf(roads);
     this.features = {
       ...sendingFeatures(settings.link, settings.maxMessage),
       delivery: "push",

@@ -17,7 +17,7 @@ export async function declareAll(
   entities: readonly Entity[],
   mode: Topology,
   channel: AMQPChannel,
-  stood: (entity: Entity) => void = () => {},
+  stood?: (entity: Entity) => void,
 ): Promise<void> {
   if (mode === "leave") return;
   // Written together, answered in order: after an error the broker ignores the rest, so the first one refused is the culprit.
@@ -26,8 +26,8 @@ export async function declareAll(
   );
   for (const [at, answer] of answers.entries()) {
     const entity = entities[at] as Entity;
-    if (answer.status === "rejected") throw channelError(entity, answer.reason);
-    stood(entity);
+    if ("reason" in answer) throw channelError(entity, answer.reason);
+    stood?.(entity);
   }
 }
 

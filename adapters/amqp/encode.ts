@@ -6,7 +6,7 @@
  */
 import type { Message } from "../../src/broker.ts";
 import { EncodeError } from "../../src/errors.ts";
-import { seconds, writeTable } from "./fields.ts";
+import { octet, seconds, writeTable } from "./fields.ts";
 import type { Outbox } from "./outbox.ts";
 
 /** The last byte of every frame. */
@@ -120,11 +120,4 @@ export function writeProperties(out: Outbox, message: Message): void {
   }
   // The flags stand before what they announce.
   out.setU16(start, flags);
-}
-
-/** A property of one byte. */
-export function octet(name: string, value: unknown): number {
-  const number = Number(value);
-  if ((number & 255) === number) return number;
-  throw new EncodeError("amqp-property", `The property ${name} must be an integer from 0 to 255.`);
 }

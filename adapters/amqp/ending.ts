@@ -4,15 +4,7 @@
  * @module
  */
 import type { AMQPBaseClient } from "@cloudamqp/amqp-client";
-import type { ConnectionError } from "../../src/errors.ts";
-import {
-  connectError,
-  connectionSentence,
-  type Failure,
-  lostError,
-  protocolError,
-  textOf,
-} from "./errors.ts";
+import { brokerError, codeOf, type Failure, sentenceOf, textOf } from "./errors.ts";
 import type { Target } from "./url.ts";
 import type { WireEvents } from "./wire.ts";
 
@@ -25,8 +17,8 @@ export interface Ending {
   opened(handshake: Promise<unknown>): Promise<void>;
   /** Something came; what `parse` throws says that it is no AMQP. */
   received(parse: () => void): void;
-  /** Ends it and tells why; only the first call counts. */
-  lose(failure?: Failure, error?: ConnectionError): void;
+  /** Ends it and tells why; only the first call counts. The code is that of the failure unless it is given. */
+  lose(failure?: Failure, code?: string): void;
   /** Ends it by our own wish. */
   destroy(): void;
 }
@@ -38,38 +30,35 @@ export function endingOf(
   events: WireEvents,
   free: () => void,
 ): Ending {
-  let stands = false;
-  let words: Failure | undefined;
+  let stood = false;
   const ending: Ending = {
     over: false,
     secured: false,
     opened: (handshake) =>
       handshake.then(() => {
-        stands = true;
+        stood = true;
       }, () => ending.lose()),
     received(parse) {
       if (ending.over) return;
-      events.received();
+      events.received?.();
       try {
         parse();
       } catch (error) {
-        ending.lose(undefined, protocolError(target, textOf(error)));
+        ending.lose({ text: textOf(error) }, "broker-protocol");
       }
     },
-    lose(failure, error) {
+    lose(
+      failure = { text: "it closed the connection" },
+      code = codeOf(target, failure, stood, ending.secured),
+    ) {
       if (ending.over) return;
       ending.over = true;
       free();
-      const why = words ?? failure ?? { text: "it closed the connection" };
-      events.lost(error ?? (stands ? lostError(target, why) : connectError(target, why, ending.secured)));
+      events.lost(brokerError(code, target, failure));
     },
-    destroy: () => ending.lose(undefined, lostError(target, { text: "we closed it" })),
+    destroy: () => ending.lose({ text: "we closed it" }),
   };
-  client.onerror = (error) => {
-    const sentence = connectionSentence(error);
-    if (sentence) words = { text: sentence.text, sentence };
-  };
-  // The socket's own end comes a turn later, and nothing may be sent in between.
-  client.ondisconnect = () => ending.lose();
+  // The broker's goodbye. The socket's own end comes a turn later, and nothing may be sent in between.
+  client.ondisconnect = (error) => ending.lose(sentenceOf(error));
   return ending;
 }

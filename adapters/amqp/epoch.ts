@@ -9,10 +9,10 @@ import { ConnectionError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import { connectTimeout } from "./errors.ts";
 import { within } from "./limit.ts";
-import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Roads } from "./roads.ts";
 import type { Target } from "./url.ts";
-import type { Sink, Wire, WireEvents, WireSettings } from "./wire.ts";
+import type { Wire } from "./wire.ts";
 
 /** The code of a connection that we ended. */
 export const CLOSED_BY_US = "broker-closed-by-us";
@@ -22,12 +22,6 @@ const LARGEST_FRAME = 131_072;
 
 /** How long the answer to a goodbye is waited for, ms: nobody should wait longer for a verdict that is known. */
 const GOODBYE = 250;
-
-/** One broker, and how to dial it. */
-export interface Place<Out extends Sink = Outbox> {
-  readonly target: Target;
-  readonly dial: (settings: WireSettings, events: WireEvents) => Promise<Wire<Out>>;
-}
 
 /** What becomes known about a connection while it stands. */
 export interface EpochEvents {
@@ -66,9 +60,9 @@ export class Epoch {
    * or the attempt is over.
    */
   static async open(
-    { target, dial }: Place,
+    target: Target,
+    { dial, settings }: Roads,
     kind: string,
-    settings: Settings,
     events: EpochEvents,
     signal?: AbortSignal,
   ): Promise<Epoch> {
@@ -82,7 +76,7 @@ export class Epoch {
     epoch.onLost(() => signal?.removeEventListener("abort", leave));
     try {
       const heartbeat = events.beat === undefined ? 0 : target.heartbeat ?? settings.heartbeat;
-      const wire = await dial({ name: `${settings.name} ${kind}`, heartbeat }, {
+      const wire = await dial(target, { name: `${settings.name} ${kind}`, heartbeat }, {
         received: () => {
           epoch.receivedAt = clock.now();
           epoch.#heartbeat?.received();

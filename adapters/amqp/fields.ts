@@ -89,3 +89,10 @@ export function seconds(value: unknown): bigint {
   if (Number.isFinite(number)) return BigInt(Math.floor(number));
   throw new EncodeError("amqp-property", "The property timestamp must be a number of seconds.");
 }
+
+/** A property of one byte. */
+export function octet(name: string, value: unknown): number {
+  const number = Number(value);
+  if ((number & 255) === number) return number;
+  throw new EncodeError("amqp-property", `The property ${name} must be from 0 to 255.`);
+}

@@ -16,53 +16,50 @@ export const FRAME_MAX = 131_072;
 /** What is taken for a frame where the broker announced no limit. */
 export const LONGEST: number = 1 << 28;
 
-/** The bytes are no AMQP. */
-export class NotAmqp extends Error {}
+/** All parts, as one. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
 
 /**
  * Takes chunks and hands whole frames on, many at once where they came in one chunk. `limit` is the largest frame allowed, end byte
- * included; asked anew each time, as it is negotiated. Throws `NotAmqp` on an impossible frame type or size; what `frames` throws passes
- * through.
+ * included; asked anew each time, as it is negotiated. Throws on an impossible frame type or size; what `frames` throws passes through.
  */
 export function frameSplitter(
   limit: () => number,
   frames: (bytes: Uint8Array) => void,
 ): (chunk: Uint8Array) => void {
-  /** The beginning of a frame whose rest has not come, and how much that is. */
-  let carry: Uint8Array = new Uint8Array(0);
-  let held = 0;
-
-  const keep = (bytes: Uint8Array): void => {
-    const needed = held + bytes.length;
-    if (needed > carry.length) {
-      const larger = new Uint8Array(Math.max(needed, carry.length * 2, 512));
-      larger.set(carry.subarray(0, held));
-      carry = larger;
-    }
-    carry.set(bytes, held);
-    held = needed;
-  };
+  /** The beginning of a frame whose rest has not come, and the size of that frame, where it is known. */
+  const held: Uint8Array[] = [];
+  let missing = 0;
 
   return (chunk) => {
-    let bytes = chunk;
-    if (held > 0) {
-      keep(chunk);
-      bytes = carry.subarray(0, held);
+    missing -= chunk.length;
+    if (missing > 0) {
+      held.push(chunk.slice());
+      return;
     }
+    const bytes = held.length > 0 ? joined([...held.splice(0), chunk]) : chunk;
     const { length } = bytes;
     const view = new DataView(bytes.buffer, bytes.byteOffset, length);
     let whole = 0;
     while (whole < length) {
       const type = view.getUint8(whole);
-      if (type < 1 || (type > 3 && type !== 8)) throw new NotAmqp(`a frame of type ${type}`);
+      if (![1, 2, 3, 8].includes(type)) throw new Error(`a frame of type ${type}`);
       if (whole + HEADER > length) break;
       const size = view.getUint32(whole + 3) + 8;
-      if (size > limit()) throw new NotAmqp(`a frame of ${size} bytes`);
-      if (whole + size > length) break;
+      if (size > limit()) throw new Error(`a frame of ${size} bytes`);
+      missing = whole + size - length;
+      if (missing > 0) break;
       whole += size;
     }
-    held = 0;
     if (whole > 0) frames(bytes.subarray(0, whole));
-    if (whole < length) keep(bytes.subarray(whole));
+    if (whole < length) held.push(bytes.slice(whole));
   };
 }

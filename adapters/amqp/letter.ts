@@ -10,6 +10,6 @@ export interface Letter {
   readonly outgoing: Outgoing;
   /** The first one that was given; only that counts. */
   verdict: Verdict | undefined;
-  /** Its properties as bytes, once something of it was written. */
-  written: Uint8Array | undefined;
+  /** Whether something of it may have been written. */
+  written?: boolean;
 }

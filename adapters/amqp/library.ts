@@ -10,9 +10,9 @@ export async function library<T>(load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    throw new ConfigurationError("package-missing", "RabbitMQ needs the package @cloudamqp/amqp-client.", {
+    throw new ConfigurationError("package-missing", "@cloudamqp/amqp-client cannot be loaded.", {
       cause,
-      hint: "Install it: npm install @cloudamqp/amqp-client",
+      hint: "Run: npm install @cloudamqp/amqp-client",
     });
   }
 }

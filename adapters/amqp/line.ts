@@ -3,87 +3,78 @@
  *
  * @module
  */
-import type { AMQPBaseClient, AMQPChannel } from "@cloudamqp/amqp-client";
-import { deferred } from "../../src/lib/deferred.ts";
-import type { Place } from "./epoch.ts";
+import type { AMQPBaseClient } from "@cloudamqp/amqp-client";
 import { connectTimeout } from "./errors.ts";
 import type { CallSettings } from "./options.ts";
+import { nextOf, type Roads } from "./roads.ts";
 import type { Sink, Wire } from "./wire.ts";
 
 /** How long the answer to a goodbye is waited for, ms: nobody should wait longer for a verdict that is known. */
 const GOODBYE = 250;
 
 /** One connection. It ends once, with a reason. */
-export class Line {
-  readonly #settings: CallSettings;
-  readonly #end: ReturnType<typeof deferred<never>> = deferred();
-  #over = false;
-  #wire: Wire<Sink> | undefined;
-  #channels = 0;
-
-  /** When `stop` aborts, it says goodbye and ends with that reason. */
-  constructor(settings: CallSettings, stop: AbortSignal) {
-    this.#settings = settings;
-    this.#end.promise.catch(() => {});
-    stop.addEventListener("abort", () => void this.leave(0, stop.reason));
-  }
-
+export interface Line {
+  readonly client: AMQPBaseClient;
   /** The answer; rejects with the line's own reason where it ends first (the library leaves some promises pending then). */
-  hold<T>(answer: Promise<T>): Promise<T> {
-    return Promise.race([this.#end.promise, answer]);
-  }
-
-  /** Connects; rejects with a coded error after the settings' `connectTimeout` at the latest. */
-  async open({ target, dial }: Place<Sink>): Promise<AMQPBaseClient> {
-    const { platform: { clock }, connectTimeout: ms, name } = this.#settings;
-    const timer = clock.after(ms, () => this.end(connectTimeout(target, ms)));
-    const events = { received: () => {}, lost: (error: Error) => this.end(error) };
-    // What is bounded by a deadline needs no heartbeat.
-    const dialled = dial({ name: `${name} publish`, heartbeat: 0 }, events).then((wire) => {
-      this.#wire = wire;
-      if (this.#over) wire.destroy();
-      return wire;
-    });
-    try {
-      const { client, opened } = await this.hold(dialled);
-      await this.hold(opened);
-      return client;
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  /** A channel to ask on at once; when it stands is put into `opened`. */
-  channel(client: AMQPBaseClient, opened: Promise<unknown>[]): AMQPChannel {
-    opened.push(client.channel(++this.#channels));
-    return client.channels[this.#channels] as AMQPChannel;
-  }
-
-  /** Frees the socket. */
-  end(reason?: unknown): void {
-    this.#over = true;
-    this.#end.reject(reason);
-    this.#wire?.destroy();
-  }
-
+  hold<T>(answer: Promise<T>): Promise<T>;
   /**
    * Says goodbye and ends; where the transport would drop the goodbye otherwise, its answer is waited for, a moment and at most `patience`
    * ms.
    */
-  async leave(patience: number, reason?: unknown): Promise<void> {
-    const wire = this.#wire;
-    if (!this.#over && wire?.client.closed === false) {
-      const answered = this.hold(wire.client.close()).catch(() => {});
+  leave(patience: number): Promise<void>;
+}
+
+/**
+ * Connects; rejects with a coded error after the settings' `connectTimeout` at the latest. When `stop` aborts, it says goodbye and ends with
+ * that reason.
+ */
+export async function openLine(
+  roads: Roads<Sink, CallSettings>,
+  stop: AbortSignal,
+): Promise<Line> {
+  const { platform: { clock }, connectTimeout: ms, name } = roads.settings;
+  const target = nextOf(roads);
+  let fail!: (reason: unknown) => void;
+  const ended = new Promise<never>((_, reject) => fail = reject);
+  ended.catch(() => {});
+  let over = false;
+  let wire: Wire<Sink> | undefined;
+
+  /** Frees the socket. */
+  const end = (reason?: unknown): void => {
+    over = true;
+    fail(reason);
+    wire?.destroy();
+  };
+  const hold = <T>(answer: Promise<T>): Promise<T> => Promise.race([ended, answer]);
+  const leave = async (patience: number, reason?: unknown): Promise<void> => {
+    if (!over && wire?.client.closed === false) {
+      const answered = hold(wire.client.close()).catch(() => {});
       wire.out.flush();
       if (!wire.lingers && patience > 0) {
-        const timer = this.#settings.platform.clock.after(
-          Math.min(patience, GOODBYE),
-          () => this.end(),
-        );
+        const timer = clock.after(Math.min(patience, GOODBYE), end);
         await answered;
         timer.cancel();
       }
     }
-    this.end(reason);
+    end(reason);
+  };
+
+  stop.addEventListener("abort", () => void leave(0, stop.reason));
+  const timer = clock.after(ms, () => end(connectTimeout(target, ms)));
+  // What is bounded by a deadline needs no heartbeat.
+  const dialled = roads.dial(target, { name: `${name} publish`, heartbeat: 0 }, { lost: end }).then(
+    (made) => {
+      wire = made;
+      if (over) wire.destroy();
+      return made;
+    },
+  );
+  try {
+    const { client, opened } = await hold(dialled);
+    await hold(opened);
+    return { client, hold, leave };
+  } finally {
+    timer.cancel();
   }
 }

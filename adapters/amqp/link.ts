@@ -7,12 +7,13 @@ import type { BrokerEvent, Call } from "../../src/broker.ts";
 import { CeleriacError, ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { backoffDelay } from "./backoff.ts";
-import { connect, type Roads } from "./connect.ts";
+import { connect } from "./connect.ts";
 import { CLOSED_BY_US, type Epoch } from "./epoch.ts";
 import { FRAME_END } from "./encode.ts";
 import { silence } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { sleep, within } from "./limit.ts";
+import type { Roads } from "./roads.ts";
 
 /** An empty heartbeat frame on channel 0. */
 const HEARTBEAT = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);

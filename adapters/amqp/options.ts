@@ -98,7 +98,7 @@ export function readOptions(given: AmqpOptions): Settings {
     { ...CALL_DEFAULTS, ...more },
     checkOptionNames,
   );
-  demandWord(options.link, "link", ["shared", "call"]);
+  demand(/^(shared|call)$/.test(options.link), "link", "shared or call");
   const pauses = filled(
     "The option reconnect",
     options.reconnect,
@@ -123,7 +123,7 @@ export function readCallOptions(given: PublisherOptions): CallSettings {
 
 /** What both have, checked. */
 function checked(options: typeof CALL_DEFAULTS): Pick<CallSettings, "connectTimeout" | "publishTimeout"> {
-  demandWord(options.topology, "topology", ["declare", "passive", "leave"]);
+  demand(/^(declare|passive|leave)$/.test(options.topology), "topology", "declare, passive or leave");
   for (const name of ["maxInFlight", "maxMessage"] as const) {
     demand(Number.isInteger(options[name]) && options[name] > 0, name, "a positive integer");
   }
@@ -131,10 +131,6 @@ function checked(options: typeof CALL_DEFAULTS): Pick<CallSettings, "connectTime
     connectTimeout: toMs(options.connectTimeout, "connectTimeout"),
     publishTimeout: toMs(options.publishTimeout, "publishTimeout"),
   };
-}
-
-function demandWord(value: string, name: string, words: readonly string[]): void {
-  demand(words.includes(value), name, `one of ${words.join(", ")}`);
 }
 
 /** The options with defaults for what is absent or undefined. */

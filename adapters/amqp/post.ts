@@ -3,98 +3,78 @@
  *
  * @module
  */
-import type { AMQPBaseClient, AMQPChannel, AMQPMessage } from "@cloudamqp/amqp-client";
-import { sentenceOf, textOf } from "./errors.ts";
+import type { AMQPBaseClient, AMQPChannel } from "@cloudamqp/amqp-client";
+import type { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
+import { textOf } from "./errors.ts";
 import type { Letter } from "./letter.ts";
-import type { OwnView } from "./own-view.ts";
+import { libraryProperties } from "./own-view.ts";
 import { CONFIRMED, NACKED, notSent, refused, unknown, UNROUTABLE } from "./verdict.ts";
 
-/** What it writes with. */
-export interface Desk {
-  readonly client: AMQPBaseClient;
-  /** As long as the longest frame; one for all, as what is sent is copied. */
-  readonly page: OwnView;
-  /** The properties of what came back, as bytes. */
-  readonly propertiesOf: (message: AMQPMessage) => Uint8Array;
+/** What is used of the library's inside. */
+interface Pool {
+  /** The pages to write on; a publish takes the last one. */
+  readonly bufferPool: AMQPView[];
 }
 
-/** One exchange's channel. */
-export class Post {
-  readonly #desk: Desk;
-  readonly #channel: AMQPChannel;
-  /** By the broker's sequence number: those whose confirm is due, and who waits for it. */
-  readonly #due: Map<number, readonly [Letter, () => void]> = new Map();
-  #sequence = 0;
-  #confirmed = false;
-  /** Why the broker closed the channel. */
-  #closed: string | undefined;
+/** Sends a letter, and fulfils when the broker has answered. */
+export type Post = (letter: Letter) => Promise<void>;
 
-  constructor(desk: Desk, channel: AMQPChannel) {
-    this.#desk = desk;
-    this.#channel = channel;
-    // The library keeps a promise and a whole frame buffer for each publish, and numbers what is published through it only.
-    channel.publishConfirmed = (tag, multiple, nack) => this.#confirm(tag, multiple, nack);
-    channel.onReturn = (message) => this.#comeBack(message);
-    channel.onerror = (reason) => this.#close(reason);
-  }
+/** Posts by this channel. All share a page, as long as the longest frame: what is sent is copied. */
+export function postBy(client: AMQPBaseClient, channel: AMQPChannel, page: AMQPView): Post {
+  const due = new Set<Letter>();
+  let confirmed = false;
+  /** Why the broker closed the channel, and whether that is the verdict on what was due then. */
+  let closed: string | undefined;
+  let certain = false;
 
-  /** Sends it; fulfils when the broker has answered. */
-  async send(letter: Letter): Promise<void> {
-    if (this.#closed !== undefined) letter.verdict ??= notSent(this.#closed);
-    if (letter.verdict !== undefined) return;
-    const { client, page } = this.#desk;
-    try {
-      letter.written = page.write(letter.outgoing, this.#channel.id, (bytes) => void client.send(bytes));
-    } catch (error) {
-      letter.verdict = refused(`it cannot be written as AMQP: ${textOf(error).slice(0, 120)}`);
-      return;
+  // basic.return: it comes before the ack and names no number, so it is told by its key and its correlation id. Of several such twins the
+  // first is as good as any.
+  channel.onReturn = ({ routingKey, properties: { correlationId } }) => {
+    for (const letter of due) {
+      const { message, to, mustRoute } = letter.outgoing;
+      const id = message.properties["correlation_id"] || undefined;
+      if (letter.verdict === undefined && mustRoute && to.routingKey === routingKey && id === correlationId) {
+        letter.verdict = UNROUTABLE;
+        return;
+      }
     }
-    await new Promise<void>((done) => this.#due.set(++this.#sequence, [letter, done]));
-  }
-
-  /** basic.ack and basic.nack: about one, or about all up to it. */
-  #confirm(tag: number, multiple: boolean, nack: boolean): void {
-    this.#confirmed ||= !nack;
-    for (const [number, [letter, done]] of this.#due) {
-      if (multiple ? tag !== 0 && number > tag : number !== tag) continue;
-      this.#due.delete(number);
-      letter.verdict ??= nack ? NACKED : CONFIRMED;
-      done();
-    }
-  }
-
-  /**
-   * basic.return: it comes before the ack and names no number, so it is told by its bytes; of several such twins the first is as good as
-   * any. The broker may have taken a header out (BCC): then the key alone decides.
-   */
-  #comeBack(message: AMQPMessage): void {
-    const properties = this.#desk.propertiesOf(message);
-    const near = [...this.#due.values()].map(([letter]) => letter).filter(({ outgoing, verdict }) =>
-      verdict === undefined && outgoing.mustRoute && outgoing.to.routingKey === message.routingKey
-    );
-    const twin =
-      near.find(({ outgoing, written }) =>
-        same(written, properties) && same(outgoing.message.body, message.body)
-      ) ?? near[0];
-    if (twin !== undefined) twin.verdict = UNROUTABLE;
-  }
-
-  /** The broker closed the channel. The end of the connection comes this way too, and is told by the line. */
-  #close(reason: string): void {
-    const sentence = sentenceOf(reason);
-    if (sentence === undefined || !reason.startsWith("channel")) return;
-    this.#closed = `the broker closed the channel: ${sentence.text} (${sentence.code})`;
-    const due = [...this.#due.values()];
-    this.#due.clear();
+  };
+  // Called before what is due is rejected. The end of the connection comes this way too, and is told by the line.
+  channel.onerror = (reason) => {
+    if (!/^channel/.test(reason)) return;
+    closed = reason;
     // An exchange that was never there took none of them; of other refusals only a single message is certainly the culprit.
-    const certain = due.length === 1 || (sentence.code === 404 && !this.#confirmed);
-    for (const [letter, done] of due) {
-      letter.verdict ??= (certain ? refused : unknown)(this.#closed);
-      done();
-    }
-  }
-}
+    certain = due.size === 1 || (!confirmed && /\(404\)$/.test(reason));
+  };
 
-function same(a: Uint8Array | undefined, b: Uint8Array | null): boolean {
-  return a?.length === b?.length && a?.every((byte, at) => byte === b?.[at]) === true;
+  return async (letter) => {
+    if (closed !== undefined) letter.verdict ??= notSent(closed);
+    if (letter.verdict !== undefined) return;
+    const { message, to, mustRoute } = letter.outgoing;
+    due.add(letter);
+    letter.written = true;
+    try {
+      // The library would write on a view of its own, and make one for each publish that waits.
+      (client as unknown as Pool).bufferPool.splice(0, Infinity, page);
+      await channel.basicPublish(
+        to.exchange,
+        to.routingKey,
+        message.body,
+        libraryProperties(message),
+        mustRoute,
+      );
+      confirmed = true;
+      letter.verdict ??= CONFIRMED;
+    } catch (error) {
+      const text = textOf(error);
+      letter.verdict ??= closed !== undefined
+        ? (certain ? refused : unknown)(closed)
+        : text === "Message rejected"
+        ? NACKED
+        : /closed/.test(text)
+        ? unknown(text)
+        : refused(`it cannot be written as AMQP: ${text.slice(0, 120)}`);
+    }
+    due.delete(letter);
+  };
 }

@@ -15,10 +15,10 @@
  */
 import type { Broker, PublishBroker } from "../../src/broker.ts";
 import { AmqpBroker } from "./broker.ts";
+import { CallSender } from "./call.ts";
 import { library } from "./library.ts";
 import { type AmqpOptions, type PublisherOptions, readCallOptions, readOptions } from "./options.ts";
 import { ownView } from "./own-view.ts";
-import { publisherTo } from "./publisher.ts";
 import type { View } from "./tcp-client.ts";
 import { parseTargets, type TcpTarget } from "./tcp-url.ts";
 import type { Dial } from "./wire.ts";
@@ -60,7 +60,12 @@ export interface AmqpTcpPublisherOptions extends PublisherOptions, Pick<AmqpTcpO
  */
 export function amqpBroker(url: string | readonly string[], options: AmqpTcpOptions = {}): Broker {
   const { tls = {}, ...rest } = options;
-  return new AmqpBroker(parseTargets(url), dialTcp(tls, carefulView), readOptions(rest));
+  return new AmqpBroker({
+    targets: parseTargets(url),
+    dial: dialTcp(tls, carefulView),
+    settings: readOptions(rest),
+    turn: 0,
+  });
 }
 
 /**
@@ -75,7 +80,12 @@ export function amqpPublisher(
   options: AmqpTcpPublisherOptions = {},
 ): PublishBroker {
   const { tls = {}, ...rest } = options;
-  return publisherTo(parseTargets(url), dialTcp(tls, ownView), readCallOptions(rest));
+  return new CallSender({
+    targets: parseTargets(url),
+    dial: dialTcp(tls, ownView),
+    settings: readCallOptions(rest),
+    turn: 0,
+  });
 }
 
 async function carefulView(): Promise<View> {

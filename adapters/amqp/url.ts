@@ -20,64 +20,43 @@ export interface Target {
   readonly address: string;
   /** What must never be shown, nor a text of others that holds it. */
   readonly secrets: readonly string[];
-  /** What to look at when TLS fails, and when the peer speaks no AMQP. */
-  readonly hints: { readonly tls: string; readonly protocol: string };
+  /** What to look at, by the code of an error. */
+  readonly hints?: Readonly<Record<string, string>>;
 }
 
 /** At least one target. */
 export type Targets<T extends Target = Target> = readonly [T, ...T[]];
 
-/** Makes the error of a URL that cannot be used, from the reason. */
-export type Fail = (why: string) => ConfigurationError;
-
 /**
- * Reads a URL, a failover list `a;b`, or an array of them. `schemes` ends each scheme with "://", with a "|" between two.
+ * Reads a URL, a failover list `a;b`, or an array of them. `scheme` is what each begins with; `read` may throw what it likes.
  *
- * @throws {ConfigurationError} `broker-url-invalid`; the message holds nothing of the URL but its scheme.
+ * @throws {ConfigurationError} `broker-url-invalid`; the message holds nothing of the URL.
  */
 export function readTargets<T extends Target>(
   url: string | readonly string[],
-  schemes: string,
+  scheme: RegExp,
   example: string,
-  read: (url: URL, fail: Fail, text: string) => T,
+  read: (url: URL, text: string) => T,
 ): Targets<T> {
   const parse = (text: string): T => {
-    const scheme = text.match(/^\w+:\/\//)?.[0].toLowerCase() ?? "";
-    const fail: Fail = (why) =>
-      new ConfigurationError("broker-url-invalid", `The broker URL ${scheme}… cannot be used: ${why}.`, {
-        hint: `A broker URL looks like ${example}.`,
-      });
-    if (text === "") throw fail("it is empty");
-    if (!schemes.split("|").includes(scheme)) {
-      throw fail(`it must begin with ${schemes.replaceAll("|", " or ")}`);
-    }
-    let parsed: URL;
     try {
-      parsed = new URL(text);
-    } catch {
-      // The URL error itself holds the whole input.
-      throw fail(
-        "host or port cannot be read; write special characters in user and password percent-encoded",
-      );
+      const parsed = new URL(text);
+      if (scheme.test(text) && parsed.hash === "") return read(parsed, text);
+    } catch (error) {
+      // The errors of others hold the whole input.
+      if (error instanceof ConfigurationError) throw error;
     }
-    if (parsed.hash !== "") throw fail("it holds a #; write it as %23");
-    return read(parsed, fail, text);
+    throw new ConfigurationError(
+      "broker-url-invalid",
+      `A broker URL must look like ${example}, with %40 for @ in its parts, %23 for #, %2F for /.`,
+    );
   };
-  const texts = [url].flat().flatMap((each) => String(each).split(";")).map((each) => each.trim());
+  const texts = [url].flat().join(";").split(";").map((each) => each.trim());
   const [first = "", ...rest] = texts.filter(Boolean);
   return [parse(first), ...rest.map(parse)];
 }
 
-/** Undoes the percent-encoding of a part of a URL. */
-export function decode(text: string, what: string, fail: Fail): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw fail(`the ${what} is not percent-encoded properly`);
-  }
-}
-
 /** What no text may show of these credentials: RabbitMQ itself names the user in its refusals. */
 export function secretsOf(username: string, password: string): readonly string[] {
-  return [password, `'${username}'`].filter((secret) => secret !== "guest" && secret !== "'guest'");
+  return [password, `'${username}'`].filter((secret) => !/^'?guest'?$/.test(secret));
 }

@@ -16,8 +16,7 @@ export const UNROUTABLE: Verdict = { is: "unroutable" };
 /** The broker's nack: not stored. */
 export const NACKED: Verdict = {
   is: "refused",
-  reason:
-    "the broker refused it (nack): the queue is full (x-overflow reject-publish), or it had an internal error",
+  reason: "nack: a queue is full, or the broker had an internal error",
   retry: true,
 };
 
@@ -39,21 +38,16 @@ export function unknown(reason: string): Verdict {
 /** The longest expiration, ms: ten years of 365 days. RabbitMQ closes the channel over 1 ms more (406, value_too_large). */
 const LONGEST_EXPIRATION = 315_360_000_000;
 
-/** What the broker would close the channel for. */
-export function problemOf({ message, notBefore }: Outgoing, maxMessage: number): string | undefined {
-  const { length } = message.body;
-  if (length > maxMessage) {
-    return `the body has ${length} bytes, the broker takes ${maxMessage} (option maxMessage)`;
+/** The verdict on what the broker would close the channel for. */
+export function problemOf({ message, notBefore }: Outgoing, maxMessage: number): Verdict | undefined {
+  const { body: { length }, properties: { expiration = null } } = message;
+  if (length > maxMessage) return refused(`a body of ${length} bytes, over maxMessage (${maxMessage})`);
+  if (
+    expiration !== null && !(/^\d+$/.test(String(expiration)) && Number(expiration) <= LONGEST_EXPIRATION)
+  ) {
+    return refused("the property expiration must be ms as text, at most ten years");
   }
-  const expiration = message.properties["expiration"];
-  if (expiration !== undefined && expiration !== null) {
-    const text = String(expiration);
-    if (!/^\d{1,20}$/.test(text)) return "the property expiration must be whole milliseconds as text";
-    if (Number(text) > LONGEST_EXPIRATION) {
-      return `the property expiration is too far: ${text} ms; RabbitMQ takes ${LONGEST_EXPIRATION}, ten years`;
-    }
-  }
-  return notBefore === undefined ? undefined : "RabbitMQ has no delay of its own (notBefore)";
+  return notBefore === undefined ? notBefore : refused("RabbitMQ has no notBefore");
 }
 
 /** What happens to a publish that waited for its confirm when its channel was closed; "again" is safe, as it was not looked at. */

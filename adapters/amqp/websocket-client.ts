@@ -45,6 +45,9 @@ export interface DialOptions<Out extends Sink> {
 /** What a message may hold: some runtimes give a Blob, whatever they are told. */
 type Data = string | ArrayBuffer | ArrayBufferView | { arrayBuffer(): Promise<ArrayBuffer> };
 
+/** The library's client without what a transport adds; that is put in afterwards. */
+type Base = new (...parts: ConstructorParameters<typeof AMQPBaseClient>) => AMQPBaseClient;
+
 /** Dials a relay. Throws `ConfigurationError` "package-missing", "websocket-missing". */
 export function dialWebSocket<Out extends Sink>(
   {
@@ -60,30 +63,12 @@ export function dialWebSocket<Out extends Sink>(
     const [{ AMQPBaseClient }, View] = await library(() =>
       Promise.all([import("@cloudamqp/amqp-client/amqp-base-client"), view()])
     );
-    const Socket = webSocket ?? await provide?.() ??
+    const Socket: WebSocketConstructor | undefined = webSocket ?? await provide?.() ??
       (typeof WebSocket === "undefined" ? undefined : WebSocket);
-    if (typeof Socket !== "function") {
+    if (Socket === undefined) {
       throw new ConfigurationError("websocket-missing", "This runtime has no WebSocket.", {
-        hint: 'Install one, npm install ws, and pass it: { webSocket: WebSocket } of "ws".',
+        hint: "Run: npm install ws, and pass { webSocket: WebSocket }.",
       });
-    }
-
-    class Client extends AMQPBaseClient {
-      readonly feed: (chunk: Uint8Array) => void = frameSplitter(
-        () => this.frameMax || LONGEST,
-        (bytes) => this.parseFrames(new View(bytes)),
-      );
-
-      override connect(): Promise<AMQPBaseClient> {
-        return new Promise((...settle) => this.connectPromise = settle);
-      }
-
-      override async send(bytes: Uint8Array): Promise<void> {
-        out.append(bytes);
-      }
-
-      /** Whoever hears of the end frees the socket. */
-      override closeSocket(): void {}
     }
 
     let socket: WebSocketLike | undefined;
@@ -98,7 +83,26 @@ export function dialWebSocket<Out extends Sink>(
       }
     }, later);
     const { vhost, username, password } = target;
-    const client = new Client(vhost, username, password, name, undefined, FRAME_MAX, heartbeat);
+    const client = Object.assign(
+      new (AMQPBaseClient as unknown as Base)(
+        vhost,
+        username,
+        password,
+        name,
+        undefined,
+        FRAME_MAX,
+        heartbeat,
+      ),
+      {
+        send: async (bytes: Uint8Array) => out.append(bytes),
+        // Whoever hears of the end frees the socket.
+        closeSocket: () => {},
+      },
+    );
+    const feed = frameSplitter(
+      () => client.frameMax || LONGEST,
+      (bytes) => client["parseFrames"](new View(bytes)),
+    );
     const ending = endingOf(client, target, events, () => {
       client.closed = true;
       // The goodbye of a WebSocket waits for the other side, which may never answer.
@@ -108,11 +112,11 @@ export function dialWebSocket<Out extends Sink>(
       const code = error?.code;
       // Few runtimes say more than that it failed: neither the relay's HTTP status nor that it was TLS.
       ending.secured ||= !/cert|tls|ssl|self.signed/i.test(`${code} ${message}`);
-      ending.lose({ code, text: message || "there is no relay, or it refused the WebSocket" });
+      ending.lose({ code, text: message || "no relay, or it refused" });
     };
-    const opened = ending.opened(client.connect());
+    const opened = ending.opened(new Promise((...settle) => client["connectPromise"] = settle));
     try {
-      socket = protocols === undefined ? new Socket(target.url) : new Socket(target.url, [protocols].flat());
+      socket = new Socket(target.url, [protocols ?? []].flat());
       socket.binaryType = "arraybuffer";
       socket.addEventListener("open", () => {
         ending.secured = true;
@@ -122,17 +126,17 @@ export function dialWebSocket<Out extends Sink>(
       socket.addEventListener("message", (event) => {
         const data = event.data as Data;
         before = before.then(() => (data as Blob).arrayBuffer?.() ?? data).then((whole) =>
-          ending.received(() => client.feed(bytesOf(whole)))
+          ending.received(() => feed(bytesOf(whole)))
         ).catch(() => ending.lose());
       });
       socket.addEventListener("error", fail);
       socket.addEventListener("close", ({ code, reason }) => {
-        ending.lose({ text: `the relay closed the WebSocket (${reason ? `${code}: ${reason}` : code})` });
+        ending.lose({ text: `the relay closed the WebSocket: ${code} ${reason}` });
       });
     } catch (error) {
       fail(error as WebSocketEvent);
     }
-    return { client, out, opened, lingers: false, destroy: ending.destroy };
+    return { client, out, opened, destroy: ending.destroy };
   };
   return dial as Dial<Target, Out>;
 }
@@ -140,7 +144,6 @@ export function dialWebSocket<Out extends Sink>(
 /** Another realm's ArrayBuffer is no instance of ours. */
 function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
   if (typeof data === "string") throw new Error("the relay sends text");
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
+  const { buffer, byteOffset, byteLength } = data as Partial<ArrayBufferView>;
+  return new Uint8Array(buffer ?? data as ArrayBuffer, byteOffset, byteLength);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { decode, type Fail, readTargets, secretsOf, type Target, type Targets } from "./url.ts";
+import { readTargets, secretsOf, type Target, type Targets } from "./url.ts";
 
 /** A broker to dial over WebSocket. */
 export interface WebSocketTarget extends Target {
@@ -18,11 +18,6 @@ export interface Credentials {
   readonly password?: string | undefined;
   readonly vhost?: string | undefined;
 }
-
-const HINTS = {
-  tls: "Check the port and the relay's certificate.",
-  protocol: "Check the relay: it must pass bytes on to RabbitMQ as they are, in binary messages.",
-};
 
 /** A relay's token may be short; text shorter than this is no token, and masking it would spoil every message. */
 const SHORTEST_SECRET = 4;
@@ -38,18 +33,18 @@ export function parseRelays(
 ): Targets<WebSocketTarget> {
   return readTargets(
     url,
-    "ws://|wss://",
-    "wss://user:password@relay.example/path?vhost=/",
-    (parsed, fail) => read(parsed, given, fail),
+    /^wss?:\/\//i,
+    "wss://user:password@relay/path?vhost=/ (or ws:)",
+    (parsed) => read(parsed, given),
   );
 }
 
-function read(url: URL, given: Credentials, fail: Fail): WebSocketTarget {
+function read(url: URL, given: Credentials): WebSocketTarget {
   const { protocol, host, pathname, search, searchParams } = url;
   // A password with a raw "/" or "?" ends up here.
-  if (/@/.test(pathname + search)) throw fail("it holds a raw @ behind the host; write it as %40");
-  const username = decode(url.username, "user", fail) || (given.username ?? "guest");
-  const password = decode(url.password, "password", fail) || (given.password ?? "guest");
+  if (/@/.test(pathname + search)) throw new Error();
+  const username = decodeURIComponent(url.username) || (given.username ?? "guest");
+  const password = decodeURIComponent(url.password) || (given.password ?? "guest");
   const vhost = searchParams.get("vhost") || (given.vhost ?? "/");
   // Cut out as text: a relay may have signed the rest as it is written.
   const query = search.slice(1).split("&").filter((pair) => pair && !/^vhost(=|$)/.test(pair)).join("&");
@@ -68,6 +63,5 @@ function read(url: URL, given: Credentials, fail: Fail): WebSocketTarget {
       query,
       ...[...searchParams.values()].filter((text) => text.length >= SHORTEST_SECRET && text !== vhost),
     ],
-    hints: HINTS,
   };
 }

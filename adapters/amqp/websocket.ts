@@ -13,12 +13,12 @@
  * @module
  */
 import type { Broker, PublishBroker } from "../../src/broker.ts";
+import { CallSender } from "./call.ts";
+import { gather } from "./gather.ts";
 import { readCallOptions } from "./options.ts";
 import { ownView } from "./own-view.ts";
-import { publisherTo } from "./publisher.ts";
 import { relayBroker, throughRelay } from "./relay.ts";
 import type { AmqpWebSocketOptions, AmqpWebSocketPublisherOptions } from "./relay-options.ts";
-import { gather } from "./gather.ts";
 
 export type { AmqpOptions, PublisherOptions, Topology } from "./options.ts";
 export type { AmqpWebSocketOptions, AmqpWebSocketPublisherOptions, RelayOptions } from "./relay-options.ts";
@@ -50,9 +50,5 @@ export function amqpPublisher(
   url: string | readonly string[],
   options: AmqpWebSocketPublisherOptions = {},
 ): PublishBroker {
-  const { targets, dial, settings } = throughRelay(url, options, readCallOptions, {
-    view: ownView,
-    makeOut: gather,
-  });
-  return publisherTo(targets, dial, settings);
+  return new CallSender(throughRelay(url, options, readCallOptions, { view: ownView, makeOut: gather }));
 }

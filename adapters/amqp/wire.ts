@@ -19,7 +19,7 @@ export interface WireSettings {
 /** What a transport reports. */
 export interface WireEvents {
   /** Bytes came. */
-  received(): void;
+  received?(): void;
   /** The link is gone; once, also when it never opened. */
   lost(error: ConnectionError): void;
 }
@@ -41,7 +41,7 @@ export interface Wire<Out extends Sink = Outbox> {
   /** Resolves on connection.open-ok; never rejects, a failure is told by `lost`. */
   readonly opened: Promise<void>;
   /** Whether what is written arrives although `destroy` follows at once; where not, a goodbye needs its answer. */
-  readonly lingers: boolean;
+  readonly lingers?: boolean;
   /** Frees the socket at once, without a goodbye. */
   destroy(): void;
 }

@@ -143,7 +143,7 @@ describe.each(MAKERS)("%s", (_name, make) => {
     expect(verdict).toMatchObject({
       is: "refused",
       retry: true,
-      reason: expect.stringMatching(/refused the user/),
+      reason: expect.stringMatching(/credentials refused/),
     });
     const error = await broker.publish([task("q")], { declare: [rig.entity()] }).catch((caught: unknown) =>
       caught

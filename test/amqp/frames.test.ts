@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { frameSplitter, NotAmqp } from "../../adapters/amqp/frames.ts";
+import { frameSplitter } from "../../adapters/amqp/frames.ts";
 
 function frame(type: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(payload.length + 8);
@@ -86,13 +86,13 @@ test.each([
   ["Redis", "-ERR unknown command\r\n"],
 ])("%s is not AMQP", (_who, text) => {
   const push = frameSplitter(() => 4096, () => {});
-  expect(() => push(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))).toThrow(NotAmqp);
+  expect(() => push(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))).toThrow(/^a frame of /);
 });
 
 test("a frame over the limit is not waited for, also when its header comes in pieces", () => {
   const bytes = frame(1, new Uint8Array(100));
-  expect(() => frameSplitter(() => 50, () => {})(bytes.slice(0, 7))).toThrow(NotAmqp);
+  expect(() => frameSplitter(() => 50, () => {})(bytes.slice(0, 7))).toThrow(/^a frame of /);
   const push = frameSplitter(() => 50, () => {});
   push(bytes.slice(0, 5));
-  expect(() => push(bytes.slice(5, 9))).toThrow(NotAmqp);
+  expect(() => push(bytes.slice(5, 9))).toThrow(/^a frame of /);
 });

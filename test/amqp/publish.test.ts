@@ -86,12 +86,12 @@ describe("verdicts", () => {
   });
 
   test.each<[string, (queue: string) => Outgoing, RegExp]>([
-    ["a body over the limit", (queue) => task(queue, "x".repeat(1001)), /1001 bytes.*takes 1000/],
+    ["a body over the limit", (queue) => task(queue, "x".repeat(1001)), /1001 bytes.*1000/],
     ["an expiration that is no number", (queue) => task(queue, "x", { expiration: "soon" }), /expiration/],
     [
       "an expiration beyond RabbitMQ's ten years",
       (queue) => task(queue, "x", { expiration: "315360000001" }),
-      /expiration is too far: 315360000001 ms; RabbitMQ takes 315360000000/,
+      /expiration.*ten years/,
     ],
     [
       "a delay, which RabbitMQ has not",
@@ -127,7 +127,7 @@ describe("verdicts", () => {
     expect(verdict).toMatchObject({
       is: "refused",
       retry: true,
-      reason: expect.stringContaining("cannot be reached"),
+      reason: expect.stringContaining("(unreachable)"),
     });
     await rig.proxy.refuse(false);
     expect(kinds(await broker.publish([task("nowhere.at.all")]))).toEqual(["unroutable"]);

@@ -101,22 +101,22 @@ test("the heartbeat may stand in the URL", () => {
 
 describe("a URL that cannot be used", () => {
   test.each([
-    ["", "empty"],
-    ["   ", "empty"],
-    ["redis://h", "amqp://"],
-    ["h:5672", "amqp://"],
-    ["amqp:h", "amqp://"],
-    ["amqp://us3r:s3cr3t@h:notaport//", "host or port"],
-    ["amqp://us3r:s3cr3t@h:70000//", "host or port"],
-    ["amqp://us3r:s3/cr3t@h//", "host or port"],
-    ["amqp://us3r:5#s3cr3t@h//", "%23"],
+    ["", "must look like amqp://"],
+    ["   ", "must look like amqp://"],
+    ["redis://h", "must look like amqp://"],
+    ["h:5672", "must look like amqp://"],
+    ["amqp:h", "must look like amqp://"],
+    ["amqp://us3r:s3cr3t@h:notaport//", "must look like amqp://"],
+    ["amqp://us3r:s3cr3t@h:70000//", "must look like amqp://"],
+    ["amqp://us3r:s3/cr3t@h//", "must look like amqp://"],
+    ["amqp://us3r:5#s3cr3t@h//", "must look like amqp://"],
     ["amqp://us3r:5?s3cr3t@h//", "query parameter"],
-    ["amqp://us3r:s3cr3t%ZZ@h//", "percent-encoded"],
-    ["amqp://us3r:s3cr3t@h/%E0%A4", "percent-encoded"],
+    ["amqp://us3r:s3cr3t%ZZ@h//", "must look like amqp://"],
+    ["amqp://us3r:s3cr3t@h/%E0%A4", "must look like amqp://"],
     ["amqp://us3r:s3cr3t@h//?heartbeat=soon", "heartbeat"],
     ["amqp://us3r:s3cr3t@h//?ssl=1", "ssl"],
-    ["amqp://us3r:s3cr3t", "host or port"],
-    ["amqp://h;redis://us3r:s3cr3t@x", "amqp://"],
+    ["amqp://us3r:s3cr3t", "must look like amqp://"],
+    ["amqp://h;redis://us3r:s3cr3t@x", "must look like amqp://"],
   ])("%s is refused with a code, a reason and no secret", (url, reason) => {
     const error = refusal(url);
     expect(error.code).toBe("broker-url-invalid");
@@ -141,7 +141,7 @@ describe("amqpBroker", () => {
       expect.objectContaining({ code: "option-invalid" }),
     );
     expect(() => amqpBroker("amqp://h", { topology: "maybe" as "leave" })).toThrow(
-      /one of declare, passive, leave/,
+      /declare, passive or leave/,
     );
     expect(() => amqpBroker("amqp://h", { connectTimeout: "soon" as "1s" })).toThrow(/connectTimeout/);
   });

@@ -87,27 +87,27 @@ test("user and password come out of the URL as they went in, and stay out of the
 
 describe("a URL that cannot be used", () => {
   test.each([
-    ["", "empty"],
-    ["amqp://h", "ws:// or wss://"],
-    ["https://us3r:s3cr3t@h/", "ws:// or wss://"],
-    ["ws:h", "ws:// or wss://"],
-    ["wss://us3r:s3cr3t@h:port/", "host or port"],
-    ["wss://us3r:s3/cr3t@h/", "host or port"],
-    ["wss://us3r:s3cr3t", "host or port"],
-    ["wss://us3r:12/s3cr3t@h/", "%40"],
-    ["wss://us3r:5#s3cr3t@h/", "%23"],
-    ["wss://us3r:5?s3cr3t@h/", "%40"],
-    ["wss://h/?token=s3cr3t#x", "%23"],
-    ["wss://h/?token=s3cr3t@x", "%40"],
-    ["wss://h:port/?token=s3cr3t", "host or port"],
-    ["wss://us3r:p@h:port/?token=s3cr3t", "host or port"],
-    ["wss://us3r:s3cr3t%ZZ@h/", "percent-encoded"],
-    ["wss://h/;token=s3cr3t", "ws:// or wss://"],
-    ["wss://h/;redis://us3r:s3cr3t@x", "ws:// or wss://"],
-  ])("%s is refused with a code, a reason and no secret", (url, reason) => {
+    "",
+    "amqp://h",
+    "https://us3r:s3cr3t@h/",
+    "ws:h",
+    "wss://us3r:s3cr3t@h:port/",
+    "wss://us3r:s3/cr3t@h/",
+    "wss://us3r:s3cr3t",
+    "wss://us3r:12/s3cr3t@h/",
+    "wss://us3r:5#s3cr3t@h/",
+    "wss://us3r:5?s3cr3t@h/",
+    "wss://h/?token=s3cr3t#x",
+    "wss://h/?token=s3cr3t@x",
+    "wss://h:port/?token=s3cr3t",
+    "wss://us3r:p@h:port/?token=s3cr3t",
+    "wss://us3r:s3cr3t%ZZ@h/",
+    "wss://h/;token=s3cr3t",
+    "wss://h/;redis://us3r:s3cr3t@x",
+  ])("%s is refused with a code, how it must look, and no secret", (url) => {
     const error = refusal(url);
     expect(error.code).toBe("broker-url-invalid");
-    expect(error.message).toContain(reason);
+    expect(error.message).toMatch(/must look like wss:.*\(or ws:.*%40/);
     expect(`${error.message} ${error.stack} ${String(error.cause)}`).not.toMatch(/s3cr3t|s3\/cr3t|us3r/);
   });
 });
