@@ -5,7 +5,8 @@
  */
 
 /**
- * Rooms that look at the repository, or drive other runtimes by themselves: they run once, on Node.
+ * Rooms that look at the repository, drive other runtimes by themselves, or prove at length what does not depend on the runtime: they run
+ * once, on Node.
  *
  * @type {readonly string[]}
  */
@@ -17,6 +18,7 @@ export const ONCE = [
   "test/edge-runtime",
   "test/runners",
   "test/mutants",
+  "test/redis/proof",
 ];
 
 /**

@@ -7,6 +7,7 @@
 import { serve, type ServerType } from "@hono/node-server";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { pause } from "./wait.ts";
 import { createGateway, type GatewayOptions } from "../../src/gateway/mod.ts";
 
 /** A request as it came in. */
@@ -36,6 +37,7 @@ export interface StartGatewayOptions extends Omit<GatewayOptions, "redis" | "tok
  */
 export class GatewayFaults {
   #next: Fault | undefined;
+  #planned: ("none" | PlannedFault)[] = [];
   #left = 0;
   #noSubscribe = false;
 
@@ -69,6 +71,16 @@ export class GatewayFaults {
     this.#set({ kind: "status", code, body }, n);
   }
 
+  /** A fault for each of the next requests, in their order, before what the switches say; "none" lets one through. */
+  plan(faults: readonly ("none" | PlannedFault)[]): void {
+    this.#planned.push(...faults);
+  }
+
+  /** Planned, and no request came for it yet. */
+  get planned(): number {
+    return this.#planned.length;
+  }
+
   /** Refuses `/subscribe` and `/psubscribe` with 400, as a server that has none, until `heal()`. */
   noSubscribe(): void {
     this.#noSubscribe = true;
@@ -77,6 +89,7 @@ export class GatewayFaults {
   /** Ends all of it; requests that are kept silent have their sockets closed. */
   heal(): void {
     this.#left = 0;
+    this.#planned = [];
     this.#noSubscribe = false;
     for (const close of this.#kept) close();
     this.#kept.clear();
@@ -91,6 +104,8 @@ export class GatewayFaults {
         ? { kind: "status", code: 400, body: '{"error":"ERR Command is not available: \'SUBSCRIBE\'"}' }
         : undefined;
     }
+    const planned = this.#planned.shift();
+    if (planned !== undefined) return planned === "none" ? undefined : { kind: planned };
     if (this.#left <= 0) return undefined;
     this.#left--;
     return this.#next;
@@ -107,8 +122,14 @@ export class GatewayFaults {
   }
 }
 
+/**
+ * As the switches. `twice`: executed two times before it is answered, as by a proxy that asks again. `again`: executed, the answer dropped, and
+ * executed once more a little later, as a request that was under way on two roads.
+ */
+export type PlannedFault = "silent" | "drop" | "close" | "swallow" | "cut" | "twice" | "again";
+
 type Fault =
-  | { readonly kind: "silent" | "drop" | "close" | "swallow" | "cut" }
+  | { readonly kind: PlannedFault }
   | { readonly kind: "status"; readonly code: number; readonly body: string };
 
 /** A running gateway. Disposing it closes every socket. */
@@ -119,6 +140,8 @@ export interface PrivateGateway extends AsyncDisposable {
   /** All requests so far, oldest first. */
   readonly requests: readonly GatewayRequest[];
   readonly faults: GatewayFaults;
+  /** Resolves when what comes once more has come. */
+  quiet(): Promise<void>;
 }
 
 /**
@@ -135,6 +158,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
   const gateway = createGateway({ ...rest, token });
   const requests: GatewayRequest[] = [];
   const faults = new GatewayFaults();
+  const late = new Set<Promise<unknown>>();
 
   const listener = async (
     request: Request,
@@ -150,12 +174,14 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
       body: new TextDecoder().decode(bytes),
       headers,
     });
-    const passed = new Request(request.url, {
-      method: request.method,
-      headers: request.headers,
-      signal: request.signal,
-      ...(bytes.byteLength === 0 ? {} : { body: bytes }),
-    });
+    const copy = (signal?: AbortSignal): Request =>
+      new Request(request.url, {
+        method: request.method,
+        headers: request.headers,
+        ...(signal && { signal }),
+        ...(bytes.byteLength === 0 ? {} : { body: bytes }),
+      });
+    const passed = copy(request.signal);
     const fault = faults.take(pathname);
     const hangUp = (): void => front.cut(incoming.socket.remotePort ?? 0);
     switch (fault?.kind) {
@@ -175,6 +201,14 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
       case "swallow":
         await gateway.fetch(passed);
         faults.keep(hangUp);
+        return SENT;
+      case "twice":
+        await gateway.fetch(copy());
+        return await gateway.fetch(passed);
+      case "again":
+        await gateway.fetch(copy());
+        hangUp();
+        late.add(pause(30).then(() => gateway.fetch(copy())));
         return SENT;
       case "drop":
         await gateway.fetch(passed);
@@ -207,6 +241,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
     token,
     requests,
     faults,
+    quiet: async () => void await Promise.all(late),
     async [Symbol.asyncDispose]() {
       faults.heal();
       await gateway.close();
