@@ -5,6 +5,7 @@
  * @module
  */
 import { Bench, type Suite } from "./bench.ts";
+import { arriveTests } from "./broker/arrive.ts";
 import { consumeTests } from "./broker/consume.ts";
 import { consumerTests } from "./broker/consumer.ts";
 import { declareTests } from "./broker/declare.ts";
@@ -14,6 +15,7 @@ import { lostDeliveryTests } from "./broker/lost-delivery.ts";
 import { parkTests } from "./broker/park.ts";
 import { publishTests } from "./broker/publish.ts";
 import { reachTests } from "./broker/reach.ts";
+import { recoverTests } from "./broker/recover.ts";
 import { routeTests } from "./broker/route.ts";
 import { serverTests } from "./broker/server.ts";
 import { settleTests } from "./broker/settle.ts";
@@ -74,6 +76,7 @@ export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
   lifeTests(suite("life", subject));
   declareTests(suite("declare", subject));
   publishTests(suite("publish", subject));
+  arriveTests(suite("publish", subject));
   routeTests(suite("route", subject));
   if (unreachable !== undefined) reachTests(suite("reach", { ...subject, unreachable }));
   if (subject.consume !== undefined) return;
@@ -85,5 +88,6 @@ export function exerciseBroker(subject: BrokerSubject, runner: Runner): void {
   if (server !== undefined) serverTests(suite("server", { ...subject, server }));
   if (link === undefined) return;
   lossTests(suite("loss", { ...subject, link }));
+  recoverTests(suite("loss", { ...subject, link }));
   lostDeliveryTests(suite("lost delivery", { ...subject, link }));
 }
