@@ -109,7 +109,8 @@ export function dialWebSocket<Out extends Sink>(
       (socket?.terminate ?? socket?.close)?.call(socket);
     });
     const fail = ({ message, error }: WebSocketEvent): void => {
-      const code = error?.code;
+      // Deno's is a number, and means nothing.
+      const code = error?.code ? String(error.code) : undefined;
       // Few runtimes say more than that it failed: neither the relay's HTTP status nor that it was TLS.
       ending.secured ||= !/cert|tls|ssl|self.signed/i.test(`${code} ${message}`);
       ending.lose({ code, text: message || "no relay, or it refused" });
