@@ -113,3 +113,19 @@ export function check(history: History | readonly Entry[], options: CheckOptions
   const bad = report.lost.length + report.unexpected.length + report.duplicated.unexplained.length;
   return { ok: bad + violations.length === 0, ...report };
 }
+
+/** What is wrong, a line each. */
+export function flaws({ duplicated, lost, unexpected, violations }: Report): readonly string[] {
+  const named = (what: string, tasks: readonly string[]): readonly string[] =>
+    tasks.length === 0 ? [] : [`${what}: ${tasks.join(", ")}`];
+  return [
+    ...named("lost", lost),
+    ...named("run, though never published", unexpected),
+    ...named("run again without a reason", duplicated.unexplained),
+    ...violations.map(({ rule, task, says, seq }) =>
+      [rule, task, says, seq === undefined ? undefined : `(entry ${seq})`].filter((part) =>
+        part !== undefined
+      ).join(" ")
+    ),
+  ];
+}

@@ -9,6 +9,9 @@ import { type Duration, toMs } from "../../lib/duration.ts";
 import type { Task, TaskArgs, TaskFunction } from "../../producer/task.ts";
 import type { AsyncResult } from "../../result/async-result.ts";
 import type { WorkerOptions } from "../../worker/worker.ts";
+import { AssertionError } from "../assert.ts";
+import { check, type CheckOptions, flaws, type Report } from "../check.ts";
+import type { Faults } from "../faults/faults.ts";
 import { UNTIL_IDLE, untilInstant } from "../simulator/driver.ts";
 import { demandFound, demandNone, find } from "./enqueued.ts";
 import { Lab } from "./lab.ts";
@@ -92,6 +95,17 @@ export interface Harness extends AsyncDisposable {
   outcome<R>(of: AsyncResult<R>): Promise<Outcome<R>>;
   /** As above, by the id of the call. */
   outcome(id: string): Promise<Outcome>;
+  /**
+   * What can be made to go wrong: links cut, workers killed at a named point, confirms lost, clocks set wrong. A node is "client", or a
+   * worker's name. With `record: false` there is none to be struck ("fault-node").
+   */
+  readonly fault: Faults;
+  /**
+   * Judges what has happened. Throws `AssertionError` where a confirmed task was lost, one ran that nobody sent, one ran again for no reason
+   * that is written down, or a rule did not hold; gives the report where all is well. To be asked when the work is over: what a worker still
+   * holds counts as never settled.
+   */
+  check(options?: CheckOptions): Report;
   /** All that was seen to happen, in order, to client and workers. */
   readonly history: Sightings;
   /**
@@ -189,6 +203,19 @@ class LabHarness implements Harness {
 
   refuteSucceeded(call: Call): void {
     this.#asserting(() => demandNoSuccess(this.#lab, call));
+  }
+
+  get fault(): Faults {
+    return this.#lab.faults;
+  }
+
+  check(options: CheckOptions = {}): Report {
+    const { history, replay } = this.#lab;
+    const report = check(history, options);
+    if (report.ok) return report;
+    return this.#asserting(() => {
+      throw new AssertionError([...flaws(report), replay].join("\n"), { actual: report });
+    });
   }
 
   get history(): Sightings {

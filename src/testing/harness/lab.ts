@@ -13,8 +13,9 @@ import { type Driver, UntilSettled } from "../simulator/driver.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
 import { Simulator } from "../simulator/simulator.ts";
 import type { PostOffice } from "../simulator/waits.ts";
+import type { Member } from "../faults/member.ts";
+import { SimulatedFaults } from "../faults/simulated.ts";
 import { History } from "../history.ts";
-import { Recorder } from "../recorder.ts";
 import { standIn, type StandInScope, stepBack } from "../stand-in.ts";
 import type { Settled } from "./options.ts";
 import { Mailbag, Sent } from "./sent.ts";
@@ -32,6 +33,7 @@ export class Lab {
   readonly app: Celery;
   readonly bag: Mailbag;
   readonly history: History;
+  readonly faults: SimulatedFaults;
   readonly staff: Staff[] = [];
   /** Whether a failure was told already: what it left behind is then no news. */
   failed = false;
@@ -49,6 +51,7 @@ export class Lab {
     this.simulator.onRest = () => this.#rest();
     this.bag = new Mailbag(options.keep);
     this.history = new History({ clock: { now: () => this.simulator.now }, keep: options.keep });
+    this.faults = new SimulatedFaults(this.simulator, this.history);
     ({ node: this.client, app: this.app } = this.#make("client"));
     this.scope = standIn(innerOf(this.app));
     context.enter?.(this.scope);
@@ -68,13 +71,13 @@ export class Lab {
 
   /** Makes a worker; it does not run yet. */
   hire(options: WorkerOptions, name: string = `worker-${this.staff.length + 1}`): Staff {
-    const { node, app, recorder } = this.#make(name);
+    const { node, app, member } = this.#make(name);
     const { concurrency } = this.options;
     const staff = new Staff({
       simulator: this.simulator,
       node,
       app,
-      recorder,
+      member,
       options: {
         queues: queuesOf(innerOf(app)),
         ...(concurrency === undefined ? {} : { concurrency }),
@@ -143,23 +146,19 @@ export class Lab {
     this.client.kill();
   }
 
-  /** A node, and the origin's fork on it; what passes is written down, unless nothing is to be kept. */
-  #make(name: string): { node: SimulatedNode; app: Celery; recorder: Recorder | undefined } {
-    const node = this.simulator.node(name);
-    const { backend, broker, platform } = node;
+  /** A node, and the origin's fork on it; what passes is written down, and can be made to fail, unless nothing is to be kept. */
+  #make(name: string): { node: SimulatedNode; app: Celery; member: Member | undefined } {
     const { keep, logger } = this.options;
     if (keep === 0) {
-      return { node, app: this.#origin.fork({ backend, broker, platform, logger }), recorder: undefined };
+      const node = this.simulator.node(name);
+      const { backend, broker, platform } = node;
+      return { node, app: this.#origin.fork({ backend, broker, platform, logger }), member: undefined };
     }
+    const member = this.faults.member(name);
+    const { backend, broker, node, platform } = member;
     node.office = this.#office(name);
-    const recorder = new Recorder(this.history, name);
-    const app = this.#origin.fork({
-      platform,
-      broker: recorder.broker(broker),
-      backend: recorder.backend(backend),
-      logger: recorder.logger(logger),
-    });
-    return { node, app, recorder };
+    const app = this.#origin.fork({ backend, broker, platform, logger: member.logger(logger) });
+    return { node, app, member };
   }
 
   #office(by: string): PostOffice {

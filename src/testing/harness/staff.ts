@@ -7,6 +7,7 @@ import type { Celery } from "../../app/app.ts";
 import { type AppInner, innerOf } from "../../app/inner.ts";
 import { AppCore } from "../../app/core.ts";
 import { silentLogger } from "../../lib/logger.ts";
+import type { Member } from "../faults/member.ts";
 import type { Recorder } from "../recorder.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
 import type { Simulator } from "../simulator/simulator.ts";
@@ -23,8 +24,8 @@ export interface StaffParts {
   /** The fork on that node. */
   readonly app: Celery;
   readonly options: WorkerOptions;
-  /** Writes down what it does; undefined where nothing is. */
-  readonly recorder: Recorder | undefined;
+  /** Writes down what it does, and lets it fail; undefined where nothing is kept. */
+  readonly member: Member | undefined;
 }
 
 /** A worker, and how it fares. */
@@ -39,20 +40,20 @@ export class Staff {
   /** Why it ended, where that was not asked for. */
   failure: unknown;
   readonly #simulator: Simulator;
-  readonly #recorder: Recorder | undefined;
+  readonly #member: Member | undefined;
   /** Bodies that are being read: that takes turns of the real event loop. */
   #reading = 0;
 
-  constructor({ simulator, node, app, options, recorder }: StaffParts) {
+  constructor({ simulator, node, app, options, member }: StaffParts) {
     this.#simulator = simulator;
-    this.#recorder = recorder;
+    this.#member = member;
     this.node = node;
     this.app = app;
     const logger = watched(options.logger ?? innerOf(app).logger, (line) => {
       // Celery's own line, and its last word on the start.
       if (line !== `${this.worker.hostname} ready.`) return;
       this.ready = true;
-      recorder?.add({ is: "worker-started" });
+      this.#recorder?.add({ is: "worker-started" });
     });
     this.worker = new Worker(app, withProbe({ ...options, logger }, this.#probe));
   }
@@ -73,9 +74,13 @@ export class Staff {
     });
   }
 
+  get #recorder(): Recorder | undefined {
+    return this.#member?.recorder;
+  }
+
   get #probe(): Probe {
     return {
-      ...this.#recorder?.probe() ?? UNSEEN,
+      ...this.#member?.probe ?? UNSEEN,
       reading: (read) => {
         this.#reading++;
         void read.finally(() => this.#reading--);
