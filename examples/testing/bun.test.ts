@@ -30,3 +30,14 @@ test("an order of nothing fails, and nobody is reminded", async () => {
   await expect(charged.get()).rejects.toThrow("nothing to charge for order 8");
   expect(harness).not.toHaveEnqueued(remind);
 });
+
+test("a worker that dies before its ack: another one charges again", async () => {
+  await using harness = await createHarness(app);
+  await harness.fault.kill("worker-1", { at: "stored" });
+  const charged = await charge.delay(9, 100);
+  await harness.worker();
+  await harness.drain();
+  const { attempts, state } = await harness.outcome(charged);
+  const workers = attempts.map(({ worker }) => worker);
+  expect([state, ...workers]).toEqual(["SUCCESS", "worker-1", "worker-2"]);
+});

@@ -25,3 +25,14 @@ test("an order of nothing fails, and nobody is reminded", async () => {
   await assert.rejects(charged.get(), { code: "task-failed", excType: "RangeError" });
   harness.refuteEnqueued(remind);
 });
+
+test("a worker that dies before its ack: another one charges again", async () => {
+  await using harness = await createHarness(app);
+  await harness.fault.kill("worker-1", { at: "stored" });
+  const charged = await charge.delay(9, 100);
+  await harness.worker();
+  await harness.drain();
+  const { attempts, state } = await harness.outcome(charged);
+  const workers = attempts.map(({ worker }) => worker);
+  assert.deepEqual([state, ...workers], ["SUCCESS", "worker-1", "worker-2"]);
+});

@@ -25,11 +25,14 @@ function heldBy(document: string): readonly Held[] {
   ) => ({ title, file }));
 }
 
+/** What a suite, or `test.each`, puts into a title. */
+const FILLED = "(?:\\$\\{[^}]*\\}|%[a-z])";
+
 /** Whether the file declares a test of that title; "…" stands for what the suite puts in. */
 function declares({ title, file }: Held): boolean {
   if (!existsSync(ROOT + file)) return false;
   const parts = title.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`["\`]${parts.join("\\$\\{[^}]*\\}")}["\`],`).test(readFileSync(ROOT + file, "utf8"));
+  return new RegExp(`["\`]${parts.join(FILLED)}["\`],`).test(readFileSync(ROOT + file, "utf8"));
 }
 
 const TESTING = text("testing.md");

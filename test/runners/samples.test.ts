@@ -1,12 +1,12 @@
 /** The samples of examples/testing under the runners that they are written for, and against those runners' own types. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runSample, SAMPLES } from "../support/runner.ts";
-import { ROOT } from "./copy.ts";
+import { ROOT } from "../support/celeriac.ts";
 
 const BIN = `${ROOT}node_modules/.bin/`;
 
@@ -18,19 +18,19 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("node:test runs its sample: 2 tests pass", async () => {
+test("node:test runs its sample: 3 tests pass", async () => {
   const flags = ["--import", "jiti/register", "--test", "--test-reporter=tap"];
   const said = await runSample(process.execPath, [...flags, "node.test.ts"]);
-  expect(said).toMatch(/^# pass 2$/m);
+  expect(said).toMatch(/^# pass 3$/m);
   expect(said).toMatch(/^# fail 0$/m);
 }, 120_000);
 
-test("Bun runs its sample: 2 tests pass", async () => {
+test("Bun runs its sample: 3 tests pass", async () => {
   const said = await runSample(`${BIN}bun`, ["test", "./bun.test.ts"]);
-  expect(said).toMatch(/^ *2 pass\n *0 fail$/m);
+  expect(said).toMatch(/^ *3 pass\n *0 fail$/m);
 }, 120_000);
 
-test("Deno checks the types of its sample and runs it: 2 tests pass", async () => {
+test("Deno checks the types of its sample and runs it: 3 tests pass", async () => {
   // Deno reads the source, as from JSR.
   const { exports } = await import(`${ROOT}deno.json`) as { exports: Readonly<Record<string, string>> };
   const imports = Object.fromEntries(
@@ -40,12 +40,12 @@ test("Deno checks the types of its sample and runs it: 2 tests pass", async () =
   writeFileSync(map, JSON.stringify({ imports }));
   const said = await runSample(`${BIN}deno`, ["test", "-A", `--import-map=${map}`, "deno.test.ts"]);
   expect(said).toMatch(/^Check .*deno\.test\.ts$/m);
-  expect(said).toMatch(/^ok \| 2 passed \| 0 failed/m);
+  expect(said).toMatch(/^ok \| 3 passed \| 0 failed/m);
 }, 120_000);
 
-test("vitest runs its sample: 2 tests pass", async () => {
+test("vitest runs its sample: 3 tests pass", async () => {
   const said = await runSample(process.execPath, [`${ROOT}node_modules/vitest/vitest.mjs`, "run"]);
-  expect(said).toMatch(/^ *Tests +2 passed \(2\)$/m);
+  expect(said).toMatch(/^ *Tests +3 passed \(3\)$/m);
 }, 120_000);
 
 test(
@@ -65,11 +65,11 @@ expect(harness).toHaveEnqueued(charge, { args: [1, "2"] });
 `;
     writeFileSync(join(folder, "matchers.ts"), code);
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    symlinkSync(`${ROOT}node_modules`, join(folder, "node_modules"));
     const config = join(folder, "tsconfig.json");
     const compilerOptions = {
       types: ["bun-types"],
       typeRoots: [`${ROOT}node_modules`],
-      paths: { celeriac: [`${ROOT}mod.ts`], "celeriac/testing": [`${ROOT}src/testing/mod.ts`] },
       rootDir: "/",
       skipLibCheck: true,
     };
