@@ -64,6 +64,7 @@ export const OUT_OF_WORKERD = {
     "starts a relay; test/workerd/contracts.test.ts has the same contract",
   "test/contract/upstash.test.ts":
     "starts a gateway; test/workerd/contracts.test.ts has the same contract of results",
+  "test/simulation/guarantees.test.ts": "reads docs/guarantees.md",
   "test/contract/rabbit-differential.test.ts": "RabbitMQ over TCP",
   "test/contract/rabbit-time.test.ts": "RabbitMQ over TCP",
 };
