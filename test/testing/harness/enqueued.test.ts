@@ -1,17 +1,7 @@
 import * as v from "valibot";
 import { expect, test } from "vitest";
-import { AssertionError, createHarness, picksOf } from "../../../src/testing/mod.ts";
-import { shop } from "./setup.ts";
-
-function failure(look: () => unknown): AssertionError {
-  try {
-    look();
-  } catch (error) {
-    expect(error).toBeInstanceOf(AssertionError);
-    return error as AssertionError;
-  }
-  throw new Error("it did not fail");
-}
+import { createHarness, picksOf } from "../../../src/testing/mod.ts";
+import { failure, shop } from "./setup.ts";
 
 test("what was enqueued is read again from its message, field by field", async () => {
   const { app, mail } = shop();

@@ -5,6 +5,7 @@
  */
 import { Celery, type CeleryOptions } from "../../../mod.ts";
 import { type Deferred, deferred } from "../../../src/lib/deferred.ts";
+import { AssertionError } from "../../../src/testing/mod.ts";
 
 /** What a body says of its run. */
 export interface Ran {
@@ -49,4 +50,15 @@ export function shop(options: CeleryOptions = {}) {
   });
   const echo = app.task("shop.echo", { params: ["value"] }, (value: unknown): unknown => value);
   return { app, runs, gate, add, mail, fail, slow, order, echo };
+}
+
+/** The assertion that fails when this is called. */
+export function failure(look: () => unknown): AssertionError {
+  try {
+    look();
+  } catch (error) {
+    if (error instanceof AssertionError) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
 }

@@ -1,16 +1,6 @@
 import { expect, test } from "vitest";
-import { AssertionError, createHarness } from "../../../src/testing/mod.ts";
-import { shop } from "./setup.ts";
-
-function failure(look: () => unknown): AssertionError {
-  try {
-    look();
-  } catch (error) {
-    expect(error).toBeInstanceOf(AssertionError);
-    return error as AssertionError;
-  }
-  throw new Error("it did not fail");
-}
+import { createHarness } from "../../../src/testing/mod.ts";
+import { failure, shop } from "./setup.ts";
 
 test("a call has succeeded once its result is stored: by task, by result, by what was enqueued, by id", async () => {
   const { app, add, mail } = shop();
