@@ -37,8 +37,11 @@ export function factsTests({ check, test }: BackendSuite): void {
   test("a fact goes when its time is over, and is absent then", async (archive) => {
     const [facts, key] = [await factsOf(archive), archive.id()];
     const { ttl } = archive;
+    const started = archive.elapsed;
     await facts.put(key, "short", { ttl });
-    check.equal(await facts.get(key), "short", "the fact before its time is over");
+    const early = await facts.get(key);
+    // An answer that comes later says nothing.
+    if (archive.elapsed - started < ttl) check.equal(early, "short", "the fact before its time is over");
     await archive.expiry(async () => (await facts.get(key)) === undefined, { what: "the end of the fact" });
     check.equal(await facts.put(key, "next", { ttl, ifAbsent: true }), true, "a put with ifAbsent after it");
   });

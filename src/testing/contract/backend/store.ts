@@ -91,7 +91,9 @@ export function storeTests({ subject, check, test }: BackendSuite): void {
     const started = archive.elapsed;
     await backend.store(record(short, "SUCCESS", 1), { ttl });
     await backend.store(record(long, "SUCCESS", 1), { ttl: undefined });
-    check.equal(await archive.state(backend, short), "SUCCESS", "the state before the time is over");
+    const early = await archive.state(backend, short);
+    // An answer that comes later says nothing.
+    if (archive.elapsed - started < ttl) check.equal(early, "SUCCESS", "the state before the time is over");
     await archive.expiry(async () => (await backend.load([short]))[0] === undefined, {
       what: "the end of the record",
     });
