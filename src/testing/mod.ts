@@ -37,6 +37,7 @@ export type { Match } from "./harness/match.ts";
 export type { HarnessOptions } from "./harness/options.ts";
 export type { Attempt, Outcome, Sighting, Sightings } from "./harness/outcome.ts";
 export type { Enqueued } from "./harness/sent.ts";
+export type { Call } from "./harness/succeeded.ts";
 export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";
 export type { Entry, NewEntry } from "./entry.ts";
 export type { HistoryOptions, Numbered } from "./history.ts";
