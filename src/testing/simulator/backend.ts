@@ -111,19 +111,24 @@ export class NodeBackend implements Backend {
     for (const feed of [...this.#feeds.keys()]) feed.end(error);
   }
 
-  async #ask<T>(work: (store: MemoryStore) => T, { signal, deadline }: Call = {}): Promise<T> {
+  /** What travels, and the answer; for most calls that is one promise. */
+  #ask<T>(work: (store: MemoryStore) => T, { signal, deadline }: Call = {}): Promise<T> {
     const { clock, down, store, up, waits } = this.#parts;
-    signal?.throwIfAborted();
-    if (deadline !== undefined && deadline <= clock.now()) throw late();
-    const answer = new Promise<T>((resolve) => {
-      up.send(() => {
-        const value = work(store);
-        down.send(() => resolve(value));
+    const ask = (): Promise<T> =>
+      new Promise<T>((resolve) => {
+        const end = waits.share();
+        up.send(() => {
+          const value = work(store);
+          down.send(() => {
+            end();
+            resolve(value);
+          });
+        });
       });
-    });
-    return await waits.during(
-      signal === undefined && deadline === undefined ? answer : within(answer, clock, signal, deadline),
-    );
+    if (signal === undefined && deadline === undefined) return ask();
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
+    if (deadline !== undefined && deadline <= clock.now()) return Promise.reject(late());
+    return within(ask(), clock, signal, deadline);
   }
 }
 

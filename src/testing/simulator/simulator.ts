@@ -12,6 +12,7 @@ import { eventLoop, systemPlatform } from "../../lib/platform.ts";
 import type { Context } from "../../lib/port.ts";
 import { Agenda } from "./agenda.ts";
 import { type Course, type Driver, STILL, UNTIL_IDLE, untilInstant } from "./driver.ts";
+import { endlessness, impatience } from "./errors.ts";
 import { type Servers, SimulatedNode, type Surroundings } from "./node.ts";
 import { type Alarm, Timers } from "./timers.ts";
 import { Waits } from "./waits.ts";
@@ -301,7 +302,7 @@ export class Simulator {
     }
     if (!may || stop === Infinity) return false;
     if (++this.#barren > BARREN) {
-      this.#fail(endlessness(this.#timers.waiting));
+      this.#fail(endlessness(this.#timers.waiting, BARREN));
       return false;
     }
     this.#timers.now = Math.max(course.now, stop);
@@ -336,23 +337,4 @@ export class Simulator {
     for (const { reject } of this.#rides) reject(error);
     this.#rides.clear();
   }
-}
-
-function impatience(names: readonly string[], patience: number): CeleriacError {
-  const shown = names.slice(0, 5).join("; ");
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
-  return new CeleriacError(
-    "simulation-impatient",
-    `${shown}${more}: waits for something outside for more than ${patience / 1000} s.`,
-    { hint: "Let it wait for less, replace what it waits for, or give more patience." },
-  );
-}
-
-function endlessness(waiting: readonly Alarm[]): CeleriacError {
-  const owners = [...new Set(waiting.map(({ owner }) => owner))].slice(0, 5).join(", ");
-  return new CeleriacError(
-    "simulation-endless",
-    `Time moved ${BARREN} times, and nothing but timers happened (of ${owners || "nobody"}).`,
-    { hint: "What never ends cannot be waited for: say how far time is to move." },
-  );
 }

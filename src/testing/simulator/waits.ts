@@ -43,6 +43,12 @@ export class Waits {
     };
   }
 
+  /** Notes a wait for an answer that several may be waiting for, until the function that it gives is called. */
+  share(): () => void {
+    this.#shared++;
+    return this.#unshare;
+  }
+
   /** Notes a wait for an answer that several may be waiting for. */
   async during<T>(answer: Promise<T>): Promise<T> {
     this.#shared++;
@@ -52,6 +58,8 @@ export class Waits {
       this.#shared--;
     }
   }
+
+  readonly #unshare = (): void => void this.#shared--;
 }
 
 /** Sees what a node publishes. */

@@ -1,0 +1,28 @@
+/**
+ * How a simulation ends that does not come to where it is driven.
+ *
+ * @module
+ */
+import { CeleriacError } from "../../errors.ts";
+import type { Alarm } from "./timers.ts";
+
+/** The world outside was waited for longer than `patience`, ms; `names` are sentences' subjects. */
+export function impatience(names: readonly string[], patience: number): CeleriacError {
+  const shown = names.slice(0, 5).join("; ");
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return new CeleriacError(
+    "simulation-impatient",
+    `${shown}${more}: waits for something outside for more than ${patience / 1000} s.`,
+    { hint: "Let it wait for less, replace what it waits for, or give more patience." },
+  );
+}
+
+/** Timers led to nothing but timers, `moves` times. */
+export function endlessness(waiting: readonly Alarm[], moves: number): CeleriacError {
+  const owners = [...new Set(waiting.map(({ owner }) => owner))].slice(0, 5).join(", ");
+  return new CeleriacError(
+    "simulation-endless",
+    `Time moved ${moves} times, and nothing but timers happened (of ${owners || "nobody"}).`,
+    { hint: "What never ends cannot be waited for: say how far time is to move." },
+  );
+}
