@@ -74,7 +74,7 @@ export class Lab {
     const { node, app, member } = this.#make(name);
     const { concurrency } = this.options;
     const staff = new Staff({
-      simulator: this.simulator,
+      isInside: (where, id) => this.#isInside(where, id),
       node,
       app,
       member,
@@ -144,6 +144,13 @@ export class Lab {
     stepBack(this.scope);
     for (const { node } of this.staff) node.kill();
     this.client.kill();
+  }
+
+  /** Without an async context nobody can say which task it is that waits, and what it sends goes out by the client. */
+  #isInside(node: SimulatedNode, id: string): boolean {
+    return node.platform.context.available
+      ? node.waits.has(id) || this.simulator.waits.has(id)
+      : node.waits.any || this.client.waits.any;
   }
 
   /** A node, and the origin's fork on it; what passes is written down, and can be made to fail, unless nothing is to be kept. */

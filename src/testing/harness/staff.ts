@@ -10,7 +10,6 @@ import { silentLogger } from "../../lib/logger.ts";
 import type { Member } from "../faults/member.ts";
 import type { Recorder } from "../recorder.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
-import type { Simulator } from "../simulator/simulator.ts";
 import type { ChoosyLogger } from "../../worker/guarded.ts";
 import { type Probe, withProbe } from "../../worker/probe.ts";
 import { Worker, type WorkerOptions } from "../../worker/worker.ts";
@@ -19,7 +18,8 @@ const UNSEEN: Probe = { at: () => false, dismissed: () => {} };
 
 /** What a worker of a harness is made of. */
 export interface StaffParts {
-  readonly simulator: Simulator;
+  /** Whether a task on a node waits for something inside. */
+  readonly isInside: (node: SimulatedNode, id: string) => boolean;
   readonly node: SimulatedNode;
   /** The fork on that node. */
   readonly app: Celery;
@@ -39,13 +39,13 @@ export class Staff {
   ended = false;
   /** Why it ended, where that was not asked for. */
   failure: unknown;
-  readonly #simulator: Simulator;
+  readonly #isInside: StaffParts["isInside"];
   readonly #member: Member | undefined;
   /** Bodies that are being read: that takes turns of the real event loop. */
   #reading = 0;
 
-  constructor({ simulator, node, app, options, member }: StaffParts) {
-    this.#simulator = simulator;
+  constructor({ isInside, node, app, options, member }: StaffParts) {
+    this.#isInside = isInside;
     this.#member = member;
     this.node = node;
     this.app = app;
@@ -94,8 +94,7 @@ export class Staff {
     if (!this.ready) return [`The start of ${this.node.name}`];
     if (this.#reading > 0) return [`A compressed message on ${this.node.name}`];
     if (this.worker.pool.busy === 0) return [];
-    const waits = [this.node.waits, this.#simulator.waits];
-    return this.worker.snapshot().active.filter(({ id }) => !waits.some((each) => each.has(id))).map(
+    return this.worker.snapshot().active.filter(({ id }) => !this.#isInside(this.node, id)).map(
       ({ id, name }) => `Task ${name}[${id}] on ${this.node.name}`,
     );
   }

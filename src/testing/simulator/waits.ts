@@ -32,6 +32,11 @@ export class Waits {
       (!this.#context.available && this.#byKey.size > 0);
   }
 
+  /** Whether anybody waits. */
+  get any(): boolean {
+    return this.#shared > 0 || this.#byKey.size > 0;
+  }
+
   /** Notes a wait of whoever asks now, until the function that it gives is called. */
   begin(): () => void {
     const key = keyOf(this.#context.current());

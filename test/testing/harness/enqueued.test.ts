@@ -149,20 +149,24 @@ test("a match that cannot be is refused", async () => {
 
 test("the replay line has the picks that were used", async () => {
   const { app, mail } = shop();
-  await using harness = await createHarness(app, { seed: 3, picks: [0, 2, 0, 1, 0, 0] });
-  await mail.delay("x");
-  expect(harness.replay).toBe("Replay: createHarness(app, { seed: 3, picks: [0, 2, 0, 1] })");
+  {
+    await using harness = await createHarness(app, { seed: 3, picks: [0, 2, 0, 1, 0, 0] });
+    await mail.delay("x");
+    expect(harness.replay).toBe("Replay: createHarness(app, { seed: 3, picks: [0, 2, 0, 1] })");
+  }
   await using endless = await createHarness(app, { picks: picksOf(1) });
   expect(endless.replay).toMatch(/picks: \[\d+(, \d+)+\] \}\)$/);
 });
 
 test("as much is kept as is asked for", async () => {
   const { app, add } = shop();
-  await using few = await createHarness(app, { workers: 0, record: 3 });
-  for (let at = 0; at < 10; at++) await few.run(() => add.delay(at, 0));
-  expect(few.enqueued(add).map(({ args }) => args[0])).toEqual([7, 8, 9]);
-  expect(failure(() => few.assertEnqueued(add, { args: [1, 0] })).message).toContain("7 before these");
+  {
+    await using few = await createHarness(app, { workers: 0, record: 3 });
+    for (let at = 0; at < 10; at++) await few.run(() => add.delay(at, 0));
+    expect(few.enqueued(add).map(({ args }) => args[0])).toEqual([7, 8, 9]);
+    expect(failure(() => few.assertEnqueued(add, { args: [1, 0] })).message).toContain("7 before these");
+  }
   await using none = await createHarness(app, { workers: 0, record: false });
   await none.run(() => add.delay(1, 1));
-  expect(none.enqueued()).toEqual([]);
+  expect([none.enqueued(), none.history.entries]).toEqual([[], []]);
 });

@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { createHarness } from "../../../src/testing/mod.ts";
 import { pause } from "../../support/wait.ts";
 import { shop } from "./setup.ts";
@@ -218,15 +218,20 @@ test("modules of tasks are loaded before a worker is ready", async () => {
 });
 
 test("fake timers of a runner change nothing of it", async () => {
-  const { app, mail } = shop();
-  vi.useFakeTimers();
+  const { app, gate, mail, slow } = shop();
+  const { setTimeout, setImmediate } = globalThis;
+  const never = (): never => undefined as never;
   try {
-    await using harness = await createHarness(app);
+    Object.assign(globalThis, { setTimeout: never, setImmediate: never });
+    await using harness = await createHarness(app, { patience: "20ms" });
     const result = await mail.applyAsync(["x"], { countdown: "1h" });
     await harness.advance("1h");
     expect(await result.get()).toBe("sent to x");
+    await slow.delay();
+    await expect(harness.advance(1)).rejects.toEqual(code("simulation-impatient"));
+    gate.resolve();
   } finally {
-    vi.useRealTimers();
+    Object.assign(globalThis, { setTimeout, setImmediate });
   }
 });
 

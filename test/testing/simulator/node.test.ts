@@ -106,7 +106,7 @@ function crew(options: { readonly acksLate: boolean }) {
     return x;
   });
   const parts = rig(origin);
-  return { ...parts, gate, heeds, starts, send: (x: number) => parts.app.run(() => task.delay(x)) };
+  return { ...parts, gate, heeds, starts, send: (x: number) => parts.app.sendTask(task.name, { args: [x] }) };
 }
 
 test("a killed worker is heard no more, and what it had not acked goes to another one", async () => {
