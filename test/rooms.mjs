@@ -38,6 +38,7 @@ export const IN_WORKERD = [
   "test/producer",
   "test/worker",
   "test/contract/memory.test.ts",
+  "test/contract/recorded.test.ts",
 ];
 
 /**

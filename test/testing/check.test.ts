@@ -113,6 +113,20 @@ describe("I1", () => {
     expect(broken((s) => run(s).fault("kill", ["a"]).worker("killed"))).toEqual(["I1 a"]);
   });
 
+  test("one that the broker took back before its worker read it came again before that", () => {
+    expect(
+      broken((s) =>
+        s.confirmed("a").fault("drop", ["a"], "w1", "held").late("a", "w2").deliver("a").lose("a")
+      ),
+    ).toEqual([]);
+    expect(broken((s) => s.confirmed("a").fault("drop", ["a"], "w1", "held").deliver("a").lose("a"))).toEqual(
+      [
+        "I1 a",
+        "I1 a",
+      ],
+    );
+  });
+
   test("one that is acked or rejected though nothing was done with it", () => {
     const seen = broken((s) => s.confirmed("a", "b").late("a").deliver("b").settle("b"));
     expect(seen).toEqual(["I1 b", "I1 b"]);

@@ -9,6 +9,7 @@ import {
   type Past,
   startsOf,
   type TaskPast,
+  type Touch,
   type Violation,
   wasSettled,
 } from "./past.ts";
@@ -44,13 +45,16 @@ export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
  */
 export function startsExplained(task: TaskPast): number {
   const begun = task.handings.filter(({ started }) => started.length > 0);
-  for (const { node, epochs } of task.touches) {
-    const struck = begun.findLastIndex(({ delivered }) =>
-      (node === "" || node === delivered.node) && delivered.epoch <= (epochs.get(delivered.node) ?? 0)
-    );
+  for (const touch of task.touches) {
+    const struck = begun.findLastIndex((handing) => strikes(touch, handing));
     if (struck >= 0) begun.splice(struck, 1);
   }
   return copiesOf(task) + startedCount(task) - begun.length;
+}
+
+/** Whether the fault broke the link by which this delivery came. */
+function strikes({ node, epochs }: Touch, { delivered }: Handing): boolean {
+  return (node === "" || node === delivered.node) && delivered.epoch <= (epochs.get(delivered.node) ?? 0);
 }
 
 function startedCount({ handings }: TaskPast): number {
@@ -86,7 +90,11 @@ function flawOf(handing: Handing, task: TaskPast, past: Past): string | undefine
   // Its worker died with the settlement under way: it may have come through.
   if (killed !== undefined && settling.length > 0 && handing.settled.length === 0) return undefined;
   // Back in its queue: by a requeue, by the loss of its link, or by the death of its worker. The broker may know before the worker does.
-  const again = task.handings.some((other) => other.delivered.seq > delivered.seq);
+  // It may even have taken the message back before the worker read it.
+  const since = task.touches.find((touch) => touch.seq < delivered.seq && strikes(touch, handing))?.seq;
+  const again = task.handings.some((other) =>
+    other !== handing && other.delivered.seq > (since ?? delivered.seq)
+  );
   return again || wasParked(handing) || hasExpired(task, past)
     ? undefined
     : `${number} went back to the broker and never came again`;

@@ -84,6 +84,8 @@ export interface Past {
 
 /** A fault that names a task. */
 export interface Touch {
+  /** Its place. */
+  readonly seq: number;
   /** "" is every node. */
   readonly node: string;
   /** By node: how often the consuming link had come up when the fault struck. */
@@ -126,7 +128,7 @@ class Reader implements Past {
         this.faults.push(entry);
         for (const id of entry.touches) {
           if (entry.fault === "duplicate") this.#task(id).doubles++;
-          else this.#task(id).touches.push({ node: entry.node, epochs: this.#epochs });
+          else this.#task(id).touches.push({ seq: entry.seq, node: entry.node, epochs: this.#epochs });
         }
         return;
       case "link": {
