@@ -6,7 +6,7 @@
 import type { BrokerEvent, Settlement, Verdict } from "../broker.ts";
 
 /** What every entry says. */
-interface Seen {
+export interface Seen {
   /** When, ms since the epoch, by the clock of the history: skewed clocks of nodes do not show here. */
   readonly at: number;
   /** Its place in the history, from 1. */
@@ -15,24 +15,29 @@ interface Seen {
   readonly node: string;
 }
 
-interface OfTask extends Seen {
+/** What an entry of a task says. */
+export interface OfTask extends Seen {
   /** The task's id; "" for a message that has none. */
   readonly task: string;
 }
 
-interface OfDelivery extends OfTask {
+/** What an entry of a delivery says. */
+export interface OfDelivery extends OfTask {
   /** The number of the delivery, from 1; a redelivery has another. */
   readonly delivery: number;
 }
 
 /** A message was handed to a broker. */
 export interface PublishedEntry extends OfTask {
+  /** What it is. */
   readonly is: "published";
   /** The number of the publish, from 1; a repeat has another. */
   readonly publish: number;
   /** The task's name. */
   readonly name: string;
+  /** Where it went, "" for the default exchange. */
   readonly exchange: string;
+  /** The key by which it was routed. */
   readonly routingKey: string;
   /** Of the name and the body: what comes out of the broker must have the same. */
   readonly digest: number;
@@ -48,19 +53,25 @@ export interface PublishedEntry extends OfTask {
 
 /** What became of a publish. `unsent`: the broker threw, and nothing went out. */
 export interface VerdictEntry extends OfTask {
+  /** What it is. */
   readonly is: "verdict";
+  /** The number of the publish. */
   readonly publish: number;
+  /** What the broker said. */
   readonly verdict: Verdict["is"] | "unsent";
 }
 
 /** What a sender was told in the end, repeats and all. */
 export interface SentEntry extends OfTask {
+  /** What it is. */
   readonly is: "sent";
+  /** What came of it. */
   readonly outcome: "sent" | "failed";
 }
 
 /** A consumer was made, asked for another prefetch, or has got it. */
 export interface WindowEntry extends Seen {
+  /** What it is. */
   readonly is: "window";
   /** The number of the consumer, from 1. */
   readonly consumer: number;
@@ -72,35 +83,47 @@ export interface WindowEntry extends Seen {
 
 /** A message was handed to a consumer. */
 export interface DeliveredEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "delivered";
+  /** The number of the consumer. */
   readonly consumer: number;
+  /** Where it came from. */
   readonly queue: string;
+  /** Whether it was handed out before. */
   readonly redelivered: boolean;
   /** How often the consuming link of this node has come up so far. */
   readonly epoch: number;
+  /** Of the name and the body. */
   readonly digest: number;
 }
 
 /** The link or lease of an unsettled delivery went. */
 export interface LostEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "lost";
 }
 
 /** A settlement was asked for. */
 export interface SettlingEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "settling";
+  /** How. */
   readonly as: Settlement["as"];
 }
 
 /** What became of it. `failed`: it threw. */
 export interface SettledEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "settled";
+  /** How. */
   readonly as: Settlement["as"];
+  /** What came of it. */
   readonly outcome: "settled" | "stale" | "failed";
 }
 
 /** A task came to this point of its way through a worker. */
 export interface PassedEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "accepted" | "started" | "followed";
   /** Whether it is acked late. */
   readonly late: boolean;
@@ -108,53 +131,71 @@ export interface PassedEntry extends OfDelivery {
 
 /** A task's function ended. */
 export interface EndedEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "ended";
+  /** Whether it is acked late. */
   readonly late: boolean;
+  /** What came of it. */
   readonly outcome: "success" | "failure";
 }
 
 /** A message was not run: expired, not registered, unreadable. */
 export interface DismissedEntry extends OfDelivery {
+  /** What it is. */
   readonly is: "dismissed";
+  /** Why not. */
   readonly why: string;
 }
 
 /** A result is on its way to the backend. */
 export interface StoringEntry extends OfTask {
+  /** What it is. */
   readonly is: "storing";
   /** The number of the store, from 1. */
   readonly store: number;
+  /** The state. */
   readonly status: string;
 }
 
 /** The backend answered. `kept`: SUCCESS was there already. `failed`: it threw. */
 export interface StoredEntry extends OfTask {
+  /** What it is. */
   readonly is: "stored";
+  /** The number of the store. */
   readonly store: number;
+  /** The state. */
   readonly status: string;
+  /** What came of it. */
   readonly outcome: "stored" | "kept" | "failed";
 }
 
 /** A log line that has a code: trouble that somebody was told of. */
 export interface ToldEntry extends OfTask {
+  /** What it is. */
   readonly is: "told";
+  /** The code of the line. */
   readonly code: string;
 }
 
 /** News of a link. */
 export interface LinkEntry extends Seen {
+  /** What it is. */
   readonly is: "link";
+  /** Which link. */
   readonly link: "publish" | "consume" | "both";
+  /** What became of it. */
   readonly state: BrokerEvent["is"];
 }
 
 /** A worker was started, stopped (its `run()` has ended), or killed (nothing of it is heard any more). */
 export interface WorkerEntry extends Seen {
+  /** What it is. */
   readonly is: "worker-started" | "worker-stopped" | "worker-killed";
 }
 
 /** Something was done to the system on purpose. */
 export interface FaultEntry extends Seen {
+  /** What it is. */
   readonly is: "fault";
   /** "cut", "kill", "backend-down", …: what the fault's method is called. */
   readonly fault: string;
@@ -186,7 +227,8 @@ export type Entry =
   | WorkerEntry
   | FaultEntry;
 
-type Unplaced<E> = E extends Entry ? Omit<E, "at" | "seq"> : never;
+/** An entry without its place and time. */
+export type Unplaced<E> = E extends Entry ? Omit<E, "at" | "seq"> : never;
 
 /** An entry before it has its place and time. */
 export type NewEntry = Unplaced<Entry>;

@@ -91,6 +91,7 @@ export class History implements Iterable<Entry> {
     );
   }
 
+  /** What is kept, oldest first. */
   [Symbol.iterator](): Iterator<Entry> {
     return this.entries[Symbol.iterator]();
   }

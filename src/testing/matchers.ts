@@ -8,7 +8,6 @@ import { AssertionError } from "./assert.ts";
 import { show } from "./difference.ts";
 import type { Harness } from "./harness/harness.ts";
 import type { Match } from "./harness/match.ts";
-import type { Call } from "./harness/succeeded.ts";
 
 /**
  * What `expect(harness)` has once it is extended by {@link harnessMatchers}; `R` is what a matcher gives, for runners that say (Jest). A
@@ -73,7 +72,11 @@ export const harnessMatchers: {
     task: string | { readonly name: string },
     match?: Match,
   ): MatcherResult;
-  toHaveSucceeded(this: MatcherContext | void, received: unknown, call: Call): MatcherResult;
+  toHaveSucceeded(
+    this: MatcherContext | void,
+    received: unknown,
+    call: string | { readonly id: string } | { readonly name: string },
+  ): MatcherResult;
 } = {
   toHaveEnqueued(received, task, match = {}) {
     const harness = harnessOf(received, "toHaveEnqueued");

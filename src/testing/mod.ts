@@ -39,7 +39,31 @@ export type { Attempt, Outcome, Sighting, Sightings } from "./harness/outcome.ts
 export type { Enqueued } from "./harness/sent.ts";
 export type { Call } from "./harness/succeeded.ts";
 export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";
-export type { Entry, NewEntry } from "./entry.ts";
+export type {
+  DeliveredEntry,
+  DismissedEntry,
+  EndedEntry,
+  Entry,
+  FaultEntry,
+  LinkEntry,
+  LostEntry,
+  NewEntry,
+  OfDelivery,
+  OfTask,
+  PassedEntry,
+  PublishedEntry,
+  Seen,
+  SentEntry,
+  SettledEntry,
+  SettlingEntry,
+  StoredEntry,
+  StoringEntry,
+  ToldEntry,
+  Unplaced,
+  VerdictEntry,
+  WindowEntry,
+  WorkerEntry,
+} from "./entry.ts";
 export type { HistoryOptions, Numbered } from "./history.ts";
 export type { Point } from "../worker/probe.ts";
 export type { Violation } from "./invariants/past.ts";
