@@ -3,12 +3,10 @@
  *
  * @module
  */
-import { build } from "esbuild";
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { redisBackend, redisBroker } from "../../../../adapters/redis/tcp.ts";
@@ -20,6 +18,7 @@ import { startRedis } from "../../../support/servers.ts";
 import { until } from "../../../support/wait.ts";
 import { bareClient, placeOf, through } from "../../setup.ts";
 import { type Account, account, type Life } from "./account.ts";
+import { bundleWorker } from "./bundle.ts";
 import type { Orders } from "./orders.ts";
 
 const POINTS: readonly Point[] = [
@@ -105,6 +104,7 @@ class Run {
   readonly #early: Set<string> = new Set();
   readonly #orders: Iterator<Death>;
   readonly #alive: Set<ChildProcess> = new Set();
+  #script = "";
   #kills = 0;
   #over = false;
   /** How long a task takes on the average, ms: it steers, so that tasks and kills come to their ends together. */
@@ -118,25 +118,8 @@ class Run {
     this.#orders = deathsOf(options.seed);
   }
 
-  get #script(): string {
-    return join(this.#folder, "worker.mjs");
-  }
-
-  /** One file, so that a process comes up fast. */
   async prepare(): Promise<void> {
-    await build({
-      entryPoints: [fileURLToPath(new URL("./worker.ts", import.meta.url))],
-      outfile: this.#script,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node20",
-      // ioredis is CommonJS and asks for Node's modules by `require`.
-      banner: {
-        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
-      },
-      external: ["@cloudamqp/amqp-client", "@upstash/redis"],
-    });
+    this.#script = await bundleWorker(this.#folder);
   }
 
   async work(): Promise<void> {
