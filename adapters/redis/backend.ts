@@ -10,7 +10,7 @@ import type { BasePlatform } from "../../src/lib/port.ts";
 import { Batch } from "./batch.ts";
 import type { Command, CommandOptions, Commands, Feed, FeedListener } from "./client.ts";
 import { RedisFacts } from "./facts.ts";
-import { closed, fault, late, refusal, type Subject } from "./fault.ts";
+import { closed, fault, late, misfit, refusal, type Subject } from "./fault.ts";
 import type { Keys } from "./keys.ts";
 import { Patience } from "./patience.ts";
 import { readRecord } from "./record.ts";
@@ -203,6 +203,8 @@ export class RedisBackend implements Backend {
       call.signal?.throwIfAborted();
       throw fault(error, subject);
     }
+    // A server over HTTP may answer anything.
+    if (!Array.isArray(answers) || answers.length !== items.length) throw misfit(subject);
     return (answers as readonly unknown[]).map((answer) => {
       if (answer === 1) return "stored";
       if (answer === 0) return "kept";

@@ -23,7 +23,7 @@ import { LinkCommands } from "./commands.ts";
 import { fault, isPassingFault, late, misfit } from "./fault.ts";
 import { LinkFeed } from "./feed.ts";
 import { STEPS } from "./kombu.ts";
-import { RedisConsumer } from "./lease/consumer.ts";
+import { LEASED, RedisConsumer } from "./lease/consumer.ts";
 import { LeaseKeys } from "./lease/keys.ts";
 import { CONNECTED } from "./lease/pace.ts";
 import { Waker } from "./lease/waker.ts";
@@ -48,11 +48,11 @@ export interface BrokerParts {
   readonly reconnectMax: number;
 }
 
+/** The longest pause between two sweeps, ms. */
+const SWEEP = 30_000;
+
 /** How often a connection that only listens is asked whether it is there, ms. */
 const LISTENING = 15_000;
-
-/** The longest park, ms: as long as a revoke is remembered. */
-const LONGEST_PARK = 28 * 86_400_000;
 
 /** The {@link Broker}; see the module. */
 export class RedisBroker implements Broker {
@@ -99,13 +99,8 @@ export class RedisBroker implements Broker {
       delay: false,
       priority: "low-first",
       maxMessage,
-      delivery: "poll",
+      ...LEASED,
       subscribe: true,
-      requeue: "front",
-      park: "lease",
-      maxPark: LONGEST_PARK,
-      loss: "lease",
-      attempts: false,
     };
   }
 
@@ -127,10 +122,10 @@ export class RedisBroker implements Broker {
     const consumer = new RedisConsumer(queues, prefetch, {
       ...parts,
       subject,
-      maxPark: LONGEST_PARK,
       commands: this.#consuming,
       keys: this.#keys,
       pace: CONNECTED,
+      sweepInterval: SWEEP,
       waker: this.#waker,
       worked: () => {},
       failed: (error, retryIn) => {

@@ -6,7 +6,7 @@
 import type { Facts } from "../../src/backend.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { Command, Commands } from "./client.ts";
-import { fault, type Subject } from "./fault.ts";
+import { fault, misfit, type Subject } from "./fault.ts";
 import type { Keys } from "./keys.ts";
 import { BUMP_FACT, runScript } from "./scripts.ts";
 
@@ -37,13 +37,14 @@ export class RedisFacts implements Facts {
 
   async bump(key: string, { ttl }: { readonly ttl: number }): Promise<number> {
     const args = [wholeMs(ttl)];
+    let count: unknown;
     try {
-      return Number(
-        await runScript(this.#commands, BUMP_FACT, [this.#keys.fact(key)], args, { repeatable: false }),
-      );
+      count = await runScript(this.#commands, BUMP_FACT, [this.#keys.fact(key)], args, { repeatable: false });
     } catch (error) {
       throw fault(error, this.#subject);
     }
+    if (typeof count !== "number" && typeof count !== "string") throw misfit(this.#subject);
+    return Number(count);
   }
 
   async #one(command: Command, repeatable: boolean): Promise<unknown> {

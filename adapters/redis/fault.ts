@@ -110,7 +110,7 @@ export function closed(subject: Subject): ConnectionError {
 /** The error for an answer of another kind than was asked for. */
 export function misfit(subject: Subject): ConnectionError {
   return new ConnectionError(
-    codesOf(subject).refused,
+    codesOf(subject).lost,
     `${placeOf(subject)} gave an answer of another kind than was asked for.`,
   );
 }
@@ -122,7 +122,7 @@ export function isClosed(error: unknown): boolean {
 
 /** Whether the server was not reached, or asks for patience: time may help. */
 export function isPassingFault(error: unknown): error is CeleriacError {
-  return error instanceof ConnectionError && /-(unreachable|timeout|unavailable)$/.test(error.code);
+  return error instanceof ConnectionError && /-(unreachable|timeout|unavailable|lost)$/.test(error.code);
 }
 
 function codesOf({ role = "backend" }: Subject): Codes {

@@ -1,40 +1,68 @@
 /**
- * A broker over HTTP: all that needs no consuming.
+ * A broker over HTTP: publishes in one request each, consumes by looking again and again.
  *
  * @module
  */
 import type {
   Broker,
+  BrokerEvent,
   BrokerFeatures,
   Call,
+  Consumer,
   Entity,
   Outgoing,
   PublishOptions,
   Verdict,
 } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
+import type { BasePlatform } from "../../src/lib/port.ts";
+import { HttpCommands } from "./http-commands.ts";
 import { faultOf, misfit } from "./http-fault.ts";
-import type { Answer } from "./http-link.ts";
-import { HttpPublisher, MOST, PUBLISHES } from "./http-publisher.ts";
+import type { Answer, HttpLink } from "./http-link.ts";
+import { HttpPublisher, MOST, type PublisherSettings, PUBLISHES } from "./http-publisher.ts";
 import { Trouble } from "./http-trouble.ts";
 import { bind } from "./packer.ts";
 import { STEPS } from "./kombu.ts";
+import { LEASED, RedisConsumer } from "./lease/consumer.ts";
+import { LeaseKeys } from "./lease/keys.ts";
 
 /** What a message needs besides its body, about. */
 const HEAD = 1500;
+
+/** How the consuming half does it. Durations are ms. */
+export interface HttpConsuming {
+  /** Gives up sooner than a publish may: the next look is not far. */
+  readonly link: HttpLink;
+  readonly platform: BasePlatform;
+  readonly pollInterval: number;
+  readonly visibilityTimeout: number;
+  readonly consumerTimeout: number;
+}
+
+/** The first pause after a message, and that between two looks of a consumer that may take nothing; ms. */
+const PACE = { shortest: 100, full: 15_000 };
+
+/** Each sweep is a handful of commands. */
+const SWEEP = 300_000;
+
+/** How long `close` waits for what is on its way, ms. */
+const FAREWELL = 5000;
 
 /** The {@link Broker}; see the module. */
 export class HttpBroker extends HttpPublisher implements Broker {
   override readonly features: BrokerFeatures = {
     ...PUBLISHES,
-    delivery: "poll",
+    ...LEASED,
     subscribe: false,
-    requeue: "front",
-    park: "none",
-    maxPark: 0,
-    loss: "lease",
-    attempts: false,
   };
+  readonly #consuming: HttpConsuming;
+  readonly #consumers: Set<RedisConsumer> = new Set();
+  readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+
+  constructor(settings: PublisherSettings, consuming: HttpConsuming) {
+    super(settings);
+    this.#consuming = consuming;
+  }
 
   /** As several requests, one after the other, where one could not hold the batch. */
   override async publish(
@@ -73,23 +101,73 @@ export class HttpBroker extends HttpPublisher implements Broker {
     return this.#lengths(queue, ["DEL"]);
   }
 
-  consume(): never {
+  consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
+    const { link, pollInterval, ...times } = this.#consuming;
+    const { prefix, address } = this;
+    let up = false;
+    const consumer = new RedisConsumer(queues, prefetch, {
+      ...times,
+      commands: new HttpCommands(link, "broker"),
+      keys: new LeaseKeys(prefix),
+      subject: { role: "broker", address, secrets: [] },
+      pace: {
+        ...PACE,
+        shortest: Math.min(PACE.shortest, pollInterval),
+        longest: pollInterval,
+        told: pollInterval,
+      },
+      sweepInterval: SWEEP,
+      closeTimeout: FAREWELL,
+      worked: () => {
+        if (!up) this.#emit({ is: "up", link: "consume" });
+        up = true;
+      },
+      failed: (error, retryIn) => {
+        up = false;
+        this.#emit(
+          retryIn === undefined ? { is: "fatal", error } : { is: "down", link: "consume", error, retryIn },
+        );
+      },
+      // What was declared comes with each publish.
+      prepare: () => Promise.resolve(),
+      ended: (done) => void this.#consumers.delete(done),
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  subscribe(): never {
     throw new ConfigurationError(
-      "broker-publishes-only",
-      "Over HTTP messages are published; consuming is not here yet.",
+      "subscribe-unsupported",
+      "Over HTTP nothing can be listened to (features.subscribe).",
       {
-        hint: "Run workers on Redis over TCP (Python's), or on RabbitMQ.",
+        hint:
+          "kombu's channels have a slash in their names, which Upstash's streams do not take: use Redis over TCP.",
       },
     );
   }
 
-  subscribe(): never {
-    return this.consume();
+  observe(listener: (event: BrokerEvent) => void): Disposable {
+    // The same function may observe twice; each call is taken back by itself.
+    const own = (event: BrokerEvent): void => listener(event);
+    this.#listeners.add(own);
+    return { [Symbol.dispose]: () => this.#listeners.delete(own) };
   }
 
-  observe(): Disposable {
-    // There is no link of which there could be news.
-    return { [Symbol.dispose]: () => {} };
+  override async close({ deadline = Infinity }: Call = {}): Promise<void> {
+    const end = Math.min(deadline, this.#consuming.platform.clock.now() + FAREWELL);
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close(end)));
+  }
+
+  #emit(event: BrokerEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        // It shows up as an unhandled rejection and stops nothing of ours.
+        void Promise.reject(error);
+      }
+    }
   }
 
   async #lengths(queue: string, more: readonly string[]): Promise<number> {

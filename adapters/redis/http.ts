@@ -50,6 +50,21 @@ export interface UpstashBrokerSettings extends UpstashSettings {
   readonly publishTimeout?: Duration;
 }
 
+/** More settings of {@link upstashBroker}, for who consumes. */
+export interface UpstashConsumerSettings {
+  /**
+   * The longest pause between two looks into the queues; after a message it begins at 0.1 s and grows by half each time. Each look is one
+   * command: at rest 17,280 a day with the default.
+   *
+   * @default 5
+   */
+  readonly pollInterval?: Duration;
+  /** As `redisBroker` has it: when what another program claimed and did not settle goes back to its queue. @default 3600 */
+  readonly visibilityTimeout?: Duration;
+  /** As `redisBroker` has it: how long a consumer of ours may be silent. @default 600 */
+  readonly consumerTimeout?: Duration;
+}
+
 /** Settings of {@link upstashBackend}. A number of time is seconds, a string carries its unit. */
 export interface UpstashBackendSettings extends UpstashSettings {
   /**
@@ -64,17 +79,24 @@ export interface UpstashBackendSettings extends UpstashSettings {
 }
 
 /** Options of {@link upstashBroker}. */
-export type UpstashBrokerOptions = UpstashServer & UpstashBrokerSettings;
+export type UpstashBrokerOptions = UpstashServer & UpstashBrokerSettings & UpstashConsumerSettings;
+
+/** Options of {@link upstashPublisher}. */
+export type UpstashPublisherOptions = UpstashServer & UpstashBrokerSettings;
 
 /** Options of {@link upstashBackend}. */
 export type UpstashBackendOptions = UpstashServer & UpstashBackendSettings;
 
+/** How long a consumer waits for an answer, s. */
+const PATIENCE = 4;
+
 /**
- * The publish half of Celery's Redis broker over HTTP: what it publishes is kombu's, byte for byte, in the lists and binding sets where
- * Celery's workers on Redis look for it. It consumes nothing yet: `consume` and `subscribe` throw `broker-publishes-only`.
+ * Celery's Redis broker over HTTP: what it publishes is kombu's, byte for byte, in the lists and binding sets where workers on Redis look for
+ * it, Python's and ours; and it consumes them by looking again and again, with the leases of `redisBroker`. There are no subscriptions over
+ * HTTP: `subscribe` throws `subscribe-unsupported`.
  *
  * Takes the REST URL and token, or a client of `@upstash/redis` of your own, with any settings; needs that package, loaded with the first
- * call. No I/O before it, and nothing is kept between two calls, so that one broker serves all requests of an edge function.
+ * call. No I/O before it, and a publish keeps nothing for the next one, so that one broker serves all requests of an edge function.
  *
  * A publish, or a batch, is one request with its declarations in it, one script on the server (a batch of more than 7 MB goes as several). It
  * carries an id under which the server remembers the outcome for two minutes beyond the deadline (`celeriac:pub:…`, about 150 bytes), and is
@@ -90,16 +112,29 @@ export type UpstashBackendOptions = UpstashServer & UpstashBackendSettings;
  * `broker-unavailable`, `broker-unreachable`, `broker-lost`, `broker-timeout`.
  */
 export function upstashBroker(server: UpstashClient | UpstashBrokerOptions): Broker {
-  return new HttpBroker(readOptions("upstashBroker", server, PUBLISHING, checkOptionNames));
+  const options = readOptions<UpstashBrokerSettings & UpstashConsumerSettings>(
+    "upstashBroker",
+    server,
+    [...PUBLISHING, "pollInterval", "visibilityTimeout", "consumerTimeout"],
+    checkOptionNames,
+  );
+  const { consumerTimeout = 600, pollInterval = 5, visibilityTimeout = 3600 } = options;
+  return new HttpBroker(options, {
+    link: new HttpLink(options, PATIENCE),
+    platform: options.platform ?? basePlatform,
+    pollInterval: toMs(pollInterval, "pollInterval", LEAST),
+    visibilityTimeout: toMs(visibilityTimeout, "visibilityTimeout", LEAST),
+    consumerTimeout: toMs(consumerTimeout, "consumerTimeout", LEAST),
+  });
 }
 
 /**
- * The sending half of {@link upstashBroker} alone, for a `Producer` in the smallest of bundles: the same but for `declare`, `count`, `purge` and
- * the like, and a batch is always one request, which Upstash refuses where it is over 10 MB.
+ * The sending half of {@link upstashBroker} alone, for a `Producer` in the smallest of bundles: the same but for `declare`, `count`, `purge`,
+ * `consume` and the like, and a batch is always one request, which Upstash refuses where it is over 10 MB.
  *
  * @throws {ConfigurationError} `option-invalid`, `option-unknown`, `duration-invalid`; and from the first call `package-missing`.
  */
-export function upstashPublisher(server: UpstashClient | UpstashBrokerOptions): PublishBroker {
+export function upstashPublisher(server: UpstashClient | UpstashPublisherOptions): PublishBroker {
   return new HttpPublisher(readOptions("upstashPublisher", server, PUBLISHING));
 }
 

@@ -36,7 +36,7 @@ api.post("/amqp/signups/:name", async (c) => {
   return c.json({ id: await welcome(producer, c.req.param("name")) }, 202);
 });
 
-/** By Redis, over HTTP: a worker in Python (signup.py) runs it. */
+/** By Redis, over HTTP: a worker in TypeScript (run.ts) or in Python (signup.py) on that Redis runs it. */
 api.post("/redis/signups/:name", async (c) => {
   const producer = new Producer({ broker: upstashPublisher(redis(c)), ...SENDING });
   return c.json({ id: await welcome(producer, c.req.param("name")) }, 202);

@@ -1,5 +1,6 @@
 /**
- * The worker's app, on RabbitMQ: `npx celeriac -A ./examples/edge/run.ts worker -Q signups`.
+ * The worker's app: `npx celeriac -A ./examples/edge/run.ts worker -Q signups`. On RabbitMQ for what goes by `/amqp`, or with
+ * `BROKER_URL=redis://…` on the Redis behind the REST server for what goes by `/redis`.
  *
  * @module
  */

@@ -1,21 +1,17 @@
 /**
- * The contracts over HTTP: the whole of the backend's, and of the broker's what a broker that only publishes promises.
+ * The contracts over HTTP, through the gateway.
  *
  * @module
  */
 import { afterAll, describe, inject, test } from "vitest";
 import { upstashBackend, upstashBroker } from "../../adapters/redis/http.ts";
 import { startGateway } from "../support/gateway.ts";
-import { kombuReader } from "../redis/kombu-reader.ts";
-import { bareClient } from "../redis/setup.ts";
 import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
 
 const gateway = await startGateway({ redis: inject("redis") });
 const polled = await startGateway({ redis: inject("redis") });
 polled.faults.noSubscribe();
-const redis = bareClient();
 afterAll(async () => {
-  await redis[Symbol.asyncDispose]();
   await gateway[Symbol.asyncDispose]();
   await polled[Symbol.asyncDispose]();
 });
@@ -34,9 +30,10 @@ describe.each([["with streams", gateway], ["by polling", polled]])(
     }, { test }),
 );
 
-describe("publishing", () =>
+describe("broker", () =>
   exerciseBroker({
-    make: () => upstashBroker({ url: gateway.url, token: gateway.token, globalKeyprefix }),
+    make: () =>
+      upstashBroker({ url: gateway.url, token: gateway.token, globalKeyprefix, pollInterval: "50ms" }),
     features: {
       link: "call",
       confirm: "memory",
@@ -49,12 +46,11 @@ describe("publishing", () =>
       delivery: "poll",
       subscribe: false,
       requeue: "front",
-      park: "none",
-      maxPark: 0,
+      park: "lease",
+      maxPark: 28 * 86_400_000,
       loss: "lease",
       attempts: false,
     },
-    consume: (queues) => kombuReader(redis, queues, globalKeyprefix),
     routing: "kombu",
     unreachable: () => upstashBroker({ url: "http://127.0.0.1:9", token: "none" }),
   }, { test }));

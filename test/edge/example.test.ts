@@ -53,10 +53,10 @@ function pythonWorker(broker: string): Promise<Child> {
   }));
 }
 
-function ourWorker(): Promise<Child> {
+function ourWorker(broker: string): Promise<Child> {
   return ready(startCeleriac(
     ["-A", "./examples/edge/run.ts", "worker", "-Q", "signups", "--loglevel=info"],
-    { env: { BROKER_URL: amqp, RESULT_BACKEND: redis } },
+    { env: { BROKER_URL: broker, RESULT_BACKEND: redis } },
   ));
 }
 
@@ -66,8 +66,9 @@ async function ready(child: Child): Promise<Child> {
 }
 
 describe.each([
-  ["amqp", "celeriac's worker", ourWorker],
+  ["amqp", "celeriac's worker", () => ourWorker(amqp)],
   ["amqp", "a Python worker", () => pythonWorker(amqp)],
+  ["redis", "celeriac's worker", () => ourWorker(redis)],
   ["redis", "a Python worker", () => pythonWorker(redis)],
 ])("published by way of %s", (way, _worker, start) => {
   let worker: Child;

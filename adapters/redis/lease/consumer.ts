@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Consumer, Settlement } from "../../../src/broker.ts";
+import type { BrokerFeatures, Consumer, Settlement } from "../../../src/broker.ts";
 import { ConfigurationError, ConnectionError } from "../../../src/errors.ts";
 import { type Deferred, deferred } from "../../../src/lib/deferred.ts";
 import { demand } from "../../../src/lib/demand.ts";
@@ -31,9 +31,9 @@ export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
   readonly visibilityTimeout: number;
   /** After how long without a word a consumer of ours does. */
   readonly consumerTimeout: number;
+  /** The longest pause between two sweeps. */
+  readonly sweepInterval: number;
   readonly closeTimeout: number;
-  /** The longest park, ms. */
-  readonly maxPark: number;
   /** A claim was answered. */
   worked(): void;
   /** A claim failed; the next attempt is `retryIn` away, or, for an error that no repeat will change, there is none. */
@@ -43,6 +43,19 @@ export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
   /** The consumer stopped, and its last delivery is settled. */
   ended(consumer: RedisConsumer): void;
 }
+
+/** What a broker with such consumers can do. The longest park is as long as a revoke is remembered. */
+export const LEASED: Pick<
+  BrokerFeatures,
+  "delivery" | "requeue" | "park" | "maxPark" | "loss" | "attempts"
+> = {
+  delivery: "poll",
+  requeue: "front",
+  park: "lease",
+  maxPark: 28 * 86_400_000,
+  loss: "lease",
+  attempts: false,
+};
 
 /** One queue of a consumer. */
 interface Tap {
@@ -154,7 +167,7 @@ export class RedisConsumer implements Consumer, Holder {
     const now = this.#parts.platform.clock.now();
     const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
     demand(until === undefined || Number.isFinite(until), "The instant", "a number of ms since the epoch");
-    if (until !== undefined && until - now > this.#parts.maxPark) {
+    if (until !== undefined && until - now > LEASED.maxPark) {
       throw new ConfigurationError(
         "park-too-long",
         "A message cannot be parked for so long (features.maxPark).",
@@ -272,11 +285,11 @@ export class RedisConsumer implements Consumer, Holder {
   /** The store, from the first claim on, with what keeps its leases. */
   #open(): LeaseStore {
     if (this.#store !== undefined) return this.#store;
-    const { platform, visibilityTimeout, consumerTimeout, ...parts } = this.#parts;
+    const { platform, visibilityTimeout, consumerTimeout } = this.#parts;
     const { clock, ids } = platform;
     const claimant = { id: ids.uuid(), consumerTimeout };
-    const store = this.#store = new LeaseStore({ ...parts, clock }, claimant);
-    this.#sweeper = new Sweeper({ ...parts, platform, visibilityTimeout, consumerTimeout });
+    const store = this.#store = new LeaseStore({ ...this.#parts, clock }, claimant);
+    this.#sweeper = new Sweeper(this.#parts);
     const period = Math.min(consumerTimeout / 4, visibilityTimeout / 3);
     const renew = (): void => {
       this.#renewal = clock.after(period, () => void this.#renew(store).then(() => this.#over || renew()));
@@ -286,6 +299,8 @@ export class RedisConsumer implements Consumer, Holder {
   }
 
   async #renew(store: LeaseStore): Promise<void> {
+    // The claims themselves say that we live.
+    if (this.#outstanding.size === 0) return;
     try {
       for (const tag of await store.renew([...this.#outstanding.keys()])) this.#lose(tag);
     } catch {
