@@ -16,10 +16,10 @@ import type {
 } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
-import { HttpCommands } from "./http-commands.ts";
 import { faultOf, misfit } from "./http-fault.ts";
 import type { Answer, HttpLink } from "./http-link.ts";
 import { HttpPublisher, MOST, type PublisherSettings, PUBLISHES } from "./http-publisher.ts";
+import { HttpTrail } from "./http-trail.ts";
 import { Trouble } from "./http-trouble.ts";
 import { bind } from "./packer.ts";
 import { STEPS } from "./kombu.ts";
@@ -107,7 +107,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
     let up = false;
     const consumer = new RedisConsumer(queues, prefetch, {
       ...times,
-      commands: new HttpCommands(link, "broker"),
+      commands: new HttpTrail(link, "broker"),
       keys: new LeaseKeys(prefix),
       subject: { role: "broker", address, secrets: [] },
       pace: {

@@ -3,76 +3,57 @@
  *
  * @module
  */
-import type { Call } from "../../src/broker.ts";
 import type { Role } from "./codes.ts";
-import type { Command, CommandOptions, Commands, Trail } from "./client.ts";
+import type { Command, CommandOptions, Commands } from "./client.ts";
 import { refusal } from "./fault.ts";
 import { faultOf, misfit } from "./http-fault.ts";
 import type { Answer, HttpLink } from "./http-link.ts";
-import { passes, Trouble } from "./http-trouble.ts";
-
-/** The pause before what is counted is sent again, ms. */
-const PAUSE = 100;
+import { Trouble } from "./http-trouble.ts";
 
 /** {@link Commands} over an {@link HttpLink}. */
 export class HttpCommands implements Commands {
-  readonly #link: HttpLink;
+  readonly link: HttpLink;
   readonly #role: Role;
 
   constructor(link: HttpLink, role: Role = "backend") {
-    this.#link = link;
+    this.link = link;
     this.#role = role;
   }
 
   async run(
     commands: readonly Command[],
-    { signal, deadline, repeatable, trail }: CommandOptions,
+    options: CommandOptions,
   ): Promise<readonly unknown[]> {
+    const { signal } = options;
     signal?.throwIfAborted();
     const [only] = commands;
     const alone = commands.length === 1 && only !== undefined;
-    const path = alone ? [] : ["pipeline"];
-    const body = alone ? only : commands;
-    const call = { ...(signal && { signal }), ...(deadline === undefined ? {} : { deadline }) };
-    const answer = trail === undefined
-      ? await this.#link.ask(path, body, call, !repeatable)
-      : await this.#counted(path, body, call, trail);
+    const answer = await this.ask(alone ? [] : ["pipeline"], alone ? only : commands, options);
     signal?.throwIfAborted();
     if (!(answer instanceof Trouble)) {
       const all: unknown = alone ? [answer.result] : answer.result;
       if (!Array.isArray(all) || !commands.every((command, at) => fits(command, all[at]))) {
-        throw faultOf(this.#role, this.#link.address, misfit());
+        throw faultOf(this.#role, this.link.address, misfit());
       }
       return all.map((one) => one instanceof Trouble ? refusal(one.text) : one);
     }
     // What Redis says of a command; the fault of a refused token is the same for all.
     if (alone && /^NOSCRIPT/.test(answer.text)) return [refusal(answer.text)];
-    throw faultOf(this.#role, this.#link.address, answer);
+    throw faultOf(this.#role, this.link.address, answer);
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** The link would repeat by itself, and tell nobody how often. */
-  async #counted(
+  /** One request, repeated where it may be. */
+  protected ask(
     path: readonly string[],
     body: readonly unknown[],
-    call: Call,
-    trail: Trail,
+    { signal, deadline, repeatable }: CommandOptions,
   ): Promise<Answer | Trouble> {
-    const { platform: { clock }, timeout } = this.#link;
-    const end = call.deadline ?? clock.now() + timeout;
-    for (;;) {
-      trail.attempts += 1;
-      // Half of what is left, so that there is time for another one.
-      const deadline = Math.min(end, clock.now() + Math.max(1000, (end - clock.now()) / 2));
-      const answer = await this.#link.ask(path, body, { ...call, deadline }, true);
-      if (!(answer instanceof Trouble)) return answer;
-      if (!answer.doubt) trail.attempts -= 1;
-      if (!passes(answer) || call.signal?.aborted || clock.now() + PAUSE >= end) return answer;
-      await new Promise<void>((resolve) => void clock.after(PAUSE, resolve));
-    }
+    const call = { ...(signal && { signal }), ...(deadline === undefined ? {} : { deadline }) };
+    return this.link.ask(path, body, call, !repeatable);
   }
 }
 
