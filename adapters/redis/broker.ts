@@ -48,9 +48,6 @@ export interface BrokerParts {
   readonly reconnectMax: number;
 }
 
-/** The longest pause between two sweeps, ms. */
-const SWEEP = 30_000;
-
 /** How often a connection that only listens is asked whether it is there, ms. */
 const LISTENING = 15_000;
 
@@ -125,7 +122,6 @@ export class RedisBroker implements Broker {
       commands: this.#consuming,
       keys: this.#keys,
       pace: CONNECTED,
-      sweepInterval: SWEEP,
       waker: this.#waker,
       worked: () => {},
       failed: (error, retryIn) => {

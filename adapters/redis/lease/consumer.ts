@@ -31,8 +31,8 @@ export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
   readonly visibilityTimeout: number;
   /** After how long without a word a consumer of ours does. */
   readonly consumerTimeout: number;
-  /** The longest pause between two sweeps. */
-  readonly sweepInterval: number;
+  /** The longest pause between two sweeps. @default 30000 */
+  readonly sweepInterval?: number;
   readonly closeTimeout: number;
   /** A claim was answered. */
   worked(): void;

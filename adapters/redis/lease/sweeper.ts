@@ -18,6 +18,9 @@ const MOST = 100;
 /** Entries that one sweep looks at; the rest is left to the next one. */
 const MOST_A_SWEEP = 10_000;
 
+/** The longest pause between two sweeps where nobody says, ms. */
+const LONGEST = 30_000;
+
 /** What it stands on. Durations are ms. */
 export interface SweeperParts {
   readonly commands: Commands;
@@ -25,8 +28,8 @@ export interface SweeperParts {
   readonly platform: BasePlatform;
   readonly visibilityTimeout: number;
   readonly consumerTimeout: number;
-  /** The longest pause between two sweeps. */
-  readonly sweepInterval: number;
+  /** The longest pause between two sweeps. @default 30000 */
+  readonly sweepInterval?: number;
   /** Runs before each sweep. */
   prepare(): Promise<void>;
 }
@@ -41,7 +44,8 @@ export class Sweeper {
   /** It begins at once. */
   constructor(parts: SweeperParts) {
     this.#parts = parts;
-    this.#period = Math.min(parts.sweepInterval, parts.visibilityTimeout / 4, parts.consumerTimeout / 4);
+    const { consumerTimeout, sweepInterval = LONGEST, visibilityTimeout } = parts;
+    this.#period = Math.min(sweepInterval, visibilityTimeout / 4, consumerTimeout / 4);
     this.#arm(0);
   }
 
