@@ -7,6 +7,10 @@
 
 const HEADER = 7;
 
+/** The class and method of basic.nack, and the bytes of its whole frame. */
+const NACK = (60 << 16) | 120;
+const NACK_SIZE = 21;
+
 /**
  * The largest frame that we offer to take, RabbitMQ's own default, over every transport: what a peer put into one header frame must fit
  * into ours. (Our outbox has no buffer per publish, which would make large frames costly.)
@@ -29,7 +33,8 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 /**
  * Takes chunks and hands whole frames on, many at once where they came in one chunk. `limit` is the largest frame allowed, end byte
- * included; asked anew each time, as it is negotiated. Throws on an impossible frame type or size; what `frames` throws passes through.
+ * included; asked anew each time, as it is negotiated. A chunk may be changed in place. Throws on an impossible frame type or size; what
+ * `frames` throws passes through.
  */
 export function frameSplitter(
   limit: () => number,
@@ -57,6 +62,11 @@ export function frameSplitter(
       if (size > limit()) throw new Error(`a frame of ${size} bytes`);
       missing = whole + size - length;
       if (missing > 0) break;
+      // Its bits are the last byte of its payload. The library takes them for one number: with RabbitMQ's `requeue` set beside
+      // `multiple` it would settle one publish of several.
+      if (type === 1 && size === NACK_SIZE && view.getUint32(whole + HEADER) === NACK) {
+        view.setUint8(whole + size - 2, view.getUint8(whole + size - 2) & 1);
+      }
       whole += size;
     }
     if (whole > 0) frames(bytes.subarray(0, whole));

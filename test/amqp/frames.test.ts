@@ -80,6 +80,17 @@ test("many frames in one chunk are handed on in one run", () => {
 });
 
 test.each([
+  ["one", 2, 0],
+  ["several", 3, 1],
+])("of the bits of a basic.nack of %s only the one for multiple is left", (_what, bits, left) => {
+  const nack = frame(1, Uint8Array.of(0, 60, 0, 120, 0, 0, 0, 0, 0, 0, 0, 9, bits));
+  const got: Uint8Array[] = [];
+  const push = frameSplitter(() => 4096, (bytes) => got.push(bytes.slice()));
+  for (const byte of nack) push(Uint8Array.of(byte));
+  expect(got).toEqual([frame(1, Uint8Array.of(0, 60, 0, 120, 0, 0, 0, 0, 0, 0, 0, 9, left))]);
+});
+
+test.each([
   ["HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
   ["another AMQP version's greeting", "AMQP\u0003\u0001\u0000\u0000"],
   ["a TLS alert", "\u0015\u0003\u0003\u0000\u0002\u0002\u0046"],
