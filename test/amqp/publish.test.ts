@@ -85,7 +85,9 @@ describe("verdicts", () => {
     expect(verdicts.find(({ is }) => is === "refused")).toMatchObject({ retry: true });
     // Now and then the server refuses several in one word: none of them is left without a verdict.
     for (let batch = 0; batch < 100; batch++) {
-      const refused = await broker.publish(times(6, () => task(entity.name)), { deadline: Date.now() + 5000 });
+      const refused = await broker.publish(times(6, () => task(entity.name)), {
+        deadline: Date.now() + 5000,
+      });
       expect(kinds(refused)).toEqual(times(6, () => "refused"));
     }
   });

@@ -7,8 +7,9 @@
 import { afterAll, expect, inject, test } from "vitest";
 import { until } from "../support/wait.ts";
 import { FakeServer } from "./rabbit/fake.ts";
-import { type Names, namesOf, type QueueOptions, type Step } from "./rabbit/plan.ts";
-import { RealRun, RealServer } from "./rabbit/real.ts";
+import { RealRun } from "./rabbit/real.ts";
+import { RealServer } from "./rabbit/server.ts";
+import { type Names, namesOf, type QueueOptions, type Step } from "./rabbit/step.ts";
 
 const server = new RealServer(inject("amqp"));
 afterAll(() => server[Symbol.asyncDispose]());
@@ -38,10 +39,9 @@ class Script {
       slot: 0,
       exchange: "",
       routingKey: this.name(queue),
-      body,
+      bodies: [body],
       mandatory: true,
-      priority: undefined,
-      expiration: expiration === undefined ? undefined : String(expiration),
+      ...(expiration === undefined ? {} : { expiration: String(expiration) }),
     });
     return this;
   }
@@ -57,7 +57,7 @@ class Script {
   }
 
   consume(queue: number): this {
-    const how = { noAck: false, exclusive: false, priority: undefined };
+    const how = { noAck: false, exclusive: false };
     this.steps.push({ do: "consume", slot: 0, queue: this.name(queue), tag: "t", ...how });
     return this;
   }
@@ -153,6 +153,6 @@ test.concurrent.each<[string, (script: Script) => void]>([
     expect(JSON.parse(JSON.stringify(real.traces[0]))).toEqual(JSON.parse(JSON.stringify(fake.traces[0])));
   } finally {
     await real.end();
-    await server.clean(names);
+    await server.clean(names, fake.owners());
   }
 });

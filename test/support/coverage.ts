@@ -10,10 +10,13 @@ export class Coverage {
   /** What the class counts belong to, such as runs. */
   runs = 0;
   readonly #seen: Map<string, number>;
+  readonly #optional: ReadonlySet<string>;
 
-  constructor(name: string, classes: readonly string[]) {
+  /** `optional` classes are counted, and may be missing. */
+  constructor(name: string, classes: readonly string[], optional: readonly string[] = []) {
     this.name = name;
-    this.#seen = new Map(classes.map((one) => [one, 0]));
+    this.#optional = new Set(optional.filter((one) => !classes.includes(one)));
+    this.#seen = new Map([...classes, ...this.#optional].map((one) => [one, 0]));
   }
 
   /** Counts `one` when `condition` holds. A class that was not announced is a mistake of the property. */
@@ -25,15 +28,22 @@ export class Coverage {
 
   /** The classes that never occurred. */
   get missing(): readonly string[] {
-    return [...this.#seen].filter(([, count]) => count === 0).map(([one]) => one);
+    return [...this.#seen].filter(([one, count]) => count === 0 && !this.#optional.has(one)).map(([one]) =>
+      one
+    );
   }
 
   toJSON(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#seen);
+    return Object.fromEntries(this.#met());
+  }
+
+  /** Optional ones only where they occurred. */
+  #met(): readonly (readonly [string, number])[] {
+    return [...this.#seen].filter(([one, count]) => count > 0 || !this.#optional.has(one));
   }
 
   toString(): string {
-    const counts = [...this.#seen].map(([one, count]) => `${one} ${count}`);
+    const counts = this.#met().map(([one, count]) => `${one} ${count}`);
     return `${this.name}: ${this.runs} runs; ${counts.join(", ")}`;
   }
 }

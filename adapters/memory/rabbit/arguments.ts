@@ -4,6 +4,7 @@
  * @module
  */
 import type { Table } from "./command.ts";
+import { erlangText, typeOf } from "./erlang.ts";
 import { FakeUnsupported, Fault } from "./fault.ts";
 
 /** What a queue does, by its arguments. */
@@ -13,87 +14,123 @@ export interface QueueRules {
   readonly maxPriority: number;
   readonly maxLength: number;
   readonly maxBytes: number;
-  readonly rejectsOverflow: boolean;
+  readonly overflow: Overflow;
+  readonly singleActive: boolean;
   readonly deadLetter: { readonly exchange: string; readonly routingKey: string | undefined } | undefined;
 }
+
+/** What a full queue does: with `reject-publish-dlx` a refused message is a dead letter as well. */
+export type Overflow = (typeof OVERFLOWS)[number];
+
+const OVERFLOWS = ["drop-head", "reject-publish", "reject-publish-dlx"] as const;
 
 /** The longest time that RabbitMQ takes, ms: ten years of 365 days. */
 export const LONGEST_TIME = 315_360_000_000;
 
-const KNOWN: ReadonlySet<string> = new Set([
-  "x-message-ttl",
+/** In the order in which RabbitMQ looks at them: the first that is wrong is told. */
+const KNOWN: readonly string[] = [
   "x-expires",
-  "x-max-priority",
-  "x-max-length",
-  "x-max-length-bytes",
-  "x-overflow",
+  "x-message-ttl",
   "x-dead-letter-exchange",
   "x-dead-letter-routing-key",
-  "x-queue-type",
+  "x-max-length",
+  "x-max-length-bytes",
+  "x-max-priority",
+  "x-overflow",
   "x-queue-mode",
-]);
-
-function whole(table: Table, key: string, least: number, most: number): number | undefined {
-  const given = table[key];
-  if (given === undefined) return undefined;
-  const value = typeof given === "bigint" ? Number(given) : given;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    throw new Fault(406, `invalid arg '${key}': ${String(value)}`);
-  }
-  return value;
-}
-
-function word(table: Table, key: string): string | undefined {
-  const value = table[key];
-  if (value === undefined) return undefined;
-  if (typeof value !== "string") throw new Fault(406, `invalid arg '${key}': ${String(value)}`);
-  return value;
-}
+  "x-single-active-consumer",
+  "x-queue-type",
+];
 
 /** Throws {@link FakeUnsupported} for arguments that RabbitMQ knows, or takes in silence, and the fake does not know. */
 export function demandKnown(table: Table): void {
   for (const key of Object.keys(table)) {
-    if (!KNOWN.has(key)) throw new FakeUnsupported(`the queue argument "${key}"`);
+    if (!KNOWN.includes(key)) throw new FakeUnsupported(`the queue argument "${key}"`);
   }
   const type = table["x-queue-type"];
   if (type === "quorum" || type === "stream") throw new FakeUnsupported(`queues of type "${type}"`);
-  const overflow = table["x-overflow"];
-  if (overflow === "reject-publish-dlx") throw new FakeUnsupported(`x-overflow "${overflow}"`);
 }
 
-/** Reads the arguments of a new queue; a `Fault` where RabbitMQ refuses them. */
-export function readRules(table: Table): QueueRules {
-  const type = word(table, "x-queue-type") ?? "classic";
-  if (type !== "classic") {
-    throw new Fault(406, `invalid arg 'x-queue-type': unsupported queue type '${type}'`);
+/** Reads the arguments of a new queue, each in the order of {@link KNOWN}; a `Fault` where RabbitMQ refuses them. */
+class Reader {
+  readonly #table: Table;
+  readonly #where: string;
+
+  constructor(table: Table, queue: string) {
+    this.#table = table;
+    this.#where = `queue '${queue}' in vhost '/'`;
   }
-  const mode = word(table, "x-queue-mode") ?? "default";
-  if (mode !== "default" && mode !== "lazy") {
-    throw new Fault(406, `invalid arg 'x-queue-mode': unsupported queue mode '${mode}'`);
+
+  whole(key: string, least: 0 | 1, most: number, tooMuch: string): number | undefined {
+    const given = this.#table[key];
+    if (given === undefined) return undefined;
+    const value = typeof given === "bigint" ? Number(given) : given;
+    if (typeof value !== "number" || !Number.isInteger(value)) {
+      throw this.fault(key, `"expected integer, got ${typeOf(given)}"`);
+    }
+    if (value < 0) throw this.fault(key, `{value_negative,${value}}`);
+    if (value < least) throw this.fault(key, `{value_zero,${value}}`);
+    if (value > most) throw this.fault(key, `{${tooMuch},${value}}`);
+    return value;
   }
-  const overflow = word(table, "x-overflow") ?? "drop-head";
-  if (overflow !== "drop-head" && overflow !== "reject-publish") {
-    throw new Fault(406, `invalid arg 'x-overflow': ${overflow}`);
+
+  /** A name or routing key of dead letters. */
+  name(key: string): string | undefined {
+    const value = this.#table[key];
+    if (value === undefined || typeof value === "string") return value;
+    throw new Fault(406, `invalid type '${typeOf(value)}' for arg '${key}' in ${this.#where}`);
   }
-  const exchange = word(table, "x-dead-letter-exchange");
-  const routingKey = word(table, "x-dead-letter-routing-key");
+
+  oneOf<T extends string>(
+    key: string,
+    choices: readonly T[],
+    refusal: (value: string) => string,
+  ): T | undefined {
+    const value = this.#table[key];
+    if (value === undefined) return undefined;
+    if (typeof value !== "string") throw this.fault(key, `{unacceptable_type,${typeOf(value)}}`);
+    const choice = choices.find((one) => one === value);
+    if (choice === undefined) throw this.fault(key, refusal(value));
+    return choice;
+  }
+
+  flag(key: string): boolean {
+    const value = this.#table[key];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw this.fault(key, `{unacceptable_type,${typeOf(value)}}`);
+    }
+    return value === true;
+  }
+
+  fault(key: string, reason: string): Fault {
+    return new Fault(406, `invalid arg '${key}' for ${this.#where}: ${reason}`);
+  }
+}
+
+/** What a queue of this name does; a `Fault` where RabbitMQ refuses the arguments. */
+export function readRules(table: Table, queue: string): QueueRules {
+  const read = new Reader(table, queue);
+  const expires = read.whole("x-expires", 1, LONGEST_TIME, "value_too_large");
+  const messageTtl = read.whole("x-message-ttl", 0, LONGEST_TIME, "value_too_large");
+  const exchange = read.name("x-dead-letter-exchange");
+  const routingKey = read.name("x-dead-letter-routing-key");
   if (exchange === undefined && routingKey !== undefined) {
-    throw new Fault(406, "invalid arg 'x-dead-letter-routing-key': routing_key_but_no_dlx_defined");
+    throw read.fault("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
   }
-  return {
-    messageTtl: whole(table, "x-message-ttl", 0, LONGEST_TIME),
-    expires: whole(table, "x-expires", 1, LONGEST_TIME),
-    maxPriority: whole(table, "x-max-priority", 0, 255) ?? 0,
-    maxLength: whole(table, "x-max-length", 0, Number.MAX_SAFE_INTEGER) ?? Infinity,
-    maxBytes: whole(table, "x-max-length-bytes", 0, Number.MAX_SAFE_INTEGER) ?? Infinity,
-    rejectsOverflow: overflow === "reject-publish",
-    deadLetter: exchange === undefined ? undefined : { exchange, routingKey },
-  };
+  const maxLength = read.whole("x-max-length", 0, Infinity, "") ?? Infinity;
+  const maxBytes = read.whole("x-max-length-bytes", 0, Infinity, "") ?? Infinity;
+  const maxPriority = read.whole("x-max-priority", 0, 255, "max_value_exceeded") ?? 0;
+  const overflow = read.oneOf("x-overflow", OVERFLOWS, () => "invalid_overflow") ?? "drop-head";
+  read.oneOf("x-queue-mode", ["default", "lazy"], (mode) => `"unsupported queue mode '${mode}'"`);
+  const singleActive = read.flag("x-single-active-consumer");
+  read.oneOf("x-queue-type", ["classic"], (type) => `"unsupported queue type '${type}'"`);
+  const deadLetter = exchange === undefined ? undefined : { exchange, routingKey };
+  return { messageTtl, expires, maxPriority, maxLength, maxBytes, overflow, singleActive, deadLetter };
 }
 
 /** Refuses a redeclaration whose arguments differ. Only the type has a default that may be said or left out; of others that differs. */
 export function demandEqual(what: string, current: Table, asked: Table): void {
-  for (const key of new Set([...Object.keys(current), ...Object.keys(asked)])) {
+  for (const key of KNOWN) {
     const missing = key === "x-queue-type" ? "classic" : undefined;
     demandSame(what, key, current[key] ?? missing, asked[key] ?? missing);
   }
@@ -102,7 +139,11 @@ export function demandEqual(what: string, current: Table, asked: Table): void {
 /** Refuses a redeclaration whose `key` differs. Numbers are compared by value, however wide they were written. */
 export function demandSame(what: string, key: string, current: unknown, asked: unknown): void {
   if (plain(current) === plain(asked)) return;
-  const show = (value: unknown): string => value === undefined ? "none" : `the value '${String(value)}'`;
+  const both = current !== undefined && asked !== undefined;
+  const show = (value: unknown): string => {
+    if (value === undefined) return "none";
+    return both ? erlangText(value) : `the value ${erlangText(value)} of type '${typeOf(value)}'`;
+  };
   throw new Fault(
     406,
     `inequivalent arg '${key}' for ${what} in vhost '/': received ${show(asked)} but current is ${

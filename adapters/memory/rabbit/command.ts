@@ -137,6 +137,12 @@ export interface Settle extends OnChannel {
   readonly requeue?: boolean;
 }
 
+/** Gives back all that the channel holds; without `requeue` it is not implemented, here as there. */
+export interface Recover extends OnChannel {
+  readonly do: "basic.recover";
+  readonly requeue: boolean;
+}
+
 /** A resource alarm: while one is on, a connection is not read any more from its next publish on. */
 export interface Alarm {
   readonly do: "server.alarm";
@@ -172,7 +178,8 @@ export type OnChannelCommand =
   | Consume
   | Cancel
   | Get
-  | Settle;
+  | Settle
+  | Recover;
 
 /** One step of the server. */
 export type Command = OnChannelCommand | ConnectionCommand | Alarm | Restart | Crash;

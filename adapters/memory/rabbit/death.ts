@@ -35,14 +35,17 @@ function recordsOf(message: Message): readonly DeathRecord[] {
   return Array.isArray(header) ? header as DeathRecord[] : [];
 }
 
-/** A repeat moves to the front and only counts up: time, exchange and keys stay those of the first death of its kind. */
+/**
+ * A repeat moves to the front and only counts up: time, exchange and keys stay those of the first death of its kind. RabbitMQ turns the
+ * others round each time, so that only the first entry is certainly the newest.
+ */
 function told(death: Death, now: number): Message {
   const { entry, queue, reason } = death;
   const { message } = entry;
   const { expiration, ...properties } = message.properties;
   const records = recordsOf(message);
   const before = records.find((record) => record.queue === queue.name && record.reason === reason);
-  const others = records.filter((record) => record !== before);
+  const others = records.filter((record) => record !== before).reverse();
   const fresh: DeathRecord = {
     count: 1,
     reason,

@@ -84,6 +84,7 @@ export interface Done extends ToChannel {
     | "queue.bind-ok"
     | "queue.unbind-ok"
     | "basic.qos-ok"
+    | "basic.recover-ok"
     | "basic.get-empty";
 }
 

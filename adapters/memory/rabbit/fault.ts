@@ -29,6 +29,8 @@ const NAMES: Readonly<Record<number, string>> = {
   540: "NOT_IMPLEMENTED",
 };
 
+const LONGEST = 255;
+
 /** An AMQP error; from 500 on it ends the connection, below only the channel. */
 export class Fault {
   readonly code: number;
@@ -36,7 +38,9 @@ export class Fault {
 
   constructor(code: number, text: string) {
     this.code = code;
-    this.text = `${NAMES[code] ?? "ERROR"} - ${text}`;
+    const whole = `${NAMES[code] ?? "ERROR"} - ${text}`;
+    // The text travels in 255 bytes.
+    this.text = whole.length > LONGEST ? `${whole.slice(0, LONGEST - 3)}...` : whole;
   }
 
   get endsConnection(): boolean {

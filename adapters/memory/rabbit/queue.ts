@@ -44,7 +44,7 @@ export class Queue implements Timed {
   readonly identity: QueueIdentity;
   readonly rules: QueueRules;
   readonly ready: Ready;
-  readonly turns: Turns = new Turns();
+  readonly turns: Turns;
   readonly bindings: Set<Binding> = new Set<Binding>();
   readonly tally: Tally = { routed: 0, acked: 0, rejected: 0, expired: 0, maxlen: 0, purged: 0 };
   readonly #rabbit: Rabbit;
@@ -52,11 +52,14 @@ export class Queue implements Timed {
   #usedAt: number;
   /** Whether any message ever had an end: most queues never look. */
   #mayExpire = false;
+  /** When the head is looked at by time alone. It is set by a look only, as RabbitMQ's timer is. */
+  #nextLook = Infinity;
 
   constructor(rabbit: Rabbit, identity: QueueIdentity) {
     this.identity = identity;
-    this.rules = readRules(identity.arguments);
+    this.rules = readRules(identity.arguments, identity.name);
     this.ready = new Ready(this.rules.maxPriority);
+    this.turns = new Turns(this.rules.singleActive);
     this.#rabbit = rabbit;
     this.#usedAt = rabbit.now;
   }
@@ -67,11 +70,8 @@ export class Queue implements Timed {
 
   /** Takes a message; false when the queue is full and refuses (`x-overflow: reject-publish`). */
   accept(message: Message, exchange: string, routingKey: string): boolean {
-    const { maxLength, maxBytes, rejectsOverflow } = this.rules;
-    if (
-      rejectsOverflow &&
-      (this.ready.size + 1 > maxLength || this.ready.bytes + message.body.byteLength > maxBytes)
-    ) return false;
+    const full = this.#refuses(message);
+    if (full && this.rules.overflow === "reject-publish") return false;
     this.tally.routed++;
     const entry: Entry = {
       seq: this.#nextSeq++,
@@ -82,6 +82,10 @@ export class Queue implements Timed {
       expiry: this.#expiry(message),
       redelivered: false,
     };
+    if (full) {
+      this.#bury(entry, "maxlen");
+      return false;
+    }
     // A waiting message means that nobody has credit. Handed straight on it never counts against the length, and does not expire.
     const consumer = this.ready.size === 0 ? this.turns.next() : undefined;
     if (consumer !== undefined) {
@@ -90,8 +94,8 @@ export class Queue implements Timed {
     }
     if (entry.expiry !== Infinity) this.#mayExpire = true;
     this.ready.push(entry);
-    this.#trim();
-    this.#expire();
+    // RabbitMQ looks at the head when it is certainly a new one, and not where a higher priority put one before the others.
+    if (this.#trim() || this.ready.size === 1) this.#expire();
     return true;
   }
 
@@ -137,7 +141,13 @@ export class Queue implements Timed {
     // A queue that is gone has no dead letters either.
     if (this.deleted) return;
     if (how === "acked") this.tally.acked += entries.length;
-    else for (const entry of entries) this.#bury(entry, "rejected");
+    else {
+      // Priority by priority, highest first, each in the order of its tags.
+      const sorted = this.rules.maxPriority === 0
+        ? entries
+        : entries.toSorted((a, b) => b.priority - a.priority);
+      for (const entry of sorted) this.#bury(entry, "rejected");
+    }
   }
 
   /** Removes the ready messages. */
@@ -158,16 +168,24 @@ export class Queue implements Timed {
     if (this.deleted) return Infinity;
     const { expires } = this.rules;
     const unused = expires === undefined || this.turns.size > 0 ? Infinity : this.#usedAt + expires;
-    const head = this.#mayExpire ? this.ready.peek()?.expiry ?? Infinity : Infinity;
-    return Math.min(unused, head);
+    return Math.min(unused, this.#nextLook);
   }
 
   fire(now: number): void {
-    this.#expire();
+    if (this.#nextLook <= now) {
+      this.#nextLook = Infinity;
+      this.#expire();
+    }
     const { expires } = this.rules;
     if (expires !== undefined && this.turns.size === 0 && this.#usedAt + expires <= now) {
       this.#rabbit.deleteQueue(this);
     }
+  }
+
+  #refuses({ body }: Message): boolean {
+    const { maxLength, maxBytes, overflow } = this.rules;
+    if (overflow === "drop-head") return false;
+    return this.ready.size + 1 > maxLength || this.ready.bytes + body.byteLength > maxBytes;
   }
 
   #hand(consumer: Consumer, entry: Entry): void {
@@ -184,18 +202,24 @@ export class Queue implements Timed {
       this.ready.shift();
       this.#bury(head, "expired");
     }
+    const expiry = this.ready.peek()?.expiry ?? Infinity;
+    if (expiry >= this.#nextLook) return;
+    this.#nextLook = expiry;
     this.#rabbit.timers.arm(this);
   }
 
-  /** `x-overflow: drop-head`: the next to be served goes, not the newest. */
-  #trim(): void {
-    const { maxLength, maxBytes, rejectsOverflow } = this.rules;
-    if (rejectsOverflow) return;
+  /** `x-overflow: drop-head`: the next to be served goes, not the newest. Whether any had to. */
+  #trim(): boolean {
+    const { maxLength, maxBytes, overflow } = this.rules;
+    if (overflow !== "drop-head") return false;
+    let dropped = false;
     while (this.ready.size > maxLength || this.ready.bytes > maxBytes) {
       const entry = this.ready.shift();
-      if (entry === undefined) return;
+      if (entry === undefined) break;
       this.#bury(entry, "maxlen");
+      dropped = true;
     }
+    return dropped;
   }
 
   #bury(entry: Entry, reason: Reason): void {

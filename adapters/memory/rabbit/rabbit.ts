@@ -34,6 +34,12 @@ export const RABBIT_LIMITS: Limits = {
   channelTick: 60_000,
 };
 
+/** Dead letters that are routed at one instant: so many in any case, and so many hops of each that a step begins with. */
+const AT_ONCE = 1000;
+const HOPS = 100;
+/** Before the next ones, ms. */
+const BURIAL_PAUSE = 1000;
+
 /** A message that waits outside every queue for its instant. */
 export interface Delayed {
   readonly at: number;
@@ -54,13 +60,17 @@ export class Rabbit {
   readonly delayed: Heap<Delayed> = new Heap<Delayed>((a, b) =>
     a.at < b.at || (a.at === b.at && a.order < b.order)
   );
-  /** Dead messages that are routed at the end of the step. */
+  /** Dead messages that are routed at the end of the step; of too many the rest waits for {@link nextBurial}. */
   readonly deaths: Ring<Death> = new Ring<Death>();
+  /** When the dead that are left are routed. */
+  nextBurial: number = Infinity;
   /** The instant of the present step, ms since the epoch. */
   now = 0;
   /** The events of the present step. */
   out: RabbitEvent[] = [];
   #names = 0;
+  /** Dead of steps before. */
+  #leftOver = 0;
 
   constructor(limits: Limits = RABBIT_LIMITS) {
     this.limits = limits;
@@ -90,11 +100,18 @@ export class Rabbit {
     return queue === undefined ? [] : [queue];
   }
 
-  /** Routes the dead of this step, and those who die of it. */
+  /**
+   * Routes the dead of this step, and those who die of it. RabbitMQ 3.10 goes on for ever where a message was rejected once and has no
+   * time in any queue of a cycle; so does this, but not all of it at one instant.
+   */
   bury(): void {
-    for (let death = this.deaths.shift(); death !== undefined; death = this.deaths.shift()) {
-      route(this, death);
+    const fresh = this.deaths.size - this.#leftOver;
+    for (let count = AT_ONCE + HOPS * fresh; count > 0 && this.deaths.size > 0; count--) {
+      const death = this.deaths.shift();
+      if (death !== undefined) route(this, death);
     }
+    this.#leftOver = this.deaths.size;
+    this.nextBurial = this.#leftOver > 0 ? this.now + BURIAL_PAUSE : Infinity;
   }
 
   /** Deletes a queue with its messages and bindings; its consumers are told, its unacked deliveries may still be acked. */

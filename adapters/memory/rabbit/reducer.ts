@@ -8,7 +8,7 @@ import { Channel } from "./channel.ts";
 import type { Command, OnChannelCommand } from "./command.ts";
 import type { RabbitEvent } from "./event.ts";
 import { FakeUnsupported, Fault } from "./fault.ts";
-import { cancel, consume, get, qos, settle } from "./methods/basic.ts";
+import { cancel, consume, get, qos, recover, settle } from "./methods/basic.ts";
 import { exchangeDeclare, exchangeDelete } from "./methods/exchange.ts";
 import { publish } from "./methods/publish.ts";
 import { queueBind, queueDeclare, queueDelete, queuePurge, queueUnbind } from "./methods/queue.ts";
@@ -22,7 +22,7 @@ export function createRabbit(limits: Partial<Limits> = {}): Rabbit {
 
 /** The next instant (ms since the epoch) at which something happens by time alone; undefined when nothing does. */
 export function nextDue(rabbit: Rabbit): number | undefined {
-  const due = Math.min(rabbit.timers.next(), rabbit.delayed.peek()?.at ?? Infinity);
+  const due = Math.min(rabbit.timers.next(), rabbit.delayed.peek()?.at ?? Infinity, rabbit.nextBurial);
   return due === Infinity ? undefined : due;
 }
 
@@ -42,7 +42,7 @@ export function advance(rabbit: Rabbit, now: number, out: RabbitEvent[] = []): R
       for (const queue of rabbit.route(delayed.exchange, delayed.routingKey) ?? []) {
         queue.accept(delayed.message, delayed.exchange, delayed.routingKey);
       }
-    } else rabbit.timers.fire();
+    } else if (rabbit.timers.next() <= at) rabbit.timers.fire();
     rabbit.bury();
   }
   rabbit.now = Math.max(rabbit.now, now);
@@ -123,6 +123,8 @@ function dispatch(rabbit: Rabbit, channel: Channel, command: OnChannelCommand): 
       return cancel(rabbit, channel, command);
     case "basic.get":
       return get(rabbit, channel, command);
+    case "basic.recover":
+      return recover(rabbit, channel, command);
     case "basic.qos":
       return qos(rabbit, channel, command);
     case "queue.declare":

@@ -26,23 +26,38 @@ export class Turns {
   /** By priority, highest first. */
   readonly #levels: { readonly priority: number; readonly ring: Ring<Consumer> }[] = [];
   readonly #all: Set<Consumer> = new Set<Consumer>();
+  readonly #single: boolean;
+  #active: Consumer | undefined;
+
+  /** With `single` one consumer gets everything until it leaves (`x-single-active-consumer`). */
+  constructor(single = false) {
+    this.#single = single;
+  }
 
   get size(): number {
     return this.#all.size;
   }
 
+  /** Whether nobody may ask to be the only one. */
+  get single(): boolean {
+    return this.#single;
+  }
+
   add(consumer: Consumer): void {
     this.#all.add(consumer);
+    this.#active ??= consumer;
     this.#ring(consumer.priority).push(consumer);
   }
 
   remove(consumer: Consumer): void {
     consumer.cancelled = true;
     this.#all.delete(consumer);
+    if (this.#active === consumer) this.#active = this.#first();
   }
 
   /** The one who gets the next message, with one credit less; undefined when none has credit. */
   next(): Consumer | undefined {
+    if (this.#single) return this.#onlyOne();
     for (const { ring } of this.#levels) {
       for (let consumer = ring.shift(); consumer !== undefined; consumer = ring.shift()) {
         if (consumer.cancelled) continue;
@@ -67,6 +82,23 @@ export class Turns {
 
   [Symbol.iterator](): IterableIterator<Consumer> {
     return this.#all.values();
+  }
+
+  /** Whoever is active keeps its turn, credit or not. */
+  #onlyOne(): Consumer | undefined {
+    const active = this.#active;
+    if (active === undefined || active.credit === 0) return undefined;
+    active.credit--;
+    return active;
+  }
+
+  /** The highest and then the longest here. */
+  #first(): Consumer | undefined {
+    let first: Consumer | undefined;
+    for (const consumer of this.#all) {
+      if (first === undefined || consumer.priority > first.priority) first = consumer;
+    }
+    return first;
   }
 
   #ring(priority: number): Ring<Consumer> {

@@ -3,38 +3,77 @@
  *
  * @module
  */
+import type { Channel, Outstanding } from "../../../adapters/memory/rabbit/channel.ts";
 import type { Command } from "../../../adapters/memory/rabbit/command.ts";
 import type { RabbitEvent } from "../../../adapters/memory/rabbit/event.ts";
 import type { Rabbit } from "../../../adapters/memory/rabbit/rabbit.ts";
 import { advance, apply, createRabbit } from "../../../adapters/memory/rabbit/reducer.ts";
-import { connectionOf, type Model, type QueueOptions, SLOTS, type Step } from "./plan.ts";
-import { deathsOf, Trace } from "./trace.ts";
+import { commandOf } from "./command.ts";
+import { type Model, slotsOf } from "./plan.ts";
+import { Signals } from "./signals.ts";
+import { connectionOf, type QueueOptions, SLOTS, type Step, type WaitStep } from "./step.ts";
+import { gotText, messageText, returnText, Trace } from "./trace.ts";
 
 interface Slot {
   connection: number;
   channel: number;
   open: boolean;
+  confirms: boolean;
   /** Confirms waiting, by number: the body. */
   readonly unconfirmed: Map<number, string>;
   published: number;
+  lastTag: number;
+  stale: readonly number[];
 }
+
+/** Instants inside a wait at which chance is looked for, ms. */
+const INSTANT = 50;
 
 /** The reducer as a server for steps. */
 export class FakeServer implements Model {
   readonly rabbit: Rabbit = createRabbit();
   readonly traces: readonly Trace[] = Array.from({ length: SLOTS }, () => new Trace());
-  /** Per step and slot, the queues that deliveries came from: more than one is a race on a real server. */
-  readonly sources: Map<number, Set<string>> = new Map();
+  /** Whether chance could have decided something in the last step. */
+  racing = false;
+  /** Ready messages and consumers of each queue when last asked. */
+  counts: Readonly<Record<string, string>> = {};
   readonly #slots: Slot[] = [];
+  readonly #signals: Signals = new Signals();
+  readonly #askers: Map<number, number> = new Map<number, number>();
+  readonly #control: number;
+  readonly #closed: { readonly connection: number; readonly channel: number }[] = [];
+  #answer = "";
   #ids = 0;
-  #now = Date.now();
+  #now: number;
 
-  constructor() {
+  /** `now` in ms since the epoch. */
+  constructor(now: number = Date.now()) {
+    this.#now = now;
+    this.#control = this.#connect();
     for (let slot = 0; slot < SLOTS; slot++) {
       const connection = slot % 2 === 0 ? this.#connect() : this.#slots[slot - 1]?.connection ?? 0;
-      this.#slots.push({ connection, channel: 0, open: false, unconfirmed: new Map(), published: 0 });
+      this.#slots.push({
+        connection,
+        channel: 0,
+        open: false,
+        confirms: false,
+        unconfirmed: new Map(),
+        published: 0,
+        lastTag: 0,
+        stale: [],
+      });
       this.#openChannel(slot);
     }
+  }
+
+  /** A server that has run `steps` and was asked after each. */
+  static after(steps: readonly Step[], now: number): FakeServer {
+    const server = new FakeServer(now);
+    for (const step of steps) {
+      server.run(step);
+      server.ask();
+    }
+    return server;
   }
 
   get queues(): readonly string[] {
@@ -56,40 +95,25 @@ export class FakeServer implements Model {
     return this.rabbit.connections.has(this.#at(2 * connection).connection);
   }
 
-  /** Whether what one channel of the connection holds could be handed to the other one, be it as a dead letter. */
-  entangled(connection: number): boolean {
-    const slots = [2 * connection, 2 * connection + 1];
-    return slots.some((slot) => {
-      const { connection: id, channel } = this.#at(slot ^ 1);
-      const consumers = this.rabbit.connections.get(id)?.channels.get(channel)?.consumers.size ?? 0;
-      return consumers > 0 && this.unsettled(slot).length > 0;
-    });
+  tags(slot: number): readonly string[] {
+    return [...this.#channel(slot)?.consumers.keys() ?? []];
   }
 
-  /** Whether the end of the channel sends a dead letter to a queue that may not have noticed the end yet. */
-  tangled(slot: number): boolean {
-    const { connection, channel } = this.#at(slot);
-    const found = this.rabbit.connections.get(connection)?.channels.get(channel);
-    if (found === undefined || found.consumers.size === 0) return false;
-    return [...found.outstanding()].some(({ queue }) => queue.rules.deadLetter !== undefined);
+  lastTag(slot: number): number {
+    return this.#at(slot).lastTag;
+  }
+
+  stale(slot: number): readonly number[] {
+    return this.#at(slot).stale;
   }
 
   outstanding(slot: number): readonly number[] {
     return this.unsettled(slot).map(({ tag }) => tag);
   }
 
-  unsettled(slot: number): readonly { readonly tag: number; readonly queue: string }[] {
-    const { connection, channel } = this.#at(slot);
-    const found = this.rabbit.connections.get(connection)?.channels.get(channel);
-    return found === undefined
-      ? []
-      : [...found.outstanding()].map(({ tag, queue }) => ({ tag, queue: queue.name }));
-  }
-
-  /** Ready messages and consumers of each queue. */
-  counts(): Readonly<Record<string, string>> {
-    const all = [...this.rabbit.queues.values()];
-    return Object.fromEntries(all.map((queue) => [queue.name, `${queue.ready.size}/${queue.turns.size}`]));
+  unsettled(slot: number): readonly Outstanding[] {
+    const channel = this.#channel(slot);
+    return channel === undefined ? [] : [...channel.outstanding()];
   }
 
   /** Each queue with the number of the connection (0 or 1) that may ask for it; undefined for all. */
@@ -101,24 +125,94 @@ export class FakeServer implements Model {
   }
 
   run(step: Step): void {
-    this.sources.clear();
-    if (step.do === "open") return this.#reopen(step.slot);
-    if (step.do === "wait") {
-      this.#now += step.ms;
-      for (const event of advance(this.rabbit, this.#now)) this.#hear(event);
-      return;
+    this.#signals.clear();
+    this.racing = false;
+    if (step.do === "wait") this.#wait(step);
+    else {
+      const entangled = step.do !== "open" && this.#entangled(step.slot);
+      const involved = slotsOf(step.slot).map((slot) => this.#involved(slot));
+      const connected = this.isConnected(connectionOf(step.slot));
+      const open = this.isOpen(step.slot);
+      this.#roots(step);
+      if (step.do === "open") this.#reopen(step.slot);
+      else for (const command of this.#commands(step)) this.#send(command);
+      // What went out in one breath was on its way before the client knew.
+      for (const on of this.#closed.splice(0)) this.#send({ do: "channel.close-ok", ...on });
+      const ended = connected && !this.isConnected(connectionOf(step.slot));
+      if (ended) { for (const queue of involved.flat()) this.#signals.root(queue); }
+      else if (open && !this.isOpen(step.slot)) {
+        for (const queue of involved[step.slot % 2] ?? []) this.#signals.root(queue);
+      }
+      // While a connection ends, its channels may still be handed each other's messages: without acks they are gone then, and with
+      // them they take turns that others would have had.
+      this.racing ||= ended && (entangled || this.#signals.deliveries);
+      this.racing ||= this.#signals.racing;
     }
-    const slot = this.#at(step.slot);
-    if (step.do === "publish" && step.slot % 2 === 0) slot.unconfirmed.set(++slot.published, step.body);
-    if (step.do === "close") slot.open = false;
-    if (step.do === "closeConnection") {
-      for (const one of this.#slots) if (one.connection === slot.connection) one.open = false;
-    }
-    this.#send(this.#command(step, slot));
+    this.#signals.watch(this.rabbit);
+  }
+
+  /** Asks for the counts as the real server is asked, for whatever asking does to a queue. */
+  ask(): void {
+    this.counts = Object.fromEntries(
+      this.owners().map(([queue]) => {
+        const owner = this.rabbit.queues.get(queue)?.identity.owner;
+        this.#answer = "";
+        this.#send({ do: "queue.declare", queue, passive: true, ...this.#asker(owner ?? this.#control) });
+        return [queue, this.#answer] as const;
+      }),
+    );
   }
 
   #at(slot: number): Slot {
     return this.#slots[slot] as Slot;
+  }
+
+  #channel(slot: number): Channel | undefined {
+    const { connection, channel } = this.#at(slot);
+    return this.rabbit.connections.get(connection)?.channels.get(channel);
+  }
+
+  /** The queues that a channel's end concerns. */
+  #involved(slot: number): readonly string[] {
+    const channel = this.#channel(slot);
+    if (channel === undefined) return [];
+    const queues = [
+      ...[...channel.consumers.values()].map((consumer) => consumer.queue),
+      ...[...channel.outstanding()].map((one) => one.queue),
+    ];
+    return [...new Set(queues.map((queue) => queue.name))];
+  }
+
+  /** Whether what one channel of the connection holds could be handed to the other one, be it as a dead letter. */
+  #entangled(slot: number): boolean {
+    return slotsOf(slot).some((one) =>
+      (this.#channel(one ^ 1)?.consumers.size ?? 0) > 0 && this.unsettled(one).length > 0
+    );
+  }
+
+  /** A channel tells a queue of settled deliveries once for each consumer, and for each `get`. */
+  #roots(step: Step): void {
+    const all = { deliveryTag: 0, multiple: true };
+    const named = step.do === "recover" ? all : "deliveryTag" in step ? step : undefined;
+    if (named === undefined) return;
+    const { deliveryTag, multiple } = named;
+    const settled = this.unsettled(step.slot).filter(({ tag }) =>
+      multiple ? deliveryTag === 0 || tag <= deliveryTag : tag === deliveryTag
+    );
+    const groups = new Map(
+      settled.map(({ queue, consumerTag, tag }) => [`${queue.name} ${consumerTag ?? tag}`, queue.name]),
+    );
+    for (const queue of groups.values()) this.#signals.root(queue);
+  }
+
+  /** Chance is looked for instant by instant. */
+  #wait({ ms }: WaitStep): void {
+    for (let left = ms; left > 0; left -= INSTANT) {
+      this.#signals.clear();
+      this.#now += Math.min(left, INSTANT);
+      for (const event of advance(this.rabbit, this.#now)) this.#hear(event);
+      this.racing ||= this.#signals.racing;
+    }
   }
 
   #connect(): number {
@@ -131,75 +225,52 @@ export class FakeServer implements Model {
     const { connection } = this.#at(slot);
     if (!this.rabbit.connections.has(connection)) {
       const fresh = this.#connect();
-      for (const [other, one] of this.#slots.entries()) {
-        if (connectionOf(other) === connectionOf(slot)) one.connection = fresh;
-      }
+      for (const one of slotsOf(slot)) this.#at(one).connection = fresh;
     }
     this.#openChannel(slot);
   }
 
-  /** Even slots have confirms. */
+  /** Even slots begin with confirms. */
   #openChannel(slot: number): void {
     const at = this.#at(slot);
-    at.channel = ++this.#ids;
-    at.open = true;
-    at.published = 0;
+    Object.assign(at, {
+      channel: ++this.#ids,
+      open: true,
+      confirms: slot % 2 === 0,
+      published: 0,
+      lastTag: 0,
+    });
     at.unconfirmed.clear();
-    this.#send({ do: "channel.open", connection: at.connection, channel: at.channel });
-    if (slot % 2 === 0) this.#send({ do: "confirm.select", connection: at.connection, channel: at.channel });
+    const on = { connection: at.connection, channel: at.channel };
+    this.#send({ do: "channel.open", ...on });
+    if (at.confirms) this.#send({ do: "confirm.select", ...on });
   }
 
-  #command(step: Exclude<Step, { do: "wait" }>, { connection, channel }: Slot): Command {
-    const on = { connection, channel };
-    switch (step.do) {
-      case "declare":
-        return { ...step, ...on, do: "queue.declare" };
-      case "delete":
-        return { ...step, ...on, do: "queue.delete" };
-      case "purge":
-        return { ...step, ...on, do: "queue.purge" };
-      case "exchange":
-        return { ...step, ...on, do: "exchange.declare" };
-      case "deleteExchange":
-        return { ...step, ...on, do: "exchange.delete" };
-      case "bind":
-      case "unbind":
-        return { ...step, ...on, do: `queue.${step.do}` };
-      case "publish": {
-        const properties = {
-          ...(step.priority === undefined ? {} : { priority: step.priority }),
-          ...(step.expiration === undefined ? {} : { expiration: step.expiration }),
-        };
-        const body = new TextEncoder().encode(step.body);
-        const message = { headers: {}, properties, contentType: "", contentEncoding: "", body };
-        const { exchange, routingKey, mandatory } = step;
-        return { ...on, do: "basic.publish", exchange, routingKey, mandatory, message };
-      }
-      case "qos":
-        return { ...step, ...on, do: "basic.qos" };
-      case "consume":
-        return {
-          ...step,
-          ...on,
-          do: "basic.consume",
-          consumerTag: step.tag,
-          arguments: step.priority === undefined ? {} : { "x-priority": step.priority },
-        };
-      case "cancel":
-        return { ...on, do: "basic.cancel", consumerTag: step.tag };
-      case "get":
-        return { ...step, ...on, do: "basic.get" };
-      case "ack":
-      case "nack":
-      case "reject":
-        return { ...step, ...on, do: `basic.${step.do}` };
-      case "close":
-        return { ...on, do: "channel.close" };
-      case "open":
-        return { ...on, do: "channel.open" };
-      case "closeConnection":
-        return { do: "connection.close", connection };
+  #commands(step: Exclude<Step, { do: "wait" }>): readonly Command[] {
+    const at = this.#at(step.slot);
+    if (step.do === "confirm") at.confirms = true;
+    if (step.do === "publish" && at.confirms) {
+      for (const body of step.bodies) at.unconfirmed.set(++at.published, body);
     }
+    if (step.do === "close") this.#ended(at, this.outstanding(step.slot));
+    if (step.do === "closeConnection" || step.do === "drop") {
+      for (const slot of slotsOf(step.slot)) this.#ended(this.#at(slot), this.outstanding(slot));
+    }
+    return commandOf(step, at);
+  }
+
+  #ended(at: Slot, stale: readonly number[]): void {
+    if (at.open) at.stale = stale;
+    at.open = false;
+  }
+
+  #asker(connection: number): { readonly connection: number; readonly channel: number } {
+    const standing = this.#askers.get(connection);
+    if (standing !== undefined) return { connection, channel: standing };
+    const on = { connection, channel: ++this.#ids };
+    this.#askers.set(connection, on.channel);
+    this.#send({ do: "channel.open", ...on });
+    return on;
   }
 
   #send(command: Command): void {
@@ -211,7 +282,7 @@ export class FakeServer implements Model {
       if (event.is !== "connection.close") return;
       for (const [slot, one] of this.#slots.entries()) {
         if (one.connection !== event.connection || !one.open) continue;
-        one.open = false;
+        this.#ended(one, []);
         this.traces[slot]?.closes.push(`connection ${event.code}`);
       }
       return;
@@ -221,28 +292,21 @@ export class FakeServer implements Model {
     );
     const trace = this.traces[slot];
     const at = this.#slots[slot];
-    if (trace === undefined || at === undefined) return;
+    if (trace === undefined || at === undefined) {
+      if (event.is === "queue.declare-ok") this.#answer = `${event.messageCount}/${event.consumerCount}`;
+      return;
+    }
     switch (event.is) {
       case "basic.deliver": {
-        const queue = this.rabbit.connections.get(at.connection)?.channels.get(at.channel)?.consumers.get(
-          event.consumerTag,
-        )
-          ?.queue.name ?? "";
-        const sources = this.sources.get(slot) ?? new Set<string>();
-        this.sources.set(slot, sources.add(queue));
-        trace.deliveries.push(
-          `${event.consumerTag} #${event.deliveryTag} ${event.redelivered} ${event.exchange}|${event.routingKey}|` +
-            new TextDecoder().decode(event.message.body) + deathsOf(event.message.headers),
-        );
+        const queue = this.#channel(slot)?.consumers.get(event.consumerTag)?.queue.name ?? "";
+        this.#signals.delivered(`${at.connection} ${at.channel}`, queue);
+        at.lastTag = event.deliveryTag;
+        trace.deliveries.push(`${event.consumerTag} ${messageText(event, event.message)}`);
         return;
       }
       case "basic.get-ok":
-        trace.replies.push(
-          `got #${event.deliveryTag} ${event.redelivered} ${event.exchange}|${event.routingKey}|` +
-            `${new TextDecoder().decode(event.message.body)}${
-              deathsOf(event.message.headers)
-            } left ${event.messageCount}`,
-        );
+        at.lastTag = event.deliveryTag;
+        trace.replies.push(gotText(event, event.message));
         return;
       case "basic.get-empty":
         trace.replies.push("empty");
@@ -255,11 +319,7 @@ export class FakeServer implements Model {
         trace.replies.push(`gone ${event.messageCount}`);
         return;
       case "basic.return":
-        trace.returns.push(
-          `${event.code} ${event.exchange}|${event.routingKey}|${
-            new TextDecoder().decode(event.message.body)
-          }`,
-        );
+        trace.returns.push(returnText(event, event.message));
         return;
       case "basic.ack":
       case "basic.nack":
@@ -270,11 +330,12 @@ export class FakeServer implements Model {
         return;
       case "channel.close":
         at.open = false;
-        trace.closes.push(`channel ${event.code}`);
-        this.#send({ do: "channel.close-ok", connection: event.connection, channel: event.channel });
+        trace.closes.push(`channel ${event.code} ${event.text}`);
+        this.#closed.push({ connection: event.connection, channel: event.channel });
         return;
       case "channel.open-ok":
       case "channel.close-ok":
+        return;
       case "confirm.select-ok":
         return;
       default:

@@ -4,14 +4,7 @@
  * @module
  */
 import fc from "fast-check";
-
-/** Two connections with two channels each. */
-export const SLOTS = 4;
-
-/** The channel's slot of a connection. */
-export function connectionOf(slot: number): number {
-  return Math.floor(slot / 2);
-}
+import { connectionOf, type Names, type QueueOptions, type SettleStep, SLOTS, type Step } from "./step.ts";
 
 /** A step before its picks are resolved. */
 export interface Pick {
@@ -22,176 +15,74 @@ export interface Pick {
   readonly c: number;
 }
 
-const WEIGHTS: Readonly<Record<string, number>> = {
-  publish: 26,
-  ack: 12,
-  nack: 14,
-  reject: 5,
-  badTag: 1,
-  consume: 10,
-  cancel: 3,
-  get: 6,
-  qos: 6,
-  declare: 3,
-  passive: 1,
-  remove: 1,
-  purge: 1,
-  exchange: 1,
-  removeExchange: 1,
-  bind: 5,
-  unbind: 1,
-  close: 2,
-  closeConnection: 1,
-  badExpiration: 1,
-};
+/** What sequences are made of. */
+export interface Profile {
+  readonly name: string;
+  readonly weights: Readonly<Record<string, number>>;
+  readonly length: { readonly min: number; readonly max: number };
+  /** Queue declarations to choose from; each run has one of the first two kinds. */
+  readonly queues: (names: Names) => readonly QueueOptions[];
+  /** Declarations that RabbitMQ refuses. */
+  readonly refused: readonly QueueOptions[];
+  /** Times of messages, as text. */
+  readonly expirations: readonly string[];
+  /** Waits, ms. Where there are any, steps happen at their ends and nothing is due within {@link slack} of one. */
+  readonly waits: readonly number[];
+  /** How late the steps of one instant may be on the real server, ms. */
+  readonly slack: number;
+  /** What must occur. */
+  readonly classes: readonly string[];
+}
+
+/** Whether time passes in its sequences. */
+export function isTimed({ waits }: Profile): boolean {
+  return waits.length > 0;
+}
 
 /** Random steps; without fast-check's bias towards small numbers, which would pick the same few choices over and over. */
-export const picksArb: fc.Arbitrary<readonly Pick[]> = fc.array(
-  fc.noBias(fc.record({
-    kind: fc.oneof(
-      ...Object.entries(WEIGHTS).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind) })),
-    ),
-    slot: fc.nat(SLOTS - 1),
-    a: fc.nat(9999),
-    b: fc.nat(9999),
-    c: fc.nat(9999),
-  })),
-  { minLength: 20, maxLength: 60, size: "max" },
-);
-
-/** A step, ready to be run by fake and real alike. `slot` names the channel. */
-export type Step =
-  | { readonly do: "declare"; readonly slot: number; readonly queue: string; readonly passive: boolean }
-    & QueueOptions
-  | {
-    readonly do: "delete";
-    readonly slot: number;
-    readonly queue: string;
-    readonly ifUnused: boolean;
-    readonly ifEmpty: boolean;
-  }
-  | { readonly do: "purge"; readonly slot: number; readonly queue: string }
-  | {
-    readonly do: "exchange";
-    readonly slot: number;
-    readonly exchange: string;
-    readonly type: string;
-    readonly durable: boolean;
-    readonly autoDelete: boolean;
-    readonly passive: boolean;
-  }
-  | {
-    readonly do: "deleteExchange";
-    readonly slot: number;
-    readonly exchange: string;
-    readonly ifUnused: boolean;
-  }
-  | {
-    readonly do: "bind" | "unbind";
-    readonly slot: number;
-    readonly queue: string;
-    readonly exchange: string;
-    readonly routingKey: string;
-  }
-  | {
-    readonly do: "publish";
-    readonly slot: number;
-    readonly exchange: string;
-    readonly routingKey: string;
-    readonly body: string;
-    readonly mandatory: boolean;
-    readonly priority: number | undefined;
-    readonly expiration: string | undefined;
-  }
-  | { readonly do: "qos"; readonly slot: number; readonly prefetch: number }
-  | {
-    readonly do: "consume";
-    readonly slot: number;
-    readonly queue: string;
-    readonly tag: string;
-    readonly noAck: boolean;
-    readonly exclusive: boolean;
-    readonly priority: number | undefined;
-  }
-  | { readonly do: "cancel"; readonly slot: number; readonly tag: string }
-  | { readonly do: "get"; readonly slot: number; readonly queue: string; readonly noAck: boolean }
-  | {
-    readonly do: "ack" | "nack" | "reject";
-    readonly slot: number;
-    readonly deliveryTag: number;
-    readonly multiple: boolean;
-    readonly requeue: boolean;
-  }
-  | { readonly do: "close" | "open"; readonly slot: number }
-  | { readonly do: "closeConnection"; readonly slot: number }
-  /** Lets ms pass; only in scripts. */
-  | { readonly do: "wait"; readonly slot: number; readonly ms: number };
-
-/** How a queue is declared. */
-export interface QueueOptions {
-  readonly durable: boolean;
-  readonly exclusive: boolean;
-  readonly autoDelete: boolean;
-  readonly arguments: Readonly<Record<string, unknown>>;
-}
-
-/** Queue declarations to choose from; the first ones are the likelier ones. */
-function queueOptions(pick: number, names: Names): QueueOptions {
-  const plain: QueueOptions = { durable: true, exclusive: false, autoDelete: false, arguments: {} };
-  const deadLetter = { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": names.queues[0] };
-  const choices: readonly QueueOptions[] = [
-    plain,
-    plain,
-    plain,
-    { ...plain, durable: false, autoDelete: true },
-    { ...plain, durable: false, exclusive: true },
-    { ...plain, arguments: { "x-max-priority": 3 } },
-    { ...plain, arguments: deadLetter },
-    { ...plain, arguments: { "x-dead-letter-exchange": names.exchanges[0] } },
-    { ...plain, arguments: { "x-max-length": 2, ...deadLetter } },
-    { ...plain, arguments: { "x-max-length": 2, "x-overflow": "reject-publish" } },
-    { ...plain, arguments: { "x-message-ttl": 0, ...deadLetter } },
-    { ...plain, arguments: { "x-max-priority": 2, "x-max-length": 3 } },
-    { ...plain, arguments: { "x-max-length-bytes": 6 } },
-    { ...plain, arguments: { "x-max-priority": 300 } },
-    { ...plain, arguments: { "x-message-ttl": -1 } },
-    { ...plain, arguments: { "x-dead-letter-routing-key": "k" } },
-  ];
-  return choices[pick % choices.length] ?? plain;
-}
-
-/** The names of one run. */
-export interface Names {
-  readonly queues: readonly string[];
-  readonly exchanges: readonly string[];
-}
-
-export function namesOf(run: string): Names {
-  return { queues: [0, 1, 2].map((n) => `${run}.q${n}`), exchanges: [0, 1].map((n) => `${run}.x${n}`) };
+export function picksOf({ weights, length }: Profile): fc.Arbitrary<readonly Pick[]> {
+  return fc.array(
+    fc.noBias(fc.record({
+      kind: fc.oneof(
+        ...Object.entries(weights).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind) })),
+      ),
+      slot: fc.nat(SLOTS - 1),
+      a: fc.nat(9999),
+      b: fc.nat(9999),
+      c: fc.nat(9999),
+    })),
+    { minLength: length.min, maxLength: length.max, size: "max" },
+  );
 }
 
 /** What a pick may refer to. */
 export interface Model {
   /** Unsettled delivery tags of a slot, lowest first. */
   outstanding(slot: number): readonly number[];
-  /** Whether the slot's channel is open. */
+  /** The highest tag of the slot's channel so far. */
+  lastTag(slot: number): number;
+  /** Tags that the slot's channel before this one left unsettled. */
+  stale(slot: number): readonly number[];
   isOpen(slot: number): boolean;
+  /** Consumers of the slot's channel. */
+  tags(slot: number): readonly string[];
   /** Queues that exist. */
   readonly queues: readonly string[];
   /** How a queue was declared. */
   declared(queue: string): QueueOptions | undefined;
 }
 
+const KEYS = ["a", "a.b", "a.b.c", "", "b", "#", "*.b", "a.#", "a.*", "#.c"];
+
 /** Steps that make the queues and exchanges of a run, so that few of its steps miss them. */
-export function preamble(picks: readonly Pick[], names: Names): readonly Step[] {
-  // One plain queue, one with a bound or dead letters, one of any kind; the last choices are those that RabbitMQ refuses.
-  const kinds = [0, [6, 8, 9, 9][(picks[1]?.a ?? 0) % 4] ?? 9, (picks[2]?.a ?? 0) % 13];
+export function preamble(picks: readonly Pick[], names: Names, profile: Profile): readonly Step[] {
+  const choices = profile.queues(names);
   const steps: Step[] = names.queues.map((queue, at) => ({
     do: "declare",
     slot: 0,
     queue,
     passive: false,
-    ...queueOptions(kinds[at] ?? 0, names),
+    ...choices[at === 0 ? (picks[0]?.a ?? 0) % 2 : (picks[at]?.a ?? 0) % choices.length] as QueueOptions,
   }));
   for (const [at, exchange] of names.exchanges.entries()) {
     const type = at === 0 ? "direct" : ["topic", "fanout"][(picks[0]?.b ?? 0) % 2] ?? "topic";
@@ -202,62 +93,79 @@ export function preamble(picks: readonly Pick[], names: Names): readonly Step[] 
   return steps;
 }
 
-const KEYS = ["a", "a.b", "a.b.c", "", "b", "#", "*.b", "a.#", "a.*", "#.c"];
+/** A tag that ought not to be settled: 0, one used before, one of the channel before, another channel's, one to come. */
+function badTag({ slot, b, c }: Pick, model: Model): number {
+  const tags = model.outstanding(slot);
+  const last = model.lastTag(slot);
+  const used = Array.from({ length: last }, (_, at) => at + 1).filter((tag) => !tags.includes(tag));
+  const others = model.outstanding((slot + 1 + (c % (SLOTS - 1))) % SLOTS).filter((tag) =>
+    !tags.includes(tag)
+  );
+  const choices = [[0], used, model.stale(slot), others, [last + 1], [1000 + last]];
+  const some = choices[b % choices.length] as readonly number[];
+  return some[c % Math.max(1, some.length)] ?? last + 1;
+}
 
 /** Resolves a pick; a closed slot is opened first. */
-export function resolve(pick: Pick, names: Names, model: Model, body: string): Step {
+export function resolve(pick: Pick, names: Names, model: Model, body: string, profile: Profile): Step {
   const { slot, a, b, c } = pick;
+  if (pick.kind === "wait") return { do: "wait", slot, ms: profile.waits[a % profile.waits.length] ?? 0 };
   if (!model.isOpen(slot)) return { do: "open", slot };
-  // Mostly a queue that exists.
+  // Mostly a queue that exists; now and then the one that this channel declared last.
   const pool = model.queues.length > 0 && c % 20 !== 0 ? model.queues : names.queues;
   const queue = pool[a % pool.length] ?? "";
+  const shortQueue = c % 23 === 1 ? "" : queue;
   const anyQueue = names.queues[a % names.queues.length] ?? "";
   const exchange = names.exchanges[b % names.exchanges.length] ?? "";
-  const tag = `t${b % 3}`;
+  // Mostly one that is free.
+  const tags = ["t0", "t1", "t2"];
+  const free = b % 12 === 0 ? tags : tags.filter((tag) => !model.tags(slot).includes(tag));
   switch (pick.kind) {
-    case "declare":
+    case "declare": {
       // Mostly as it stands.
-      return {
-        do: "declare",
-        slot,
-        queue: anyQueue,
-        passive: false,
-        ...(c % 4 === 0 ? undefined : model.declared(anyQueue)) ?? queueOptions(b, names),
-      };
-    case "passive":
-      return { do: "declare", slot, queue: anyQueue, passive: true, ...queueOptions(0, names) };
+      const choices = [...profile.queues(names), ...profile.refused];
+      const options = (c % 4 === 0 ? undefined : model.declared(anyQueue)) ?? choices[b % choices.length];
+      return { do: "declare", slot, queue: anyQueue, passive: false, ...options as QueueOptions };
+    }
+    case "passive": {
+      const options = { durable: true, exclusive: false, autoDelete: false, arguments: {} };
+      return { do: "declare", slot, queue: c % 9 === 0 ? "" : anyQueue, passive: true, ...options };
+    }
     case "remove":
       return { do: "delete", slot, queue: anyQueue, ifUnused: b % 3 === 0, ifEmpty: c % 3 === 0 };
     case "purge":
-      return { do: "purge", slot, queue };
+      return { do: "purge", slot, queue: shortQueue };
     case "exchange": {
       const type = ["direct", "topic", "fanout", "nonsense"][a % 13 === 0 ? 3 : a % 3] ?? "direct";
-      return {
-        do: "exchange",
-        slot,
-        exchange,
-        type,
-        durable: true,
-        autoDelete: c % 5 === 0,
-        passive: c % 7 === 0,
-      };
+      const autoDelete = c % 5 === 0;
+      return { do: "exchange", slot, exchange, type, durable: true, autoDelete, passive: c % 7 === 0 };
     }
     case "removeExchange":
       return { do: "deleteExchange", slot, exchange, ifUnused: a % 2 === 0 };
     case "bind":
     case "unbind":
-      return { do: pick.kind, slot, queue, exchange, routingKey: KEYS[c % KEYS.length] ?? "" };
-    case "publish": {
+      return {
+        do: pick.kind,
+        slot,
+        queue: shortQueue,
+        exchange: c % 31 === 2 ? "" : exchange,
+        routingKey: KEYS[c % KEYS.length] ?? "",
+      };
+    case "publish":
+    case "burst": {
       const direct = c % 3 !== 0;
+      const { expirations } = profile;
+      const expiration = expirations[b % expirations.length];
       return {
         do: "publish",
         slot,
         exchange: direct ? "" : exchange,
         routingKey: direct ? queue : KEYS[a % 5] ?? "",
-        body,
+        bodies: Array.from({ length: pick.kind === "burst" ? 2 + (b % 5) : 1 }, (_, at) => `${body}.${at}`),
         mandatory: b % 2 === 0,
-        priority: a % 4 === 0 ? b % 6 : undefined,
-        expiration: undefined,
+        ...(a % 4 === 0 ? { priority: b % 6 } : {}),
+        ...(c % 5 === 2 && expiration !== undefined ? { expiration } : {}),
+        ...(b % 7 === 0 ? { persistent: true } : {}),
       };
     }
     case "badExpiration": {
@@ -267,9 +175,8 @@ export function resolve(pick: Pick, names: Names, model: Model, body: string): S
         slot,
         exchange: "",
         routingKey: queue,
-        body,
+        bodies: [body],
         mandatory: false,
-        priority: undefined,
         expiration,
       };
     }
@@ -279,34 +186,41 @@ export function resolve(pick: Pick, names: Names, model: Model, body: string): S
       return {
         do: "consume",
         slot,
-        queue,
-        tag,
+        queue: shortQueue,
+        tag: free[b % Math.max(1, free.length)] ?? "t3",
         noAck: c % 6 === 1,
         exclusive: c % 9 === 2,
-        priority: c % 7 === 3 ? (a % 5) - 2 : undefined,
+        ...(c % 7 === 3 ? { priority: (a % 5) - 2 } : {}),
       };
     case "cancel":
-      return { do: "cancel", slot, tag };
+      return { do: "cancel", slot, tag: tags[b % 3] ?? "" };
     case "get":
-      return { do: "get", slot, queue, noAck: c % 4 === 0 };
+      return { do: "get", slot, queue: shortQueue, noAck: c % 4 === 0 };
     case "ack":
     case "nack":
     case "reject": {
-      const tags = model.outstanding(slot);
-      if (tags.length === 0) return { do: "get", slot, queue, noAck: false };
+      // A channel that holds something, this one if it does.
+      const holder = Array.from({ length: SLOTS }, (_, at) => (slot + at) % SLOTS).find((one) =>
+        model.outstanding(one).length > 0
+      );
+      if (holder === undefined) return { do: "get", slot, queue, noAck: false };
+      const held = model.outstanding(holder);
       const multiple = pick.kind !== "reject" && b % 2 === 0;
-      const deliveryTag = multiple && c % 5 === 0 ? 0 : tags[a % tags.length] ?? 0;
-      return { do: pick.kind, slot, deliveryTag, multiple, requeue: c % 3 !== 0 };
+      const deliveryTag = multiple && c % 5 === 0 ? 0 : held[a % held.length] ?? 0;
+      return { do: pick.kind, slot: holder, deliveryTag, multiple, requeue: c % 3 !== 0 };
     }
     case "badTag": {
-      const how = (["ack", "nack", "reject"] as const)[a % 3] ?? "ack";
-      const tags = model.outstanding(slot);
-      const deliveryTag = [0, 1, (tags.at(-1) ?? 0) + 1, 1000][b % 4] ?? 0;
-      return { do: how, slot, deliveryTag, multiple: how !== "reject" && c % 2 === 0, requeue: true };
+      const how: SettleStep["do"] = (["ack", "nack", "reject"] as const)[a % 3] ?? "ack";
+      const deliveryTag = badTag(pick, model);
+      return { do: how, slot, deliveryTag, multiple: how !== "reject" && a % 2 === 0, requeue: true };
     }
-    case "closeConnection":
-      return { do: "closeConnection", slot };
     default:
-      return { do: "close", slot };
+      return { do: pick.kind as "confirm" | "recover" | "close" | "closeConnection" | "drop", slot };
   }
+}
+
+/** The slots of a slot's connection. */
+export function slotsOf(slot: number): readonly [number, number] {
+  const first = 2 * connectionOf(slot);
+  return [first, first + 1];
 }

@@ -3,142 +3,92 @@
  *
  * @module
  */
-import { type AMQPChannel, AMQPClient, type AMQPMessage } from "@cloudamqp/amqp-client";
-import { pause, until } from "../../support/wait.ts";
-import { connectionOf, type Names, SLOTS, type Step } from "./plan.ts";
-import { deathsOf, Trace } from "./trace.ts";
+import type { AMQPChannel, AMQPMessage } from "@cloudamqp/amqp-client";
+import { pause } from "../../support/wait.ts";
+import { slotsOf } from "./plan.ts";
+import { codeOf, type RealServer } from "./server.ts";
+import { connectionOf, type ConsumeStep, type PublishStep, SLOTS, type Step } from "./step.ts";
+import { gotText, messageText, returnText, Trace } from "./trace.ts";
 
-function textOf(body: Uint8Array | null | undefined): string {
-  return new TextDecoder().decode(body ?? new Uint8Array());
+function contentOf(message: AMQPMessage) {
+  return { headers: message.properties.headers, body: message.body as Uint8Array | null };
 }
 
-function codeOf(error: unknown): string {
-  return /\((\d{3})\)/.exec(String(error))?.[1] ?? String(error);
+/** A question without consequences: what was sent before it has been read. */
+async function roundTrip(channel: AMQPChannel): Promise<void> {
+  await channel.exchangeDeclare("amq.direct", "direct", { passive: true });
 }
 
-/** Connections to a real server that outlive a run. */
-export class RealServer implements AsyncDisposable {
-  readonly #url: string;
-  readonly #clients: (AMQPClient | undefined)[] = [];
-  #control: AMQPClient | undefined;
-  readonly #opening: Map<number, Promise<unknown>> = new Map<number, Promise<unknown>>();
-  readonly #askers: Map<number, AMQPChannel> = new Map<number, AMQPChannel>();
-
-  constructor(url: string) {
-    this.#url = url;
-  }
-
-  async client(connection: number): Promise<AMQPClient> {
-    const standing = this.#clients[connection];
-    if (standing !== undefined && !standing.closed) return standing;
-    const client = new AMQPClient(this.#url);
-    // Errors are looked at where they are asked for.
-    client.onerror = () => {};
-    client.logger = undefined;
-    await client.connect();
-    this.#clients[connection] = client;
-    return client;
-  }
-
-  async closeClient(connection: number): Promise<void> {
-    await this.#clients[connection]?.close().catch(() => {});
-    this.#clients[connection] = undefined;
-  }
-
-  /** A channel for questions, on a connection of its own or on one of the run's. */
-  #asking(connection: number | undefined): Promise<AMQPChannel> {
-    const key = connection ?? -1;
-    // One at a time, or two questions would open two channels.
-    const asked = (this.#opening.get(key) ?? Promise.resolve()).then(() => this.#ask(connection));
-    this.#opening.set(key, asked.catch(() => undefined));
-    return asked;
-  }
-
-  async #ask(connection: number | undefined): Promise<AMQPChannel> {
-    const key = connection ?? -1;
-    const standing = this.#askers.get(key);
-    if (standing !== undefined && !standing.closed) return standing;
-    if (connection === undefined && (this.#control === undefined || this.#control.closed)) {
-      this.#control = new AMQPClient(this.#url);
-      this.#control.onerror = () => {};
-      await this.#control.connect();
-    }
-    const client = connection === undefined ? this.#control as AMQPClient : await this.client(connection);
-    const channel = await client.channel();
-    channel.onerror = () => {};
-    this.#askers.set(key, channel);
-    return channel;
-  }
-
-  /** Ready messages and consumers of each queue, asked by its owner. */
-  async counts(
-    queues: readonly (readonly [string, number | undefined])[],
-  ): Promise<Readonly<Record<string, string>>> {
-    const asked = queues.map(async ([queue, owner]) => {
-      try {
-        const { messageCount, consumerCount } = await (await this.#asking(owner)).queueDeclare(queue, {
-          passive: true,
-        });
-        return [queue, `${messageCount}/${consumerCount}`] as const;
-      } catch (error) {
-        return [queue, `error ${codeOf(error)}`] as const;
-      }
-    });
-    return Object.fromEntries(await Promise.all(asked));
-  }
-
-  /** Deletes what a run may have left; what belongs to a connection of its own goes with that. */
-  async clean(names: Names): Promise<void> {
-    for (const connection of [0, 1]) {
-      for (const queue of names.queues) {
-        await (await this.#asking(connection)).queueDelete(queue).catch(() => {});
-      }
-    }
-    for (const queue of names.queues) {
-      await (await this.#asking(undefined)).queueDelete(queue).catch(() => {});
-    }
-    for (const exchange of names.exchanges) {
-      await (await this.#asking(undefined)).exchangeDelete(exchange).catch(() => {});
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of [...this.#clients, this.#control]) await client?.close().catch(() => {});
-  }
-}
-
-/** One run on it. */
+/** One run on a real server. */
 export class RealRun {
   readonly traces: readonly Trace[] = Array.from({ length: SLOTS }, () => new Trace());
   readonly #server: RealServer;
   readonly #channels: (AMQPChannel | undefined)[] = [];
+  readonly #confirming: WeakSet<AMQPChannel> = new WeakSet<AMQPChannel>();
+  #wake: (() => void) | undefined;
 
   constructor(server: RealServer) {
     this.#server = server;
   }
 
   async start(): Promise<void> {
-    for (let slot = 0; slot < SLOTS; slot++) await this.#open(slot);
+    await Promise.all([this.#openPair(0), this.#openPair(2)]);
   }
 
   async end(): Promise<void> {
-    for (const channel of this.#channels) {
-      if (channel !== undefined && !channel.closed) await channel.close().catch(() => {});
+    const channels = this.#channels.splice(0);
+    await Promise.all(channels.map(async (channel) => {
+      if (channel?.closed === false) await channel.close().catch(() => {});
+    }));
+  }
+
+  /** Resolves with the next word of the server, after `ms` at the latest. */
+  async news(ms: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    this.#wake = undefined;
+  }
+
+  async run(step: Step): Promise<void> {
+    if (step.do === "open") return await this.#open(step.slot);
+    if (step.do === "wait") return await pause(step.ms);
+    if (step.do === "closeConnection" || step.do === "drop") return await this.#leave(step);
+    const channel = this.#channels[step.slot];
+    if (channel === undefined) throw new Error(`slot ${step.slot} is not open`);
+    const { replies } = this.traces[step.slot] as Trace;
+    try {
+      const reply = await this.#step(channel, step);
+      if (reply !== undefined) replies.push(reply);
+      // What has no answer of its own may still be on its way when another connection's next step arrives.
+      else if (!channel.closed) await roundTrip(channel);
+    } catch {
+      // The close itself is in the trace.
     }
   }
 
-  /** Waits until no channel of a closed connection looks open. */
-  async settled(): Promise<void> {
-    await until(
-      () =>
-        this.#channels.every((channel) =>
-          channel === undefined || channel.closed || !channel.connection.closed
-        ),
-      {
-        what: "the end of the channels",
-        deadline: 2000,
-      },
-    ).catch(() => undefined);
+  /** Waits until every open channel has said what it had to say. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#channels.map(async (channel) => {
+      if (channel?.closed === false) await roundTrip(channel).catch(() => {});
+    }));
+  }
+
+  async #leave(step: { readonly do: string; readonly slot: number }): Promise<void> {
+    // What may still arrive there is nobody's any more.
+    for (const slot of slotsOf(step.slot)) this.#channels[slot] = undefined;
+    const connection = connectionOf(step.slot);
+    if (step.do === "drop") this.#server.dropClient(connection);
+    else await this.#server.closeClient(connection);
+  }
+
+  /** One after the other: they share a connection, which may have to be made. */
+  async #openPair(slot: number): Promise<void> {
+    await this.#open(slot);
+    await this.#open(slot + 1);
   }
 
   async #open(slot: number): Promise<void> {
@@ -146,67 +96,39 @@ export class RealRun {
     const channel = await client.channel();
     const trace = this.traces[slot] as Trace;
     this.#channels[slot] = channel;
+    const told = (list: string[], text: string): void => {
+      if (this.#channels[slot] !== channel) return;
+      list.push(text);
+      this.#wake?.();
+    };
     channel.onerror = () => {};
     channel.onReturn = (message) => {
-      trace.returns.push(
-        `${message.replyCode} ${message.exchange}|${message.routingKey}|${textOf(message.body)}`,
-      );
+      const { replyCode = 0, exchange, routingKey } = message;
+      told(trace.returns, returnText({ code: replyCode, exchange, routingKey }, contentOf(message)));
     };
     channel.deliver = (message: AMQPMessage) => {
-      trace.deliveries.push(
-        `${message.consumerTag} #${message.deliveryTag} ${message.redelivered} ${message.exchange}|${message.routingKey}|` +
-          textOf(message.body) + deathsOf(message.properties.headers),
-      );
+      told(trace.deliveries, `${message.consumerTag} ${messageText(message, contentOf(message))}`);
     };
     const setClosed = channel.setClosed.bind(channel);
-    let told = false;
     channel.setClosed = (error?: Error) => {
-      const current = this.#channels[slot] === channel;
-      if (error !== undefined && current && !told) {
-        told = true;
-        const scope = /connection closed/i.test(error.message) ? "connection" : "channel";
-        trace.closes.push(`${scope} ${codeOf(error)}`);
-      }
+      if (error !== undefined && !channel.closed) told(trace.closes, closeText(error));
       setClosed(error);
     };
-    if (slot % 2 === 0) await channel.confirmSelect();
+    if (slot % 2 === 0) await this.#confirm(channel);
   }
 
-  async run(step: Step): Promise<void> {
-    const trace = this.traces[step.slot] as Trace;
-    if (step.do === "open") return await this.#open(step.slot);
-    if (step.do === "wait") return await pause(step.ms);
-    if (step.do === "closeConnection") return await this.#server.closeClient(connectionOf(step.slot));
-    const channel = this.#channels[step.slot] as AMQPChannel;
-    try {
-      const reply = await this.#step(channel, step, trace);
-      if (reply !== undefined) trace.replies.push(reply);
-      // What has no answer of its own may still be on its way when another connection's next step arrives.
-      else if (!channel.closed) await channel.exchangeDeclare("amq.direct", "direct", { passive: true });
-    } catch {
-      // The close itself is in the trace.
-    }
-  }
-
-  async #step(channel: AMQPChannel, step: Step, trace: Trace): Promise<string | undefined> {
+  async #step(channel: AMQPChannel, step: Step): Promise<string | undefined> {
     switch (step.do) {
       case "declare": {
-        const { passive, durable, exclusive, autoDelete } = step;
-        const ok = await channel.queueDeclare(
-          step.queue,
-          { passive, durable, exclusive, autoDelete },
-          step.arguments,
-        );
-        return `declared ${ok.messageCount}/${ok.consumerCount}`;
+        const { passive, durable, exclusive, autoDelete, arguments: table } = step;
+        const options = { passive, durable, exclusive, autoDelete };
+        const { messageCount, consumerCount } = await channel.queueDeclare(step.queue, options, table);
+        return `declared ${messageCount}/${consumerCount}`;
       }
-      case "delete": {
-        const { messageCount } = await channel.queueDelete(step.queue, step);
-        return `gone ${messageCount}`;
-      }
-      case "purge": {
-        const { messageCount } = await channel.queuePurge(step.queue);
-        return `gone ${messageCount}`;
-      }
+      case "delete":
+        return `gone ${(await channel.queueDelete(step.queue, step)).messageCount}`;
+      case "purge":
+        return `gone ${(await channel.queuePurge(step.queue)).messageCount}`;
       case "exchange":
         await channel.exchangeDeclare(step.exchange, step.type, step);
         return "ok";
@@ -219,52 +141,21 @@ export class RealRun {
       case "unbind":
         await channel.queueUnbind(step.queue, step.exchange, step.routingKey);
         return "ok";
-      case "publish": {
-        const properties = {
-          ...(step.priority === undefined ? {} : { priority: step.priority }),
-          ...(step.expiration === undefined ? {} : { expiration: step.expiration }),
-        };
-        const sent = channel.basicPublish(
-          step.exchange,
-          step.routingKey,
-          step.body,
-          properties,
-          step.mandatory,
-        );
-        if (step.slot % 2 === 1) await sent;
-        else {
-          sent.then(
-            () => trace.confirms.push(`${step.body} true`),
-            (error: unknown) => {
-              // A closed channel rejects too; that is no verdict.
-              if (/rejected/i.test(String(error))) trace.confirms.push(`${step.body} false`);
-            },
-          );
-        }
-        return undefined;
-      }
+      case "publish":
+        return this.#publish(channel, step);
       case "qos":
         await channel.basicQos(step.prefetch);
         return "ok";
-      case "consume": {
-        const { tag, noAck, exclusive } = step;
-        const args = step.priority === undefined ? {} : { "x-priority": step.priority };
-        const consumer = await channel.basicConsume(step.queue, { tag, noAck, exclusive, args }, () => {});
-        const setClosed = consumer.setClosed.bind(consumer);
-        consumer.setClosed = (error?: Error) => {
-          if (error !== undefined && !channel.closed) trace.cancels.push(tag);
-          setClosed(error);
-        };
-        return "ok";
-      }
+      case "consume":
+        return await this.#consume(channel, step);
       case "cancel":
         await channel.basicCancel(step.tag);
         return "ok";
       case "get": {
         const got = await channel.basicGet(step.queue, { noAck: step.noAck });
-        if (got === null) return "empty";
-        return `got #${got.deliveryTag} ${got.redelivered} ${got.exchange}|${got.routingKey}|` +
-          `${textOf(got.body)}${deathsOf(got.properties.headers)} left ${got.messageCount}`;
+        return got === null
+          ? "empty"
+          : gotText(got as AMQPMessage & { messageCount: number }, contentOf(got));
       }
       case "ack":
         await channel.basicAck(step.deliveryTag, step.multiple);
@@ -275,6 +166,12 @@ export class RealRun {
       case "reject":
         await channel.basicReject(step.deliveryTag, step.requeue);
         return undefined;
+      case "recover":
+        await channel.basicRecover(true);
+        return "ok";
+      case "confirm":
+        await this.#confirm(channel);
+        return undefined;
       case "close":
         await channel.close();
         return undefined;
@@ -282,4 +179,59 @@ export class RealRun {
         return undefined;
     }
   }
+
+  /** Again on a channel that confirms already, the client would count from 1 anew. */
+  async #confirm(channel: AMQPChannel): Promise<void> {
+    if (this.#confirming.has(channel)) return;
+    this.#confirming.add(channel);
+    await channel.confirmSelect();
+  }
+
+  #publish(channel: AMQPChannel, step: PublishStep): undefined {
+    const { exchange, routingKey, mandatory, priority, expiration, persistent } = step;
+    const properties = {
+      ...(priority === undefined ? {} : { priority }),
+      ...(expiration === undefined ? {} : { expiration }),
+      ...(persistent === true ? { deliveryMode: 2 } : {}),
+    };
+    const { confirms } = this.traces[step.slot] as Trace;
+    const confirmed = this.#confirming.has(channel);
+    const told = (body: string, verdict: boolean): void => {
+      if (!confirmed) return;
+      confirms.push(`${body} ${verdict}`);
+      this.#wake?.();
+    };
+    for (const body of step.bodies) {
+      channel.basicPublish(exchange, routingKey, body, properties, mandatory).then(
+        () => told(body, true),
+        (error: unknown) => {
+          // A closed channel rejects too; that is no verdict.
+          if (/rejected/i.test(String(error))) told(body, false);
+        },
+      );
+    }
+  }
+
+  async #consume(channel: AMQPChannel, step: ConsumeStep): Promise<string> {
+    const { queue, tag, noAck, exclusive, priority } = step;
+    const args = priority === undefined ? {} : { "x-priority": priority };
+    const { cancels } = this.traces[step.slot] as Trace;
+    const consumer = await channel.basicConsume(queue, { tag, noAck, exclusive, args }, () => {});
+    const setClosed = consumer.setClosed.bind(consumer);
+    consumer.setClosed = (error?: Error) => {
+      if (error !== undefined && !channel.closed) {
+        cancels.push(tag);
+        this.#wake?.();
+      }
+      setClosed(error);
+    };
+    return "ok";
+  }
+}
+
+/** "channel 406 PRECONDITION_FAILED - …"; of a connection the code alone, since its text names the channel. */
+function closeText({ message }: Error): string {
+  const code = codeOf(message);
+  if (/^connection closed/i.test(message)) return `connection ${code}`;
+  return `channel ${code} ${message.replace(/^channel \d+ closed: /, "").replace(/ \(\d{3}\)$/, "")}`;
 }

@@ -11,7 +11,9 @@ export class Trace {
   /** Answers, in the order of the questions. */
   readonly replies: string[] = [];
   readonly returns: string[] = [];
+  /** Verdicts on messages by their bodies: a server may confirm several at once, and those of several queues in any order. */
   readonly confirms: string[] = [];
+  /** Consumers of a queue that is gone: its process tells each of them by itself. */
   readonly cancels: string[] = [];
   readonly closes: string[] = [];
 
@@ -27,6 +29,45 @@ export class Trace {
   }
 }
 
+/** Where a message comes from and what it says; reducer and client name these alike. */
+interface Arrived {
+  readonly deliveryTag: number;
+  readonly redelivered: boolean;
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+interface Content {
+  readonly headers?: Readonly<Record<string, unknown>> | undefined;
+  readonly body: Uint8Array | null | undefined;
+}
+
+function textOf({ body }: Content): string {
+  return new TextDecoder().decode(body ?? new Uint8Array());
+}
+
+export function messageText(arrived: Arrived, content: Content): string {
+  const { deliveryTag, redelivered, exchange, routingKey } = arrived;
+  return `#${deliveryTag} ${redelivered} ${exchange}|${routingKey}|${textOf(content)}${
+    deathsOf(content.headers)
+  }`;
+}
+
+export function gotText(arrived: Arrived & { readonly messageCount?: number }, content: Content): string {
+  return `got ${messageText(arrived, content)} left ${arrived.messageCount}`;
+}
+
+export function returnText(
+  { code, exchange, routingKey }: {
+    readonly code: number;
+    readonly exchange: string;
+    readonly routingKey: string;
+  },
+  content: Content,
+): string {
+  return `${code} ${exchange}|${routingKey}|${textOf(content)}`;
+}
+
 interface Death {
   readonly count: unknown;
   readonly reason: unknown;
@@ -37,7 +78,7 @@ interface Death {
 }
 
 /** The deaths of a message without their instants. */
-export function deathsOf(headers: Readonly<Record<string, unknown>> | undefined): string {
+function deathsOf(headers: Readonly<Record<string, unknown>> | undefined): string {
   const deaths = (headers?.["x-death"] ?? []) as readonly Death[];
   const first = ["reason", "queue", "exchange"].map((what) =>
     String(headers?.[`x-first-death-${what}`] ?? "-")

@@ -144,8 +144,6 @@ describe("queues", () => {
   test.each([
     [{ "x-queue-type": "quorum" }],
     [{ "x-queue-type": "stream" }],
-    [{ "x-single-active-consumer": true }],
-    [{ "x-overflow": "reject-publish-dlx" }],
     [{ "x-anything": 1 }],
   ])("the arguments %j are unknown to the fake, and it says so", (table) => {
     const server = new Server();

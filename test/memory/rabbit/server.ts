@@ -175,6 +175,11 @@ export class At {
     return this.server.send({ do: "basic.nack", connection, channel, deliveryTag, multiple, requeue });
   }
 
+  recover(requeue = true): readonly RabbitEvent[] {
+    const { connection, channel } = this;
+    return this.server.send({ do: "basic.recover", connection, channel, requeue });
+  }
+
   reject(deliveryTag: number, requeue = false): readonly RabbitEvent[] {
     const { connection, channel } = this;
     return this.server.send({ do: "basic.reject", connection, channel, deliveryTag, requeue });

@@ -4,11 +4,12 @@
  * @module
  */
 import type { Channel, Outstanding } from "../channel.ts";
-import type { Cancel, Consume, Get, Qos, Settle, Table } from "../command.ts";
+import type { Cancel, Consume, Get, Qos, Recover, Settle, Table } from "../command.ts";
+import { typeOf } from "../erlang.ts";
 import { FakeUnsupported, Fault } from "../fault.ts";
 import type { Rabbit } from "../rabbit.ts";
 import type { Consumer } from "../turns.ts";
-import { demandQueue } from "./queue.ts";
+import { demandQueue, nameOf } from "./queue.ts";
 
 /** Sets the prefetch of the consumers to come. */
 export function qos(rabbit: Rabbit, channel: Channel, command: Qos): void {
@@ -17,13 +18,18 @@ export function qos(rabbit: Rabbit, channel: Channel, command: Qos): void {
   rabbit.emit({ is: "basic.qos-ok", connection: channel.connection.id, channel: channel.id });
 }
 
-function consumerPriority(table: Table): number {
+function consumerPriority(table: Table, queue: string): number {
   for (const key of Object.keys(table)) {
     if (key !== "x-priority") throw new FakeUnsupported(`the consumer argument "${key}"`);
   }
   const priority = table["x-priority"] ?? 0;
   if (typeof priority !== "number" || !Number.isInteger(priority)) {
-    throw new Fault(406, `invalid arg 'x-priority': ${String(priority)}`);
+    throw new Fault(
+      406,
+      `invalid arg 'x-priority' for queue '${queue}' in vhost '/': "expected integer, got ${
+        typeOf(priority)
+      }"`,
+    );
   }
   return priority;
 }
@@ -31,12 +37,14 @@ function consumerPriority(table: Table): number {
 /** Starts a consumer; what waits comes right after the ok. */
 export function consume(rabbit: Rabbit, channel: Channel, command: Consume): void {
   const { noAck = false, exclusive = false } = command;
-  const priority = consumerPriority(command.arguments ?? {});
+  const name = nameOf(channel, command.queue);
   if (channel.consumers.has(command.consumerTag)) {
     throw new Fault(530, `attempt to reuse consumer tag '${command.consumerTag}'`);
   }
-  const queue = demandQueue(rabbit, channel, command.queue);
-  if (queue.exclusiveConsumer !== undefined || (exclusive && queue.turns.size > 0)) {
+  const queue = demandQueue(rabbit, channel, name);
+  const priority = consumerPriority(command.arguments ?? {}, queue.name);
+  const shared = queue.turns.single || queue.turns.size > 0;
+  if (queue.exclusiveConsumer !== undefined || (exclusive && shared)) {
     throw new Fault(403, `queue '${queue.name}' in vhost '/' in exclusive use`);
   }
   const consumer: Consumer = {
@@ -142,4 +150,11 @@ export function settle(channel: Channel, command: Settle): void {
   const how: How = command.do === "basic.ack" ? "acked" : requeue ? "returned" : "rejected";
   if (released.length === 1) settleGroup(channel, released, how);
   else for (const group of groups(released)) settleGroup(channel, group, how);
+}
+
+/** Gives back all that the channel holds, and then answers. */
+export function recover(rabbit: Rabbit, channel: Channel, command: Recover): void {
+  if (!command.requeue) throw new Fault(540, "requeue=false");
+  for (const group of groups(channel.releaseAll())) settleGroup(channel, group, "returned");
+  rabbit.emit({ is: "basic.recover-ok", connection: channel.connection.id, channel: channel.id });
 }

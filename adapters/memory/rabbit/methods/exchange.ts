@@ -31,14 +31,15 @@ function knownType(type: string): KnownType {
   if (known !== undefined) return known;
   // RabbitMQ's own other types, and those of its plugins.
   if (type === "headers" || type.startsWith("x-")) throw new FakeUnsupported(`exchanges of type "${type}"`);
-  throw new Fault(503, `invalid exchange type '${type}'`);
+  throw new Fault(503, `unknown exchange type '${type}'`);
 }
 
 function declare(rabbit: Rabbit, command: ExchangeDeclare): void {
   const { exchange: name, passive = false, durable = false, autoDelete = false } = command;
   const table = command.arguments ?? {};
   if (passive) {
-    if (name !== "") demandExchange(rabbit, name);
+    if (name === "") throw new Fault(403, "operation not permitted on the default exchange");
+    demandExchange(rabbit, name);
     return;
   }
   const type = knownType(command.type);

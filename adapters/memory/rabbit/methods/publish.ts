@@ -12,9 +12,12 @@ import type { Rabbit } from "../rabbit.ts";
 
 /** `expiration` is text: what Erlang's `string:to_integer` reads to the end, not negative, at most ten years. */
 function demandExpiration(value: unknown): void {
-  const text = typeof value === "string" ? value : "";
-  const number = /^[+-]?[0-9]+$/.test(text) ? Number(text) : NaN;
-  if (!(number >= 0 && number <= LONGEST_TIME)) throw new Fault(406, `invalid expiration '${String(value)}'`);
+  const [all, digits] = typeof value === "string" ? /^([+-]?[0-9]+).*$/s.exec(value) ?? [] : [];
+  const refuse = (why: string) => new Fault(406, `invalid expiration '${String(value)}': ${why}`);
+  if (all === undefined || digits === undefined) throw refuse("no_integer");
+  if (all !== digits) throw refuse(`{leftover_string,"${all.slice(digits.length)}"}`);
+  if (Number(digits) < 0) throw refuse(`{value_negative,${Number(digits)}}`);
+  if (Number(digits) > LONGEST_TIME) throw refuse(`{value_too_large,${Number(digits)}}`);
 }
 
 /** Throws {@link FakeUnsupported} for what the fake does not know of a message, a `Fault` for what RabbitMQ refuses. */

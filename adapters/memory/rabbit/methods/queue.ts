@@ -12,12 +12,19 @@ import type { Rabbit } from "../rabbit.ts";
 import { demandExchange } from "./exchange.ts";
 
 function locked(name: string): Fault {
-  return new Fault(405, `cannot obtain exclusive access to locked queue '${name}' in vhost '/'`);
+  return new Fault(
+    405,
+    `cannot obtain exclusive access to locked queue '${name}' in vhost '/'. It could be originally declared on another connection ` +
+      "or the exclusive property value does not match that of the original declaration.",
+  );
 }
 
 /** Finds a queue that must be there and must not be another connection's own: a `Fault` 404 or 405 otherwise. */
 export function demandQueue(rabbit: Rabbit, channel: Channel, asked: string): Queue {
-  const name = nameOf(channel, asked);
+  return demandNamed(rabbit, channel, nameOf(channel, asked));
+}
+
+function demandNamed(rabbit: Rabbit, channel: Channel, name: string): Queue {
   const queue = rabbit.queues.get(name);
   if (queue === undefined) throw new Fault(404, `no queue '${name}' in vhost '/'`);
   return demandAccess(channel, queue);
@@ -30,7 +37,7 @@ function demandAccess(channel: Channel, queue: Queue): Queue {
 }
 
 /** The name "" stands for the queue that this channel declared last. */
-function nameOf(channel: Channel, asked: string): string {
+export function nameOf(channel: Channel, asked: string): string {
   const name = asked === "" ? channel.lastQueue : asked;
   if (name === undefined) throw new Fault(404, "no previously declared queue");
   return name;
@@ -49,7 +56,8 @@ function demandEquivalent(channel: Channel, queue: Queue, command: QueueDeclare)
 
 function declare(rabbit: Rabbit, channel: Channel, command: QueueDeclare): Queue {
   const { durable = false, exclusive = false, autoDelete = false, passive = false } = command;
-  if (passive) return demandQueue(rabbit, channel, command.queue);
+  // The name "" stands for no other here.
+  if (passive) return demandNamed(rabbit, channel, command.queue);
   const table = command.arguments ?? {};
   demandKnown(table);
   if (command.queue.startsWith("amq.")) {
@@ -120,8 +128,8 @@ function bindingId(queue: Queue, command: QueueBind): string {
 
 /** Binds; the same binding again changes nothing. */
 export function queueBind(rabbit: Rabbit, channel: Channel, command: QueueBind): void {
-  if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   const name = nameOf(channel, command.queue);
+  if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   // What is missing is told before whose it is, the exchange first.
   const exchange = demandExchange(rabbit, command.exchange);
   const queue = demandQueue(rabbit, channel, name);
@@ -131,8 +139,8 @@ export function queueBind(rabbit: Rabbit, channel: Channel, command: QueueBind):
 
 /** Unbinds; what is not bound, or not there at all, is no error. */
 export function queueUnbind(rabbit: Rabbit, channel: Channel, command: QueueBind): void {
-  if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   const queue = rabbit.queues.get(nameOf(channel, command.queue));
+  if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   const exchange = rabbit.exchanges.get(command.exchange);
   if (queue !== undefined && exchange !== undefined) {
     const binding = exchange.find(bindingId(queue, command));
