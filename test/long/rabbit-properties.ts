@@ -1,6 +1,5 @@
 import { PROPERTIES } from "../memory/rabbit/properties/mod.ts";
-import { check } from "../memory/rabbit/properties/property.ts";
-import { Coverage } from "../support/coverage.ts";
+import { check, coverageOf } from "../memory/rabbit/properties/property.ts";
 import type { Part } from "./part.ts";
 
 /** Runs between two looks at the clock. */
@@ -16,7 +15,7 @@ export const part: Part = {
     const counts: Record<string, number> = {};
     const seeds = new Set<number>();
     for (const property of PROPERTIES) {
-      const cover = new Coverage(property.name, property.classes);
+      const cover = coverageOf(property);
       while (cover.runs < runs && performance.now() < until) {
         const share = Math.min(SHARE, runs - cover.runs);
         const from = seed + cover.runs / SHARE;

@@ -4,17 +4,16 @@
  * @module
  */
 import { expect, inject, test } from "vitest";
-import { Coverage } from "../../support/coverage.ts";
 import { PROPERTIES } from "./properties/mod.ts";
-import { check } from "./properties/property.ts";
+import { check, coverageOf } from "./properties/property.ts";
 
 /** The reducer is the same on every runtime: one of them looks at it at length. */
 const RUNS = inject("runtime") === "node" ? 1000 : 200;
 
 test.each(PROPERTIES.map((property) => [property.name, property.statement, property] as const))(
   "%s: %s",
-  (name, _statement, property) => {
-    const cover = new Coverage(name, property.classes);
+  (_name, _statement, property) => {
+    const cover = coverageOf(property);
     check(property, cover, { runs: RUNS });
     console.log(String(cover));
     expect(cover.missing).toEqual([]);

@@ -3,10 +3,19 @@ import { Server } from "../server.ts";
 import { alike, type Property, same } from "./property.ts";
 
 const worldArb = fc.record({
-  count: fc.integer({ min: 0, max: 15 }),
-  acks: fc.array(fc.record({ tag: fc.nat(17), multiple: fc.boolean(), nack: fc.boolean() }), {
-    maxLength: 12,
-  }),
+  count: fc.integer({ min: 4, max: 15 }),
+  acks: fc.array(
+    fc.record({
+      tag: fc.noBias(fc.oneof(
+        { weight: 1, arbitrary: fc.constant(0) },
+        { weight: 6, arbitrary: fc.integer({ min: 1, max: 4 }) },
+        { weight: 4, arbitrary: fc.integer({ min: 5, max: 17 }) },
+      )),
+      multiple: fc.boolean(),
+      nack: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 12 },
+  ),
 });
 
 export const acks: Property = {

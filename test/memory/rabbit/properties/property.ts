@@ -4,7 +4,7 @@
  * @module
  */
 import fc from "fast-check";
-import type { Coverage } from "../../../support/coverage.ts";
+import { Coverage } from "../../../support/coverage.ts";
 
 /** A named property: `npm test` runs each some hundred times, `npm run test:long` many thousand times. */
 export interface Property {
@@ -12,7 +12,13 @@ export interface Property {
   readonly statement: string;
   /** What has to occur, or nothing was shown. */
   readonly classes: readonly string[];
+  /** What may occur. */
+  readonly optional?: readonly string[];
   readonly property: (cover: Coverage) => fc.IPropertyWithHooks<unknown>;
+}
+
+export function coverageOf({ name, classes, optional }: Property): Coverage {
+  return new Coverage(name, classes, optional);
 }
 
 /** Throws with seed and path when it fails. */
