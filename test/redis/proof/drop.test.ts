@@ -1,0 +1,74 @@
+/** Over HTTP the answer of each request is dropped once: everything happens once all the same. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { upstashBackend, upstashBroker } from "../../../adapters/redis/http.ts";
+import { redisBroker } from "../../../adapters/redis/tcp.ts";
+import { Celery } from "../../../mod.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
+import { Worker } from "../../../src/worker/worker.ts";
+import { type PrivateGateway, startGateway } from "../../support/gateway.ts";
+import { type PrivateServer, startRedis } from "../../support/servers.ts";
+import { bareClient } from "../setup.ts";
+
+let server: PrivateServer;
+let gateway: PrivateGateway;
+
+beforeAll(async () => {
+  server = await startRedis();
+  gateway = await startGateway({ redis: server.url });
+});
+
+afterAll(async () => {
+  await gateway?.[Symbol.asyncDispose]();
+  await server?.[Symbol.asyncDispose]();
+});
+
+/** Publishes over HTTP, in one and in a batch, stores over HTTP, waits over HTTP. */
+async function scenario(): Promise<void> {
+  const { token, url } = gateway;
+  const queue = crypto.randomUUID();
+  const runs = new Map<number, number>();
+  await using redis = bareClient(server.url);
+  await using app = new Celery("drop", {
+    broker: upstashBroker({ url, token }),
+    backend: upstashBackend({ url, token }),
+    taskDefaultQueue: queue,
+  });
+  await using home = new Celery("home", {
+    broker: redisBroker(server.url),
+    backend: upstashBackend({ url, token }),
+    ...{ taskDefaultQueue: queue, logger: silentLogger },
+  });
+  home.task("drop.square", (n: number) => {
+    runs.set(n, (runs.get(n) ?? 0) + 1);
+    return n * n;
+  });
+  const first = await app.sendTask("drop.square", { args: [1] });
+  const [second, third] = await app.sendMany([2, 3].map((n) => ({ name: "drop.square", args: [n] })));
+  expect([second?.status, third?.status]).toEqual(["fulfilled", "fulfilled"]);
+  expect(await redis.llen(queue)).toBe(3);
+  await using worker = new Worker(home);
+  const running = worker.run();
+  const sent = [first, ...[second, third].flatMap((one) => one?.status === "fulfilled" ? [one.value] : [])];
+  expect(await Promise.all(sent.map((result) => result.get({ timeout: 15 })))).toEqual([1, 4, 9]);
+  await worker.stop();
+  await running;
+  expect(runs).toEqual(new Map([[1, 1], [2, 1], [3, 1]]));
+  expect(await redis.exists(queue, "unacked")).toBe(0);
+}
+
+test(
+  "A30: the answer of each HTTP request is dropped once, and each task is there once, runs once, and has its result",
+  async () => {
+    let dropped = 0;
+    for (;; dropped++) {
+      gateway.faults.plan([...Array.from({ length: dropped }, () => "none" as const), "drop"]);
+      await scenario();
+      if (gateway.faults.planned > 0) break;
+    }
+    gateway.faults.heal();
+    console.log(`A30: the answer of each of ${dropped} requests was dropped`);
+    // Two publishes, a store for the three results or for each, and a look at least.
+    expect(dropped).toBeGreaterThanOrEqual(4);
+  },
+  120_000,
+);
