@@ -139,6 +139,8 @@ export class Session {
   readonly #onLost: (error: CeleriacError) => void;
   readonly #closed: Deferred<void> = deferred<void>();
   #channelIds = 0;
+  /** Why the link is gone; undefined while it stands, and until a close in order is answered. */
+  #lost: CeleriacError | undefined;
   /** False once it is closed or lost. */
   alive = true;
   /** Resolves when the server has answered, or the link is gone. */
@@ -166,10 +168,11 @@ export class Session {
     this.#link.send(command);
   }
 
-  /** Opens a channel; it can be used at once. */
+  /** Opens a channel; it can be used at once. On a link that was lost it is lost from the start: who waited for the link may come too late. */
   channel(listener: ChannelListener = {}): ClientChannel {
     const channel = new ClientChannel(this, ++this.#channelIds, listener);
-    this.#channels.set(channel.id, channel);
+    channel.gone = this.#lost;
+    if (this.#lost === undefined) this.#channels.set(channel.id, channel);
     // What comes after it waits in line behind it; a lost link is told to the listener.
     channel.ask({ do: "channel.open" }).catch(() => undefined);
     return channel;
@@ -208,6 +211,7 @@ export class Session {
     const expected = !this.alive;
     this.alive = false;
     const error = new ConnectionError("broker-lost", "The connection to the memory broker was lost.");
+    this.#lost = error;
     for (const channel of [...this.#channels.values()]) channel.lose(error);
     this.#channels.clear();
     this.#opened.resolve();

@@ -110,7 +110,8 @@ export class MemorySubscription implements Subscription {
   }
 
   async #listen(): Promise<void> {
-    const session = await this.#host.session();
+    let session = await this.#host.session();
+    while (!session.alive) session = await this.#host.session();
     if (this.#feed.ended || this.#channel !== undefined) return;
     const channel = session.channel({
       onDeliver: (event) => this.#feed.push(copyMessage(event.message)),

@@ -32,24 +32,24 @@ const DIES: Readonly<Record<Point, string>> = {
 };
 
 function kill(at: number, point?: Point, unsent: "arrives" | "lost" = "arrives"): Mishap {
-  return { what: "kill", at, node: WORKER, point, after: 0, unsent };
+  return { what: "kill", at, hops: 0, node: WORKER, point, after: 0, unsent };
 }
 
 const ROWS: readonly Row[] = [
   { name: "nothing" },
   {
     name: "its confirm is lost on the way (0b)",
-    mishaps: [{ what: "loseConfirm", at: 0, node: CLIENT }],
+    mishaps: [{ what: "loseConfirm", at: 0, hops: 0, node: CLIENT }],
   },
   {
     name: "the broker restarts while it waits for its time (1, 3)",
     waits: true,
-    mishaps: [{ what: "restart", at: 500, node: CLIENT, dirty: false }],
+    mishaps: [{ what: "restart", at: 500, hops: 0, node: CLIENT, dirty: false }],
   },
   {
     name: "the broker dies while it waits for its time (13)",
     waits: true,
-    mishaps: [{ what: "restart", at: 500, node: CLIENT, dirty: true }],
+    mishaps: [{ what: "restart", at: 500, hops: 0, node: CLIENT, dirty: true }],
   },
   { name: "its worker dies while it waits for its time (2, 3)", waits: true, mishaps: [kill(500)] },
   ...POINTS.map((point): Row => ({
@@ -67,16 +67,19 @@ const ROWS: readonly Row[] = [
   { name: "its worker dies while it runs (5)", mishaps: [kill(500)] },
   {
     name: "the link is lost while it runs",
-    mishaps: [{ what: "drop", at: 500, node: WORKER, flushed: false }],
+    mishaps: [{ what: "drop", at: 500, hops: 0, node: WORKER, flushed: false }],
   },
-  { name: "the link is lost with its ack on the way", mishaps: [{ what: "loseAck", at: 0, node: WORKER }] },
+  {
+    name: "the link is lost with its ack on the way",
+    mishaps: [{ what: "loseAck", at: 0, hops: 0, node: WORKER }],
+  },
   {
     name: "the broker dies while it runs (13)",
-    mishaps: [{ what: "restart", at: 500, node: CLIENT, dirty: true }],
+    mishaps: [{ what: "restart", at: 500, hops: 0, node: CLIENT, dirty: true }],
   },
   {
     name: "the backend is out of reach when its result is stored (14)",
-    mishaps: [{ what: "backendDown", at: 500, node: WORKER, lasts: 1000 }],
+    mishaps: [{ what: "backendDown", at: 500, hops: 0, node: WORKER, lasts: 1000 }],
   },
   { name: "its worker is stopped while it runs", stops: true },
   { name: "its worker is stopped while it waits for its time", waits: true, stops: true },
@@ -92,8 +95,8 @@ function planOf({ mishaps = [], waits = false, stops = false }: Row, kind: "earl
     expires: 0,
     insists: false,
   };
-  const hand = { from: 0, queues: [0], concurrency: 1, multiplier: 1, stops: stops ? 500 : 0 };
-  return { seed: 1, sends: [send], hands: [hand], mishaps, picks: [] };
+  const hand = { from: 0, queues: [0], concurrency: 1, multiplier: 1, stops: stops ? 500 : 0, hops: 0 };
+  return { seed: 1, sends: [send], hands: [hand], mishaps, picks: [], scatters: false };
 }
 
 async function cell(row: Row, kind: "early" | "late"): Promise<string> {

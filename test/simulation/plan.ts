@@ -42,6 +42,8 @@ export interface Hand {
   readonly multiplier: number;
   /** When it is stopped, to start again a little later; 0 is at the end. */
   readonly stops: number;
+  /** How many events of the same instant come before the stop. */
+  readonly hops: number;
 }
 
 /** Points at which a worker can die. */
@@ -55,9 +57,12 @@ export const POINTS: readonly Point[] = [
   "afterSettle",
 ];
 
-/** What goes wrong. `node` counts the nodes from the client, 0; one beyond the last is all of them. `lasts` in ms. */
+/**
+ * What goes wrong. `node` counts the nodes from the client, 0; one beyond the last is all of them. `lasts` in ms. `hops`: how many events of
+ * the same instant come before.
+ */
 export type Mishap =
-  & { readonly at: number; readonly node: number }
+  & { readonly at: number; readonly hops: number; readonly node: number }
   & (
     | { readonly what: "cut" | "freeze" | "backendDown" | "scatterConfirms"; readonly lasts: number }
     | { readonly what: "loseAck" | "loseConfirm" | "duplicate" }
@@ -80,6 +85,8 @@ export interface Plan {
   readonly hands: readonly Hand[];
   readonly mishaps: readonly Mishap[];
   readonly picks: readonly number[];
+  /** Whether the client's confirms come in any order, and several in one word. */
+  readonly scatters: boolean;
 }
 
 export const QUEUES = 3;
@@ -88,10 +95,13 @@ export const QUEUES = 3;
 export const SPAN = 3000;
 
 const STEP = 100;
+const BURST = 500;
 
-/** A coarse grid: things coincide, and the picks say in which order they happen. */
+/** Coarse grids: things coincide, and the picks say in which order they happen. */
 function instant(longest = SPAN): fc.Arbitrary<number> {
-  return fc.integer({ min: 0, max: longest / STEP }).map((step) => step * STEP);
+  const on = (step: number): fc.Arbitrary<number> =>
+    fc.integer({ min: 0, max: Math.floor(longest / step) }).map((count) => count * step);
+  return longest < BURST ? on(STEP) : fc.oneof(on(STEP), on(BURST));
 }
 
 function rarely<T>(value: fc.Arbitrary<T>, otherwise: T, oneIn = 4): fc.Arbitrary<T> {
@@ -108,12 +118,15 @@ const send: fc.Arbitrary<Send> = fc.record({
   insists: rarely(fc.constant(true), false, 8),
 });
 
+const hops = fc.nat(12);
+
 const hand: fc.Arbitrary<Hand> = fc.record({
   from: rarely(instant(), 0),
   queues: fc.subarray([0, 1, 2], { minLength: 1 }),
   concurrency: fc.integer({ min: 1, max: 4 }),
   multiplier: fc.integer({ min: 1, max: 2 }),
   stops: rarely(instant(), 0),
+  hops,
 });
 
 const node = fc.nat(5);
@@ -128,31 +141,36 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
       "scatterConfirms" as const,
     ),
     at: instant(),
+    hops,
     node,
     lasts,
   }),
   fc.record({
     what: fc.constantFrom("loseAck" as const, "loseConfirm" as const, "duplicate" as const),
     at: instant(),
+    hops,
     node,
   }),
-  fc.record({ what: fc.constant("drop" as const), at: instant(), node, flushed: fc.boolean() }),
+  fc.record({ what: fc.constant("drop" as const), at: instant(), hops, node, flushed: fc.boolean() }),
   fc.record({
     what: fc.constant("refuse" as const),
     at: instant(),
+    hops,
     node,
     count: fc.integer({ min: 1, max: 3 }),
   }),
-  fc.record({ what: fc.constant("restart" as const), at: instant(), node, dirty: fc.boolean() }),
+  fc.record({ what: fc.constant("restart" as const), at: instant(), hops, node, dirty: fc.boolean() }),
   fc.record({
     what: fc.constant("skew" as const),
     at: instant(),
+    hops,
     node,
     ms: fc.integer({ min: -5000, max: 5000 }),
   }),
   fc.record({
     what: fc.constant("kill" as const),
     at: instant(),
+    hops,
     node: fc.integer({ min: 1, max: 4 }),
     point: fc.option(fc.constantFrom(...POINTS), { nil: undefined }),
     after: fc.nat(2),
@@ -163,6 +181,7 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
 /** Any run. */
 export const plans: fc.Arbitrary<Plan> = fc.record({
   seed: fc.nat(),
+  scatters: fc.boolean(),
   sends: fc.array(send, { minLength: 1, maxLength: 30 }),
   hands: fc.array(hand, { minLength: 1, maxLength: 4 }),
   mishaps: fc.array(mishap, { maxLength: 8 }),

@@ -101,24 +101,33 @@ class Scene {
   }
 
   async run(): Promise<Outcome> {
-    const { hands, mishaps, sends } = this.#plan;
+    const { hands, mishaps, scatters, sends } = this.#plan;
+    if (scatters) await this.faults.scatterConfirms("client");
     for (const [number, send] of sends.entries()) this.#at(send.at, () => this.#send(send, number));
     for (const [place, hand] of hands.entries()) {
       this.#at(hand.from, () => this.#work(place, hand));
-      if (hand.stops > hand.from) this.#at(hand.stops, () => this.#stop(place, hand));
+      if (hand.stops > hand.from) this.#at(hand.stops, () => this.#stop(place, hand), hand.hops);
     }
-    for (const mishap of mishaps) this.#at(mishap.at, () => this.#befall(mishap));
+    for (const mishap of mishaps) this.#at(mishap.at, () => this.#befall(mishap), mishap.hops);
     await this.simulator.advance(SPAN + 1100);
     this.#over = true;
     await this.#heal();
-    this.#work(hands.length, { from: 0, queues: [0, 1, 2], concurrency: 4, multiplier: 1, stops: 0 });
+    this.#work(hands.length, {
+      from: 0,
+      queues: [0, 1, 2],
+      concurrency: 4,
+      multiplier: 1,
+      stops: 0,
+      hops: 0,
+    });
     await this.simulator.advance(QUIET);
     await this.#drain();
     return this.#judge();
   }
 
-  #at(ms: number, happens: () => void): void {
-    this.#chaos.after(ms, happens);
+  /** After `hops` events of that instant. */
+  #at(ms: number, happens: () => void, hops = 0): void {
+    this.#chaos.after(ms, hops === 0 ? happens : () => this.#at(0, happens, hops - 1));
   }
 
   #app(name: string): Made {

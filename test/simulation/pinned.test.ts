@@ -1,0 +1,48 @@
+/** Plans that once went wrong, as small as fast-check made them, each with what it had found. */
+import { expect, test } from "vitest";
+import type { Hand, Plan, Send } from "./plan.ts";
+import { play } from "./scene.ts";
+
+const SEND: Send = { at: 0, kind: "early", queue: 0, takes: 0, countdown: 0, expires: 0, insists: false };
+const HAND: Hand = { from: 0, queues: [0], concurrency: 1, multiplier: 1, stops: 0, hops: 0 };
+
+function plan(parts: Partial<Plan>): Plan {
+  return { seed: 0, sends: [SEND], hands: [HAND], mishaps: [], picks: [], scatters: false, ...parts };
+}
+
+const PINNED: Readonly<Record<string, Plan>> = {
+  "a consumer that stopped closed the channel of a settled message too early, and lost its other queues":
+    plan({
+      sends: [
+        { ...SEND, at: 2200, kind: "late.once", takes: 300 },
+        { ...SEND, at: 2100, kind: "late.fails", queue: 1, takes: 400 },
+      ],
+      hands: [{ ...HAND, queues: [0, 1, 2], concurrency: 2, stops: 2800 }],
+      mishaps: [{ what: "restart", at: 2300, hops: 0, node: 0, dirty: false }],
+    }),
+  "a message whose link was lost as it came was held for its ETA all the same, and ran beside its redelivery":
+    plan({
+      sends: [{ ...SEND, countdown: 200 }],
+      hands: [{ ...HAND, queues: [0, 1] }, { ...HAND, queues: [0, 2] }],
+      mishaps: [{ what: "drop", at: 100, hops: 0, node: 3, flushed: true }],
+    }),
+  "a consumer whose link went with the last answer that it waited for never consumed again": plan({
+    hands: [{ ...HAND, queues: [1] }],
+    mishaps: [
+      { what: "restart", at: 2500, hops: 10, node: 0, dirty: false },
+      { what: "restart", at: 2500, hops: 2, node: 0, dirty: false },
+    ],
+  }),
+  "a message that the broker took back before its worker read it was missed by the checker": plan({
+    sends: [{ ...SEND, at: 600 }],
+    hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [0, 2] }],
+    mishaps: [
+      { what: "freeze", at: 600, hops: 0, node: 1, lasts: 200 },
+      { what: "drop", at: 700, hops: 0, node: 3, flushed: true },
+    ],
+  }),
+};
+
+for (const [what, pinned] of Object.entries(PINNED)) {
+  test(`no more: ${what}`, async () => expect((await play(pinned)).problems).toEqual([]));
+}
