@@ -53,6 +53,12 @@ export class Adapters {
       this.#under?.hasBroker === true;
   }
 
+  /** Whether there is a backend to read from. */
+  get hasBackend(): boolean {
+    return this.#given.backend !== undefined || this.#config.settings.resultBackend !== undefined ||
+      this.#under?.hasBackend === true;
+  }
+
   broker(): Broker {
     return this.#broker ??= this.#findBroker();
   }

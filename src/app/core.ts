@@ -130,9 +130,11 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return this.platform.ids.uuid();
   }
 
-  /** Read by whoever would send. */
+  /** Read by whoever would send, unless that is an app of another family and this one has a backend of its own. */
   result<T = unknown>(id: string): AsyncResult<T> {
-    return new AsyncResult<T>(id, this.#sender(currentScope(this.platform.context)));
+    const sender = this.#sender(currentScope(this.platform.context));
+    const isKin = sender.registry === this.registry;
+    return new AsyncResult<T>(id, isKin || !this.adapters.hasBackend ? sender : this);
   }
 
   /** By name, as `sendTask`: the declaration of a task of that name, if there is one, has no say (as in Celery). */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { memoryBackend } from "../../adapters/memory/mod.ts";
 import { Celery } from "../../mod.ts";
 import type { AsyncResult, CeleryOptions, Platform } from "../../mod.ts";
 import { innerOf, type SendScope } from "../../src/app/inner.ts";
@@ -172,6 +173,20 @@ describe("who sends", () => {
     await inside(taskOf(app), () => helper.delay());
     expect(names(asked)).toEqual(["helper"]);
     expect(asked.batches[0]?.messages[0]?.to.routingKey).toBe("helpers");
+  });
+
+  test("a result is read from the app's own backend in a task of another app, whoever would send", async () => {
+    const { app } = setup({ backend: memoryBackend() });
+    const theirs = memoryBackend();
+    const text = '{"status":"SUCCESS","result":1,"task_id":"x1"}';
+    await theirs.store({ taskId: "x1", status: "SUCCESS", text }, { ttl: undefined });
+    const reader = new Celery("reader", { backend: theirs });
+    const states = [await reader.result("x1").state()];
+    await inside(taskOf(app), async () => {
+      states.push(await reader.result("x1").state(), await reader.fork().result("x1").state());
+      states.push(await new Celery("library").result("x1").state());
+    });
+    expect(states).toEqual(["SUCCESS", "SUCCESS", "SUCCESS", "PENDING"]);
   });
 
   test("a fork sees tasks declared after it", () => {
