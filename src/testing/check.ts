@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Duration, toMs } from "../lib/duration.ts";
 import type { Entry } from "./entry.ts";
 import { History } from "./history.ts";
 import {
@@ -24,8 +25,8 @@ import { i10, i12, i14, i15 } from "./invariants/worker.ts";
 
 /** What a checker is told. */
 export interface CheckOptions {
-  /** How long a worker may take to consume again once its broker is back, ms. @default 5000 */
-  readonly patience?: number;
+  /** How long a worker may take to consume again once its broker is back; a number is seconds. @default 5 */
+  readonly patience?: Duration;
   /** Whether a repeat of this task's unknown publish was asked for. @default never */
   readonly repeated?: (task: string) => boolean;
 }
@@ -58,20 +59,12 @@ export interface Report {
   readonly violations: readonly Violation[];
 }
 
-/** The rules of the shelf that are not checked, each with its reason. */
-export const UNCHECKED: Readonly<Record<string, string>> = {
-  I7: "no chord runs yet",
-  I8: "chains are sent on, but the history does not say what follows what",
-  I9: "there is no revoke yet",
-  I11: "there is no retry yet",
-};
-
 /**
  * Judges a history that is over: what had to be run was run, and the workers have stopped or wait. Pure. Throws `CeleriacError`
- * "history-incomplete" for a history that forgot entries.
+ * "history-incomplete" for a history that forgot entries or keeps none, `ConfigurationError` "duration-invalid" for a patience that is none.
  */
 export function check(history: History | readonly Entry[], options: CheckOptions = {}): Report {
-  const { patience = 5000, repeated = () => false } = options;
+  const { patience = 5, repeated = () => false } = options;
   const past = pastOf(history instanceof History ? history.whole() : history);
   const rules: readonly Invariant[] = [
     i1,
@@ -83,7 +76,7 @@ export function check(history: History | readonly Entry[], options: CheckOptions
     i10,
     i12,
     i13,
-    i14(patience),
+    i14(toMs(patience, "patience")),
     i15,
     once,
     p13,

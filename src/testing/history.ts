@@ -81,13 +81,15 @@ export class History implements Iterable<Entry> {
     return ++this.#numbers[what];
   }
 
-  /** All entries; throws `CeleriacError` "history-incomplete" where some were forgotten: whoever judges must have seen all. */
+  /** All entries; throws `CeleriacError` "history-incomplete" where some were forgotten, or none is kept: whoever judges must have seen all. */
   whole(): readonly Entry[] {
-    if (this.dropped === 0) return this.entries;
+    if (this.on && this.dropped === 0) return this.entries;
     throw new CeleriacError(
       "history-incomplete",
-      `The history keeps ${this.#keep} entries and forgot ${this.dropped}.`,
-      { hint: "Keep all of it: { keep: Infinity }." },
+      this.on
+        ? `The history keeps ${this.#keep} entries and forgot ${this.dropped}.`
+        : "The history keeps no entries.",
+      { hint: "Keep all of it: createHarness(app, { record: true }), or new History({ keep: Infinity })." },
     );
   }
 

@@ -19,7 +19,7 @@
  * @module
  */
 export { assert, AssertionError } from "./assert.ts";
-export { check, UNCHECKED } from "./check.ts";
+export { check } from "./check.ts";
 export { exerciseBackend } from "./contract/backend.ts";
 export { exerciseBroker } from "./contract/broker.ts";
 export { createHarness } from "./harness/harness.ts";
@@ -31,7 +31,7 @@ export type { Assert, AssertionDetails } from "./assert.ts";
 export type { CheckOptions, Report } from "./check.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";
 export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./contract/subject.ts";
-export type { DropOptions, FaultName, Faults, KillOptions, RestartOptions } from "./faults/faults.ts";
+export type { DropOptions, Faults, KillOptions, RestartOptions } from "./faults/faults.ts";
 export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
 export type { Match } from "./harness/match.ts";
 export type { HarnessOptions } from "./harness/options.ts";

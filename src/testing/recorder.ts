@@ -32,11 +32,6 @@ export class Recorder {
     this.node = node;
   }
 
-  /** Whether it still writes. */
-  get muted(): boolean {
-    return this.#muted;
-  }
-
   /** From here on nothing of this node is written: it is dead, and what is left of it only thinks that it acts. */
   mute(): void {
     this.#muted = true;

@@ -14,6 +14,7 @@ let folder: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "celeriac-runners-"));
+  symlinkSync(`${ROOT}node_modules`, join(folder, "node_modules"));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -24,6 +25,32 @@ test("node:test runs its sample: 3 tests pass", async () => {
   expect(said).toMatch(/^# pass 3$/m);
   expect(said).toMatch(/^# fail 0$/m);
 }, 120_000);
+
+test(
+  "under node:test a result that is awaited while time stands still is told, and the file ends",
+  async () => {
+    const file = join(folder, "still.mjs");
+    writeFileSync(
+      file,
+      `import { rejects } from "node:assert/strict";
+import { test } from "node:test";
+import { Celery } from "celeriac";
+import { createHarness } from "celeriac/testing";
+test("still", async () => {
+  const app = new Celery("shop");
+  const later = app.task("shop.later", () => 1);
+  const harness = await createHarness(app, { patience: "200ms" });
+  const result = await later.applyAsync([], { countdown: "1h" });
+  await rejects(result.get(), { code: "harness-still" });
+  await harness[Symbol.asyncDispose]();
+});
+`,
+    );
+    const said = await runSample(process.execPath, ["--test", "--test-reporter=tap", file]);
+    expect(said).toMatch(/^# pass 1$/m);
+  },
+  120_000,
+);
 
 test("Bun runs its sample: 3 tests pass", async () => {
   const said = await runSample(`${BIN}bun`, ["test", "./bun.test.ts"]);
@@ -65,7 +92,6 @@ expect(harness).toHaveEnqueued(charge, { args: [1, "2"] });
 `;
     writeFileSync(join(folder, "matchers.ts"), code);
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    symlinkSync(`${ROOT}node_modules`, join(folder, "node_modules"));
     const config = join(folder, "tsconfig.json");
     const compilerOptions = {
       types: ["bun-types"],

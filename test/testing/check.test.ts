@@ -358,6 +358,10 @@ describe("I14", () => {
     expect(broken((s) => gone(s).wait(4000).link("up"))).toEqual([]);
     expect(broken((s) => gone(s).wait(6000).link("up"))).toEqual(["I14"]);
     expect(broken((s) => gone(s).wait(6000).fault("skew"))).toEqual(["I14"]);
+    for (const patience of [7, "7s", "7000ms"] as const) {
+      expect(broken((s) => gone(s).wait(6000).link("up"), { patience })).toEqual([]);
+      expect(broken((s) => gone(s).wait(8000).link("up"), { patience })).toEqual(["I14"]);
+    }
     expect(broken((s) => gone(s).wait(6000).worker("killed"))).toEqual([]);
     expect(broken((s) => s.link("up").fault("cut").link("down").wait(60_000).fault("skew"))).toEqual([]);
   });
@@ -423,5 +427,8 @@ describe("a history", () => {
     const history = new History({ clock, keep: 0 });
     history.add({ is: "worker-started", node: "w1" });
     expect([history.on, history.entries.length, history.count("worker-started")]).toEqual([false, 0, 1]);
+    expect(() => check(new History({ clock, keep: 0 }))).toThrow(
+      expect.objectContaining({ code: "history-incomplete" }),
+    );
   });
 });

@@ -71,6 +71,3 @@ export interface Faults {
   /** Sets the node's wall clock ahead of the true time, or with "back" behind it; 0 sets it right. */
   skew(node: string, by: Duration, direction?: "ahead" | "back"): Promise<void>;
 }
-
-/** The faults by name. */
-export type FaultName = keyof Faults;

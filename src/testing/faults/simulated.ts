@@ -146,8 +146,9 @@ export class SimulatedFaults implements Faults {
     hold: (member: Member) => void,
     options: DropOptions = {},
   ): void {
+    const members = this.#reached(node);
     this.#note(fault, node);
-    for (const member of this.#reached(node)) {
+    for (const member of members) {
       // What one link held may be handed to the next one before that breaks too: each tells for itself.
       member.cause = fault;
       hold(member);

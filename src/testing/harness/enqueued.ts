@@ -23,6 +23,13 @@ export function find(bag: Mailbag, name: string | undefined, match: Match): read
   return found;
 }
 
+/** The same; throws `CeleriacError` "history-incomplete" where there is none, and some or all that was sent is not kept. */
+export function sought(bag: Mailbag, name: string | undefined, match: Match): readonly Enqueued[] {
+  const found = find(bag, name, match);
+  if (found.length === 0) bag.demandWhole();
+  return found;
+}
+
 /** Throws where none is like `match`; `replay` ends the message. */
 export function demandFound(bag: Mailbag, name: string, match: Match, replay: string): Enqueued {
   const [found] = find(bag, name, match);
@@ -43,7 +50,7 @@ export function demandFound(bag: Mailbag, name: string, match: Match, replay: st
 
 /** Throws where some are like `match`. */
 export function demandNone(bag: Mailbag, name: string, match: Match, replay: string): void {
-  const found = find(bag, name, match);
+  const found = sought(bag, name, match);
   if (found.length === 0) return;
   const lines = [
     `${found.length} task${found.length === 1 ? "" : "s"} ${name}${like(match)} ${

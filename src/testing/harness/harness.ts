@@ -13,7 +13,7 @@ import { AssertionError } from "../assert.ts";
 import { check, type CheckOptions, flaws, type Report } from "../check.ts";
 import type { Faults } from "../faults/faults.ts";
 import { UNTIL_IDLE, untilInstant } from "../simulator/driver.ts";
-import { demandFound, demandNone, find } from "./enqueued.ts";
+import { demandFound, demandNone, sought } from "./enqueued.ts";
 import { Lab } from "./lab.ts";
 import { closeLab } from "./closing.ts";
 import type { Match } from "./match.ts";
@@ -68,7 +68,11 @@ export interface Harness extends AsyncDisposable {
   worker(options?: WorkerOptions): Promise<HarnessWorker>;
   /** The workers that were started, those that have ended among them. */
   readonly workers: readonly HarnessWorker[];
-  /** All tasks that were enqueued, oldest first; those that the broker refused or could not route are none. */
+  /**
+   * All tasks that were enqueued, oldest first; those that the broker refused or could not route are none. Where none is found, and the
+   * harness records nothing or has forgotten some (`record`), this throws "history-incomplete"; `refuteEnqueued`, `refuteSucceeded` of a
+   * task and `check` do so too.
+   */
   enqueued(): readonly Enqueued[];
   /** Those of a task, and like `match`. */
   enqueued<F extends TaskFunction>(
@@ -178,7 +182,7 @@ class LabHarness implements Harness {
     match: Match<A> = {},
   ): readonly Enqueued<A>[] {
     const name = typeof task === "object" ? task.name : task;
-    return find(this.#lab.bag, name, match) as readonly Enqueued<A>[];
+    return sought(this.#lab.bag, name, match) as readonly Enqueued<A>[];
   }
 
   assertEnqueued<A extends readonly unknown[]>(
@@ -211,7 +215,7 @@ class LabHarness implements Harness {
 
   check(options: CheckOptions = {}): Report {
     const { history, replay } = this.#lab;
-    const report = check(history, options);
+    const report = this.#asserting(() => check(history, options));
     if (report.ok) return report;
     return this.#asserting(() => {
       throw new AssertionError([...flaws(report), replay].join("\n"), { actual: report });

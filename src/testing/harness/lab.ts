@@ -21,7 +21,7 @@ import type { Settled } from "./options.ts";
 import { Mailbag, Sent } from "./sent.ts";
 import { queuesOf, Staff } from "./staff.ts";
 
-/** What waits without hope is told after this part of the patience: before a runner's own 5 s are over. */
+/** What waits without hope is told after this part of the patience: sooner than what may yet end. */
 const HOPE = 0.8;
 
 /** The parts of a harness, and what holds them together. */
@@ -219,6 +219,6 @@ export class Lab {
           { hint: "Move it: harness.advance(…), runUntilIdle(), or await within harness.run(…)." },
         ),
       ) as Error);
-    }, { keepAlive: false });
+    });
   }
 }

@@ -20,7 +20,10 @@ export interface HarnessOptions {
   readonly workers?: number;
   /** Tasks that each of them runs at a time. @default the setting `workerConcurrency`, or 10 */
   readonly concurrency?: number;
-  /** How long, in real time, a task may wait for something outside; a number is seconds. @default 5 */
+  /**
+   * How long, in real time, a task may wait for something outside; a number is seconds. The default is under
+   * the 5 s after which vitest, Bun and Jest end a test themselves. @default 4
+   */
   readonly patience?: Duration;
   /**
    * The schedule: which of the events that are ready goes first, again and again; 0, and past the end every pick, is the oldest. An array of
@@ -29,7 +32,7 @@ export interface HarnessOptions {
   readonly picks?: Iterable<number>;
   /**
    * How much is kept of what was enqueued and of the history: all of it, the latest so many entries, or nothing, for tests that run tasks
-   * by the million. @default true
+   * by the million. What needs all of it, `check` and each refutation, then throws "history-incomplete". @default true
    */
   readonly record?: boolean | number;
   /** Takes log lines of client and workers. @default silent */
@@ -56,7 +59,7 @@ const NAMES = ["concurrency", "logger", "now", "patience", "picks", "record", "s
 /** Throws `ConfigurationError` "option-unknown", "option-invalid", "duration-invalid". */
 export function settle(options: HarnessOptions): Settled {
   checkOptionNames("createHarness", options, NAMES);
-  const { seed = 1, workers = 1, concurrency, patience = 5, picks = [], record = true } = options;
+  const { seed = 1, workers = 1, concurrency, patience = 4, picks = [], record = true } = options;
   demand(Number.isSafeInteger(seed) && seed >= 0, "seed", "a whole number from 0");
   demand(Number.isSafeInteger(workers) && workers >= 0, "workers", "a whole number from 0");
   demand(typeof picks?.[Symbol.iterator] === "function", "picks", "a list of numbers");

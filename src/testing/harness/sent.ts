@@ -5,6 +5,7 @@
  */
 import type { AppInner } from "../../app/inner.ts";
 import type { Outgoing, Verdict } from "../../broker.ts";
+import { CeleriacError } from "../../errors.ts";
 import { isCompressed, openContent } from "../../protocol/content.ts";
 import { readTask, type TaskRequest } from "../../protocol/task.ts";
 
@@ -156,6 +157,18 @@ export class Mailbag {
   /** How many are not kept any more. */
   get forgotten(): number {
     return this.count - this.sent.length;
+  }
+
+  /** Throws `CeleriacError` "history-incomplete" where some are not kept: that one was not sent can nobody say then. */
+  demandWhole(): void {
+    if (this.#keep > 0 && this.forgotten === 0) return;
+    throw new CeleriacError(
+      "history-incomplete",
+      this.#keep === 0
+        ? "The harness records nothing: what was enqueued is not known."
+        : `The harness records ${this.#keep} messages and forgot ${this.forgotten}: none like this is among those kept.`,
+      { hint: "Record all of it: createHarness(app, { record: true })." },
+    );
   }
 
   get sent(): readonly Sent[] {

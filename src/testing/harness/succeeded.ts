@@ -44,7 +44,11 @@ export function demandSucceeded(lab: Lab, call: Call): void {
 /** Throws where SUCCESS is stored: of this call, or of one call of this task. */
 export function demandNoSuccess(lab: Lab, call: Call): void {
   const done = fatesOf(lab, call).filter(({ state }) => state === "SUCCESS");
-  if (done.length === 0) return;
+  if (done.length === 0) {
+    // One call is known by its id; that it was no call of a task, only by what was sent.
+    if (typeof call === "object" && !("id" in call)) lab.bag.demandWhole();
+    return;
+  }
   const lines = [
     done.length === 1 ? "It has succeeded:" : `${done.length} calls have succeeded:`,
     ...done.slice(-LISTED).map(({ line }) => `  ${line}`),

@@ -28,7 +28,7 @@ export interface SimulatorOptions {
    * pick is 0, the oldest.
    */
   readonly picks?: Iterable<number>;
-  /** How long the world outside is waited for, ms of real time. @default 5000 */
+  /** How long the world outside is waited for, ms of real time. @default 4000 */
   readonly patience?: number;
   /** @default the system's */
   readonly context?: Context;
@@ -94,7 +94,7 @@ export class Simulator {
   #barren = 0;
 
   constructor(options: SimulatorOptions = {}) {
-    const { seed = 1, now: begin = BEGIN, picks = [], patience = 5000, context } = options;
+    const { seed = 1, now: begin = BEGIN, picks = [], patience = 4000, context } = options;
     this.#context = context ?? systemPlatform.context;
     this.#patience = patience;
     this.#agenda = new Agenda(picks);

@@ -168,5 +168,24 @@ test("as much is kept as is asked for", async () => {
   }
   await using none = await createHarness(app, { workers: 0, record: false });
   await none.run(() => add.delay(1, 1));
-  expect([none.enqueued(), none.history.entries]).toEqual([[], []]);
+  expect(none.history.entries).toEqual([]);
+});
+
+test("where nothing is recorded, or some was forgotten, nobody says that something was not", async () => {
+  const { app, add, mail } = shop();
+  const incomplete = expect.objectContaining({ code: "history-incomplete" });
+  for (const record of [false, 2] as const) {
+    await using harness = await createHarness(app, { record });
+    for (let at = 0; at < 4; at++) await harness.run(async () => (await mail.delay(`${at}`)).get());
+    expect(() => harness.refuteEnqueued(add)).toThrow(incomplete);
+    expect(() => harness.refuteEnqueued(mail, { args: ["0"] })).toThrow(incomplete);
+    expect(() => harness.refuteSucceeded(add)).toThrow(incomplete);
+    expect(() => harness.enqueued(add)).toThrow(incomplete);
+    expect(() => harness.check()).toThrow(incomplete);
+  }
+  await using enough = await createHarness(app, { workers: 0, record: 2 });
+  await enough.run(() => mail.delay("one"));
+  enough.refuteEnqueued(add);
+  enough.refuteSucceeded(mail);
+  expect(enough.enqueued(add)).toEqual([]);
 });

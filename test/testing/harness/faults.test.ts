@@ -73,6 +73,15 @@ describe("a harness with faults", () => {
     expect(harness.check().lost).toEqual([]);
   });
 
+  test("a fault of a node that is not there is refused, and not written down", async () => {
+    const { app } = shop();
+    await using harness = await createHarness(app);
+    for (const fault of ["cut", "heal", "drop", "freeze", "thaw", "backendDown"] as const) {
+      await expect(harness.fault[fault]("nobody")).rejects.toMatchObject({ code: "fault-node" });
+    }
+    expect(harness.history.entries.filter(({ is }) => is === "fault")).toEqual([]);
+  });
+
   test("what is wrong is an assertion that names it", async () => {
     const { app } = shop();
     await using harness = await createHarness(app, { workers: 0 });
