@@ -37,6 +37,8 @@ export interface CutOptions {
   /** The broker's own. */
   readonly commandTimeout: Duration;
   readonly onCut?: (line: string) => void;
+  /** No cut comes after this instant of `performance.now()`. */
+  readonly until?: number;
 }
 
 /** What came of it. */
@@ -69,7 +71,9 @@ function watched(broker: Broker): { readonly broker: Broker; readonly consumer: 
 }
 
 /** Throws at the first cut after which no task ran in time, or while which the worker looked alive. */
-export async function cutRun({ away, commandTimeout, cuts, hole, onCut }: CutOptions): Promise<CutReport> {
+export async function cutRun(
+  { away, commandTimeout, cuts, hole, onCut, until: end = Infinity }: CutOptions,
+): Promise<CutReport> {
   const cover = new Coverage("A01 cuts", [...CUTS, "looked dead while it was out of reach"]);
   await using server = await startRedis();
   await using proxy = await startProxy(placeOf(server.url));
@@ -115,7 +119,7 @@ export async function cutRun({ away, commandTimeout, cuts, hole, onCut }: CutOpt
 
   await probe(0, "nothing yet");
   let slowest = 0;
-  for (let number = 1; number <= cuts; number++) {
+  for (let number = 1; number <= cuts && performance.now() < end; number++) {
     const kind = CUTS[(number - 1) % CUTS.length] ?? CUTS[0];
     switch (kind) {
       case "reset":

@@ -77,6 +77,7 @@ export interface LeaseOptions {
   readonly path?: string;
   /** No sequence begins after this instant of `performance.now()`. */
   readonly until?: number;
+  readonly onRun?: (done: number) => void;
   /** kombu's steps come between. */
   readonly python?: Python;
 }
@@ -138,6 +139,7 @@ export async function leaseProperty(options: LeaseOptions): Promise<LeaseReport>
         await run.end();
       }
       cover.runs++;
+      options.onRun?.(cover.runs);
       steps += run.log.length;
       lostByKombu += run.lost;
     },

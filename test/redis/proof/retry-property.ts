@@ -84,10 +84,13 @@ export interface RetryOptions {
   readonly seed: number;
   /** No case begins after this instant of `performance.now()`. */
   readonly until?: number;
+  readonly onRun?: (done: number) => void;
 }
 
 /** Throws at the first case that breaks the property, with its seed and path. */
-export async function retryProperty({ url, runs, seed, until = Infinity }: RetryOptions): Promise<Coverage> {
+export async function retryProperty(
+  { onRun, url, runs, seed, until = Infinity }: RetryOptions,
+): Promise<Coverage> {
   const cover = new Coverage("P17 http retry", [
     ...Object.keys(FAULTS),
     "several requests at once",
@@ -166,6 +169,7 @@ export async function retryProperty({ url, runs, seed, until = Infinity }: Retry
     cover.note("several requests at once", batches.length > 1);
     cover.note("a fault for a repeat, too", repeats > 1);
     cover.runs++;
+    onRun?.(cover.runs);
   }
 
   const property = fc.asyncProperty(

@@ -54,6 +54,8 @@ export interface KillOptions {
   /** Workers in each. */
   readonly workers: number;
   readonly seed: number;
+  /** A private server, which is emptied. @default one of its own */
+  readonly url?: string;
   /** After how long without a word a consumer is dead. @default "5s" */
   readonly consumerTimeout?: Duration;
   /** Ends it: it fails then, as not all is done. An instant of `performance.now()`. */
@@ -81,10 +83,12 @@ export interface KillReport extends Account {
 export async function killRun(options: KillOptions): Promise<KillReport> {
   const begun = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "celeriac-kill-"));
-  await using server = await startRedis();
-  await using redis = bareClient(server.url);
+  await using own = options.url === undefined ? await startRedis() : undefined;
+  const url = options.url ?? own?.url ?? "";
+  await using redis = bareClient(url);
+  await redis.flushall();
   try {
-    const run = new Run(options, folder, server.url, redis);
+    const run = new Run(options, folder, url, redis);
     await run.prepare();
     await run.work();
     return await run.report(begun);
