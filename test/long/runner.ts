@@ -88,8 +88,10 @@ async function one(part: Part, options: LongOptions): Promise<boolean> {
     say(`${outcome.runs} runs in ${seconds} s: ${JSON.stringify(outcome.counts)}`);
     say(`coverage: ${JSON.stringify(outcome.coverage)}`);
     if (missing.length > 0) say(`never occurred: ${missing.join(", ")}`);
-    if (!whole) say("not all of it was run: no record");
-    else if (options.record && missing.length === 0) write(part, outcome, seconds, await servers.versions());
+    if (!whole) say("the time was over before all of it was run");
+    if (options.record && options.path === undefined && missing.length === 0) {
+      write(part, runs, outcome, seconds, await servers.versions());
+    }
     return missing.length === 0 && (whole || options.path !== undefined);
   } catch (error) {
     say(`FAILED: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
@@ -154,6 +156,7 @@ function output(program: string, ...args: string[]): string {
 /** `records/<date>-<part>.json`; a second one of a day replaces the first. */
 function write(
   part: Part,
+  asked: number,
   outcome: Outcome,
   seconds: number,
   versions: Readonly<Record<string, string>>,
@@ -170,6 +173,7 @@ function write(
       (output("git", "status", "--porcelain") === "" ? "" : "+"),
     seconds,
     versions,
+    asked,
     ...outcome,
   };
   writeFileSync(`${folder}/${date}-${part.name}.json`, `${JSON.stringify(record, null, 2)}\n`);

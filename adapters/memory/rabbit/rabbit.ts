@@ -37,6 +37,7 @@ export const RABBIT_LIMITS: Limits = {
 /** Dead letters that are routed at one instant: so many in any case, and so many hops of each that a step begins with. */
 const AT_ONCE = 1000;
 const HOPS = 100;
+const MOST = 100_000;
 /** Before the next ones, ms. */
 const BURIAL_PAUSE = 1000;
 
@@ -69,8 +70,6 @@ export class Rabbit {
   /** The events of the present step. */
   out: RabbitEvent[] = [];
   #names = 0;
-  /** Dead of steps before. */
-  #leftOver = 0;
 
   constructor(limits: Limits = RABBIT_LIMITS) {
     this.limits = limits;
@@ -102,16 +101,17 @@ export class Rabbit {
 
   /**
    * Routes the dead of this step, and those who die of it. RabbitMQ 3.10 goes on for ever where a message was rejected once and has no
-   * time in any queue of a cycle; so does this, but not all of it at one instant.
+   * time in any queue of a cycle; so does this, but not all of it at one instant: the rest, and who dies meanwhile, waits.
    */
   bury(): void {
-    const fresh = this.deaths.size - this.#leftOver;
-    for (let count = AT_ONCE + HOPS * fresh; count > 0 && this.deaths.size > 0; count--) {
+    if (this.nextBurial > this.now && this.nextBurial !== Infinity) return;
+    const { size } = this.deaths;
+    const most = Math.max(size, Math.min(MOST, AT_ONCE + HOPS * size));
+    for (let count = most; count > 0 && this.deaths.size > 0; count--) {
       const death = this.deaths.shift();
       if (death !== undefined) route(this, death);
     }
-    this.#leftOver = this.deaths.size;
-    this.nextBurial = this.#leftOver > 0 ? this.now + BURIAL_PAUSE : Infinity;
+    this.nextBurial = this.deaths.size > 0 ? this.now + BURIAL_PAUSE : Infinity;
   }
 
   /** Deletes a queue with its messages and bindings; its consumers are told, its unacked deliveries may still be acked. */

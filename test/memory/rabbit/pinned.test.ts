@@ -159,7 +159,8 @@ test("once rejected, a message goes round for ever where nothing else stops it, 
   at.reject(1);
   server.wait(60_000);
   expect(server.queue("a").tally.expired).toBeGreaterThan(1000);
-  expect(words(at.consume("a", "d"))).toEqual(["basic.consume-ok d", "basic.deliver 1"]);
+  expect(words(at.consume("a", "d"))).toEqual(["basic.consume-ok d"]);
+  expect(words(server.wait(1000))).toEqual(["basic.deliver 1"]);
   const { expired } = server.queue("a").tally;
   server.wait(60_000);
   expect(server.queue("a").tally.expired).toBe(expired);
