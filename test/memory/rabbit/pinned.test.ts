@@ -120,6 +120,17 @@ test("a message that comes before others by its priority is not looked at for it
   expect(words(at.get("q"))).toEqual(["basic.get-ok high"]);
 });
 
+test("of a queue that is neither empty nor unused it is said that it is not empty", () => {
+  const at = new Server().channel();
+  at.declare("q");
+  at.qos(1);
+  at.consume("q", "c");
+  for (const text of ["1", "2"]) at.publish("q", text);
+  expect(reason(at.remove("q", { ifUnused: true, ifEmpty: true }))).toBe(
+    "PRECONDITION_FAILED - queue 'q' in vhost '/' not empty",
+  );
+});
+
 test("several rejected at once die by priority, then by age", () => {
   const server = new Server();
   const at = server.channel();

@@ -103,8 +103,8 @@ export function queueDelete(rabbit: Rabbit, channel: Channel, command: QueueDele
   let messageCount = 0;
   if (queue !== undefined) {
     demandAccess(channel, queue);
-    if (ifUnused && queue.turns.size > 0) throw new Fault(406, `queue '${name}' in vhost '/' in use`);
     if (ifEmpty && queue.ready.size > 0) throw new Fault(406, `queue '${name}' in vhost '/' not empty`);
+    if (ifUnused && queue.turns.size > 0) throw new Fault(406, `queue '${name}' in vhost '/' in use`);
     messageCount = queue.ready.size;
     rabbit.deleteQueue(queue);
   }
