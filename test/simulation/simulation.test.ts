@@ -13,7 +13,8 @@ const { SIM_PATH, SIM_SEED } =
   (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env ??
     {};
 
-const RUNS = inject("runtime") === "node" ? 2000 : 100;
+/** Without Node's names, workerd's event loop turns once a millisecond. */
+const RUNS = { node: 2000, bun: 100, deno: 100, workerd: 10 }[inject("runtime")];
 
 test(
   "nothing is lost, every duplicate is explained, every invariant holds",
@@ -33,7 +34,7 @@ test(
 );
 
 test("the same plan gives the same history", async () => {
-  for (const plan of fc.sample(plans, { seed: 7, numRuns: 10 })) {
+  for (const plan of fc.sample(plans, { seed: 7, numRuns: 3 })) {
     const [one, other] = [await play(plan), await play(plan)];
     expect(other.hash).toBe(one.hash);
     expect([...other.history]).toEqual([...one.history]);
