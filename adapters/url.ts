@@ -34,6 +34,7 @@ type MakeBackend = (url: string, options: TransportOptions) => Backend;
 
 /** Celery's default; unsaid is unsaid, and the adapter's own default stands. */
 const CELERY_HEARTBEAT = 120_000;
+const CELERY_CONNECTION_TIMEOUT = 4000;
 
 const amqp: MakeBroker = (urls, options) =>
   amqpBroker(urls.map((url) => url.replace(/^librabbitmq:/i, "amqp:")), amqpOptions(options));
@@ -103,7 +104,10 @@ const redisQueues: MakeBroker = (urls, { logger, platform, settings }) => {
     if (wire === undefined) given[SOCKET[snake] ?? name] = value;
   }
   return redisBroker(url, {
-    connectTimeout: `${settings.brokerConnectionTimeout}ms`,
+    // What the URL says of it stands.
+    ...(settings.brokerConnectionTimeout === CELERY_CONNECTION_TIMEOUT
+      ? {}
+      : { connectTimeout: `${settings.brokerConnectionTimeout}ms` }),
     publishTimeout: `${settings.publishTimeout}ms`,
     ...adapterOptions("broker_transport_options", given, logger, { used: ["visibility_timeout"] }),
     platform,

@@ -31,6 +31,7 @@ import type { LinkOptions } from "./link.ts";
 import { bind, type Packer } from "./packer.ts";
 import { Patience } from "./patience.ts";
 import { RedisPublisher } from "./publisher.ts";
+import { checkQueue } from "./reserved.ts";
 import type { Server } from "./server.ts";
 import { type Channels, ChannelSubscription, ListSubscription } from "./subscription.ts";
 
@@ -141,6 +142,7 @@ export class RedisBroker implements Broker {
 
   subscribe(inbox: Inbox): Subscription {
     const { platform: { clock }, prefix, server: { db, own } } = this.#parts;
+    checkQueue(inbox.queue);
     const ended = (): void => void this.#subscriptions.delete(subscription);
     // What is published to it must know what it is.
     if (inbox.exchange !== undefined) {
@@ -150,6 +152,7 @@ export class RedisBroker implements Broker {
       ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended)
       : new ListSubscription(inbox, { prefix, db }, {
         commands: new LinkCommands({ ...this.#quiet(), open: own("inbox") }),
+        commandTimeout: this.#parts.commandTimeout,
         pause: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
         clean: async (commands) => void await this.#ask(commands),
         ended,
@@ -267,6 +270,7 @@ export class RedisBroker implements Broker {
   }
 
   async #lengths(queue: string, more: readonly Command[]): Promise<number> {
+    checkQueue(queue);
     const lists = this.#keys.lists(queue);
     const asked: Command[] = [["multi"], ...lists.map((list): Command => ["llen", list]), ...more, ["exec"]];
     const answer = (await this.#ask(asked)).at(-1);

@@ -10,6 +10,7 @@ import type { Commands } from "./client.ts";
 import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
 import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES, PUBLISH_SHA } from "./publish-script.ts";
+import { checkEntities, isReserved, reservedReason } from "./reserved.ts";
 import { runScript, type Script } from "./scripts.ts";
 
 const PUBLISH: Script = { text: PUBLISH_MESSAGES, sha: PUBLISH_SHA };
@@ -60,8 +61,12 @@ export class RedisPublisher {
     }
     // As `declare` would.
     if (declare.length > 0) signal?.throwIfAborted();
+    checkEntities(declare);
     this.#remember(bind(packer, declare));
-    const packed = batch.map((outgoing) => pack(packer, outgoing));
+    const packed = batch.map((outgoing) => {
+      const { exchange, routingKey } = outgoing.to;
+      return exchange === "" && isReserved(routingKey) ? reservedReason(routingKey) : pack(packer, outgoing);
+    });
     const parts: Promise<Verdict[]>[] = [];
     for (let at = 0; at < batch.length;) {
       const end = endOf(packed, at);
@@ -75,6 +80,7 @@ export class RedisPublisher {
   async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
     const { clock, packer, publishTimeout, subject } = this.#parts;
     call.signal?.throwIfAborted();
+    checkEntities(entities);
     this.#remember(bind(packer, entities));
     const missing = this.#missing();
     if (missing.length === 0) return;

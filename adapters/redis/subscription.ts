@@ -108,7 +108,7 @@ export class ChannelSubscription extends Listening {
   }
 }
 
-/** How long one BRPOP blocks on the server, s: less than any deadline of ours. */
+/** The longest that one BRPOP blocks on the server, s. */
 const BLOCK = 1;
 
 /** The pause after a failure, ms; the link has its own besides. */
@@ -119,12 +119,15 @@ export class ListSubscription extends Listening {
   readonly #commands: LinkCommands;
   readonly #lists: readonly string[];
   readonly #bindings: readonly (readonly [set: string, member: string])[];
+  readonly #block: number;
   readonly #pause: (ms: number) => Promise<void>;
   readonly #clean: (commands: readonly (readonly [string, ...string[]])[]) => Promise<void>;
   readonly #ended: () => void;
 
   constructor(inbox: Inbox, { prefix }: Place, parts: {
     readonly commands: LinkCommands;
+    /** Of these commands, ms. */
+    readonly commandTimeout: number;
     readonly pause: (ms: number) => Promise<void>;
     /** Runs commands over another connection: that one blocks. */
     readonly clean: (commands: readonly (readonly [string, ...string[]])[]) => Promise<void>;
@@ -133,6 +136,8 @@ export class ListSubscription extends Listening {
     super();
     const { exchange, queue, routingKeys = [""] } = inbox;
     this.#commands = parts.commands;
+    // Half of a command's deadline at the most: an answer in time is an answer.
+    this.#block = Math.min(BLOCK, parts.commandTimeout / 2000);
     this.#pause = parts.pause;
     this.#clean = parts.clean;
     this.#ended = parts.ended;
@@ -150,14 +155,18 @@ export class ListSubscription extends Listening {
       try {
         // With each look: a server that lost its memory is told again.
         const answers = await this.#commands.run(
-          [...bind, ...(this.#begunOnce ? [["brpop", ...this.#lists, BLOCK] as const] : [["ping"] as const])],
+          [
+            ...bind,
+            ...(this.#begunOnce ? [["brpop", ...this.#lists, this.#block] as const] : [["ping"] as const]),
+          ],
           { repeatable: false },
         );
         const last = answers.at(-1);
+        // It left the server, whatever became of the binding.
+        if (Array.isArray(last)) this.messages.push(readEnvelope(String(last[1])).message);
         for (const answer of answers) if (answer instanceof Error) throw answer;
         this.#begunOnce = true;
         this.begun.resolve();
-        if (Array.isArray(last)) this.messages.push(readEnvelope(String(last[1])).message);
       } catch {
         if (!this.isClosed) await this.#pause(PAUSE);
       }

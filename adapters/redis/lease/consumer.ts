@@ -12,6 +12,7 @@ import { AsyncQueue } from "../../../src/lib/queue.ts";
 import { Batch } from "../batch.ts";
 import { closed, fault, isPassingFault } from "../fault.ts";
 import { Patience } from "../patience.ts";
+import { checkQueue } from "../reserved.ts";
 import { Bell } from "./bell.ts";
 import { type Claim, type Claimed, share } from "./claim.ts";
 import { type Holder, RedisDelivery } from "./delivery.ts";
@@ -101,6 +102,7 @@ export class RedisConsumer implements Consumer, Holder {
 
   constructor(queues: readonly string[], prefetch: number, parts: ConsumerParts) {
     const { clock } = parts.platform;
+    queues.forEach(checkQueue);
     this.#parts = parts;
     this.#prefetch = prefetch;
     this.#bell = new Bell(clock);
@@ -121,6 +123,7 @@ export class RedisConsumer implements Consumer, Holder {
 
   async add(queue: string): Promise<void> {
     if (this.#stopped !== undefined) throw stopped();
+    checkQueue(queue);
     const tap = this.#taps.get(queue) ?? this.#tap(queue);
     this.#bell.ring();
     await tap.ready.promise;
@@ -186,11 +189,11 @@ export class RedisConsumer implements Consumer, Holder {
     return fate;
   }
 
-  /** A queue of ours has changed, or any may have. */
+  /** A queue of ours has changed, or any may have: keys come with commas between them, so that one with a comma is not told apart. */
   readonly #wake: Wake = (changed) => {
     const { clock, random } = this.#parts.platform;
     const ours = changed === undefined ||
-      [...this.#taps.values()].some(({ keys }) => keys.some((key) => changed.has(key)));
+      [...this.#taps.values()].some(({ keys }) => keys.some((key) => changed.has(key) || key.includes(",")));
     if (!ours || this.#reaction !== undefined) return;
     this.#reaction = clock.after(reaction(this.#misses, random), () => {
       this.#reaction = undefined;

@@ -7,8 +7,9 @@ import { decodeJson } from "../../../src/protocol/json.ts";
 import { writeJson } from "../../../src/protocol/json-writer.ts";
 import { flagged, readEnvelope } from "../envelope.ts";
 import { SEPARATOR, stepIndex } from "../kombu.ts";
+import { isReserved } from "../reserved.ts";
 import type { ScriptCall } from "../scripts.ts";
-import { ownEntry } from "./claim.ts";
+import { ownEntry, seconds } from "./claim.ts";
 import { type LeaseKeys, tailOf } from "./keys.ts";
 import { RESTORE } from "./scripts.ts";
 
@@ -56,33 +57,35 @@ export function readEntry(entry: string): Held | undefined {
 
 /**
  * The queues that kombu's `_lookup` finds for a message: that of the key itself for the exchange "", else those whose binding takes the key.
- * `bindings` are the members of the exchange's set.
+ * `bindings` are the members of the exchange's set. A reserved name is no queue.
  */
 export function queuesOf({ exchange, routingKey }: Held, bindings: readonly string[]): string[] {
-  if (exchange === "") return routingKey === "" ? [] : [routingKey];
-  const found = bindings.flatMap((member) => {
+  const found = exchange === "" ? [routingKey] : bindings.flatMap((member) => {
     const [key = "", pattern = "", queue = ""] = member.split(SEPARATOR);
     const hit = pattern === "" ? key === routingKey : matches(pattern, routingKey);
-    return hit && queue !== "" ? [queue] : [];
+    return hit ? [queue] : [];
   });
-  return [...new Set(found)];
+  return [...new Set(found)].filter((queue) => queue !== "" && !isReserved(queue));
 }
 
 /** The script call that puts these back; the one that is to be served first comes last. */
-export function restoreCall(keys: LeaseKeys, rescues: readonly Rescue[]): ScriptCall {
+export function restoreCall(keys: LeaseKeys, rescues: readonly Rescue[], now: number): ScriptCall {
   return {
     script: RESTORE,
     keys: [keys.unacked, keys.index],
-    args: rescues.flatMap(({ tag, instant, beat, held, queues }) => {
-      const step = held === undefined ? 0 : stepIndex(readEnvelope(held.text).route.priority);
-      // What cannot be flagged goes back as it is stored, if it is known where it ends.
-      const text = held === undefined ? "" : flagged(held.text);
-      const lists = text === "" && held?.tail === "" ? [] : queues;
-      return [
-        ...[tag, instant, beat, lists.length],
-        ...lists.flatMap((queue) => [keys.list(queue, step), held?.tail ?? "", text]),
-      ];
-    }),
+    args: [
+      seconds(now),
+      ...rescues.flatMap(({ tag, instant, beat, held, queues }) => {
+        const step = held === undefined ? 0 : stepIndex(readEnvelope(held.text).route.priority);
+        // What cannot be flagged goes back as it is stored, if it is known where it ends.
+        const text = held === undefined ? "" : flagged(held.text);
+        const lists = text === "" && held?.tail === "" ? [] : queues;
+        return [
+          ...[tag, instant, beat, lists.length],
+          ...lists.flatMap((queue) => [keys.list(queue, step), held?.tail ?? "", text]),
+        ];
+      }),
+    ],
   };
 }
 

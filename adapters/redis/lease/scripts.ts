@@ -10,6 +10,8 @@
  * Redis refuses a script's first write where the memory is full, if that write may need some, and none after it. So each begins with one that
  * needs none: consuming is what frees memory.
  *
+ * Their lines stand at the margin, as a bundle holds every blank of them.
+ *
  * @module
  */
 import type { Script } from "../scripts.ts";
@@ -28,6 +30,8 @@ import type { Script } from "../scripts.ts";
  *
  * A message leaves its list after it stands in `unacked`: nothing that fails in between can lose it. A parked message that is due goes to the
  * front of its list first, the one that waits longest to the very front.
+ *
+ * Where the parked set or the fleet is something else, which another program put there, only what they are for comes later.
  */
 export const CLAIM: Script = {
   text: `local call, A = redis.call, ARGV
@@ -36,82 +40,81 @@ local now, ttl, stem, first, room = A[1], tonumber(A[2]), A[5], tonumber(A[6]), 
 local function tag(number) return stem .. string.format('%012d', number) end
 local reached = tonumber(call('GET', beat) or '')
 if not reached then
-  reached = first
-  for number = first, first + A[8] - 1 do
-    if call('HEXISTS', unacked, tag(number)) == 1 then reached = number + 1 end
-  end
+reached = first
+for number = first, first + A[8] - 1 do
+if call('HEXISTS', unacked, tag(number)) == 1 then reached = number + 1 end
+end
 end
 local function touch(number)
-  call('PEXPIRE', beat, ttl)
-  call('SET', beat, number, 'PX', ttl)
-  call('ZADD', fleet, now, A[4])
-  call('PEXPIRE', fleet, A[3])
+call('PEXPIRE', beat, ttl)
+call('SET', beat, number, 'PX', ttl)
+if type(redis.pcall('ZADD', fleet, now, A[4])) == 'number' then call('PEXPIRE', fleet, A[3]) end
 end
 if reached > first then
-  local answer = {reached, ''}
-  for number = first, reached - 1 do
-    local entry = call('HGET', unacked, tag(number))
-    if entry then
-      answer[#answer + 1] = -1
-      answer[#answer + 1] = number
-      answer[#answer + 1] = entry
-    end
-  end
-  touch(reached)
-  return answer
+local answer = {reached, ''}
+for number = first, reached - 1 do
+local entry = call('HGET', unacked, tag(number))
+if entry then
+answer[#answer + 1] = -1
+answer[#answer + 1] = number
+answer[#answer + 1] = entry
+end
+end
+touch(reached)
+return answer
 end
 if call('PTTL', beat) < ttl * 0.75 then touch(first) end
 local answer, due, queues = {first, ''}, nil, (#KEYS - 4) / 5
 for q = 1, queues do
-  local parked, tail, most = KEYS[5 * q], A[7 + 2 * q], tonumber(A[8 + 2 * q])
-  if most > 0 then
-    local ready = call('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT', 0, most)
-    for at = #ready, 1, -1 do
-      call('ZREM', parked, ready[at])
-      local entry = call('HGET', unacked, ready[at])
-      local step = tonumber(string.match(ready[at], '^celeriac:park:(%d):'))
-      if entry and step and string.sub(entry, -#tail) == tail then
-        call('RPUSH', KEYS[5 * q + 1 + step], string.sub(entry, 2, -1 - #tail))
-        call('ZREM', index, ready[at])
-        call('HDEL', unacked, ready[at])
-      end
-    end
-  end
-  local next = call('ZRANGE', parked, 0, 0, 'WITHSCORES')[2]
-  if next and (not due or tonumber(next) < tonumber(due)) then due = next end
+local parked, tail, most = KEYS[5 * q], A[7 + 2 * q], tonumber(A[8 + 2 * q])
+if most > 0 then
+local ready = redis.pcall('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT', 0, most)
+for at = #ready, 1, -1 do
+call('ZREM', parked, ready[at])
+local entry = call('HGET', unacked, ready[at])
+local step = tonumber(string.match(ready[at], '^celeriac:park:(%d):'))
+if entry and step and string.sub(entry, -#tail) == tail then
+call('RPUSH', KEYS[5 * q + 1 + step], string.sub(entry, 2, -1 - #tail))
+call('ZREM', index, ready[at])
+call('HDEL', unacked, ready[at])
+end
+end
+end
+local next = redis.pcall('ZRANGE', parked, 0, 0, 'WITHSCORES')[2]
+if next and (not due or tonumber(next) < tonumber(due)) then due = next end
 end
 local number = first
 for step = 1, 4 do
-  for q = 1, queues do
-    local list, tail, most = KEYS[5 * q + step], A[7 + 2 * q], tonumber(A[8 + 2 * q])
-    while most > 0 and room > 0 do
-      local found = redis.pcall('LRANGE', list, -math.min(most, 50), -1)
-      if found.err or #found == 0 then break end
-      local entries, scores, took = {}, {}, 0
-      for at = #found, 1, -1 do
-        local text, name = found[at], tag(number)
-        entries[#entries + 1] = name
-        entries[#entries + 1] = '[' .. text .. tail
-        scores[#scores + 1] = now
-        scores[#scores + 1] = name
-        answer[#answer + 1] = 4 * (q - 1) + step - 1
-        answer[#answer + 1] = text
-        number, took, most, room = number + 1, took + 1, most - 1, room - #text
-        if room <= 0 then break end
-      end
-      call('PEXPIRE', beat, ttl)
-      call('HSET', unacked, unpack(entries))
-      call('ZADD', index, unpack(scores))
-      call('SET', beat, number, 'PX', ttl)
-      call('LTRIM', list, 0, -1 - took)
-    end
-    A[8 + 2 * q] = most
-  end
+for q = 1, queues do
+local list, tail, most = KEYS[5 * q + step], A[7 + 2 * q], tonumber(A[8 + 2 * q])
+while most > 0 and room > 0 do
+local found = redis.pcall('LRANGE', list, -math.min(most, 50), -1)
+if found.err or #found == 0 then break end
+local entries, scores, took = {}, {}, 0
+for at = #found, 1, -1 do
+local text, name = found[at], tag(number)
+entries[#entries + 1] = name
+entries[#entries + 1] = '[' .. text .. tail
+scores[#scores + 1] = now
+scores[#scores + 1] = name
+answer[#answer + 1] = 4 * (q - 1) + step - 1
+answer[#answer + 1] = text
+number, took, most, room = number + 1, took + 1, most - 1, room - #text
+if room <= 0 then break end
+end
+call('PEXPIRE', beat, ttl)
+call('HSET', unacked, unpack(entries))
+call('ZADD', index, unpack(scores))
+call('SET', beat, number, 'PX', ttl)
+call('LTRIM', list, 0, -1 - took)
+end
+A[8 + 2 * q] = most
+end
 end
 answer[1], answer[2] = number, due or ''
 return answer
 `,
-  sha: "5af397c2d59113fce144f244e3fd8ab60a7eeb2e",
+  sha: "d78b47b7763daad53a726095eda2cd4f798e9c8a",
 };
 
 /**
@@ -127,44 +130,44 @@ export const SETTLE: Script = {
 local answers, at = {}, 1
 call('HDEL', unacked, '')
 local function text(entry, tail, given)
-  if given ~= '' then return given end
-  return string.sub(entry, 2, -1 - #tail)
+if given ~= '' then return given end
+return string.sub(entry, 2, -1 - #tail)
 end
 while at <= #A do
-  local verb, tag, done = A[at], A[at + 1], 0
-  if verb == 'ack' then
-    done = call('HDEL', unacked, tag)
-    if done == 1 then call('ZREM', index, tag) end
-    at = at + 2
-  else
-    local entry = call('HGET', unacked, tag)
-    if verb == 'back' then
-      if entry then
-        call('RPUSH', A[at + 2], text(entry, A[at + 3], A[at + 4]))
-        done = 1
-      end
-      at = at + 5
-    else
-      if entry then
-        local parked, ttl = A[at + 4], tonumber(A[at + 5])
-        call('HSET', unacked, A[at + 2], '[' .. text(entry, A[at + 6], A[at + 7]) .. A[at + 6])
-        call('ZADD', index, A[at + 3], A[at + 2])
-        call('ZADD', parked, A[at + 3], A[at + 2])
-        if call('PTTL', parked) < ttl then call('PEXPIRE', parked, ttl) end
-        done = 1
-      end
-      at = at + 8
-    end
-    if entry then
-      call('ZREM', index, tag)
-      call('HDEL', unacked, tag)
-    end
-  end
-  answers[#answers + 1] = done
+local verb, tag, done = A[at], A[at + 1], 0
+if verb == 'ack' then
+done = call('HDEL', unacked, tag)
+if done == 1 then call('ZREM', index, tag) end
+at = at + 2
+else
+local entry = call('HGET', unacked, tag)
+if verb == 'back' then
+if entry then
+call('RPUSH', A[at + 2], text(entry, A[at + 3], A[at + 4]))
+done = 1
+end
+at = at + 5
+else
+if entry then
+local parked, ttl = A[at + 4], tonumber(A[at + 5])
+call('HSET', unacked, A[at + 2], '[' .. text(entry, A[at + 6], A[at + 7]) .. A[at + 6])
+call('ZADD', index, A[at + 3], A[at + 2])
+local set = redis.pcall('ZADD', parked, A[at + 3], A[at + 2])
+if type(set) == 'number' and call('PTTL', parked) < ttl then call('PEXPIRE', parked, ttl) end
+done = 1
+end
+at = at + 8
+end
+if entry then
+call('ZREM', index, tag)
+call('HDEL', unacked, tag)
+end
+end
+answers[#answers + 1] = done
 end
 return answers
 `,
-  sha: "9619d0ff4bd15b9f2c61a45b1aba7ced30df89d6",
+  sha: "b7303c48e40fdf60161c5317e69d53c6f8b66cc7",
 };
 
 /**
@@ -175,49 +178,51 @@ export const RENEW: Script = {
   text: `local call, A, gone = redis.call, ARGV, {}
 local unacked, index, beat, fleet = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if call('PEXPIRE', beat, A[2]) == 0 then call('SET', beat, '', 'PX', A[2]) end
-call('ZADD', fleet, A[1], A[4])
-call('PEXPIRE', fleet, A[3])
+if type(redis.pcall('ZADD', fleet, A[1], A[4])) == 'number' then call('PEXPIRE', fleet, A[3]) end
 for at = 5, #A do
-  if call('HEXISTS', unacked, A[at]) == 1 then call('ZADD', index, A[1], A[at])
-  else gone[#gone + 1] = A[at] end
+if call('HEXISTS', unacked, A[at]) == 1 then call('ZADD', index, A[1], A[at])
+else gone[#gone + 1] = A[at] end
 end
 return gone
 `,
-  sha: "3e950039a863535c07cea16d2b17fffe98f0beb2",
+  sha: "3ef2c8d8e89ba4808322865b028e220b988060f4",
 };
 
 /**
- * Puts back what nobody works on any more, if it is still as it was seen. KEYS: unacked, index. ARGV, for each entry: its tag, its instant as
+ * Puts back what nobody works on any more, if it is still as it was seen. KEYS: unacked, index. ARGV: now (s); for each entry its tag, its instant as
  * it was read, the beat that must be gone ("" for none), the number of lists; for each list its key, the entry's tail and the text ("" for as
  * it is stored). To the front of the lists, so that the oldest entry is to come last. A tag without an entry is swept out of the index.
+ *
+ * Instants are compared as numbers: from 7.2 on Redis writes the same one in several ways. An entry that no list takes, as nobody is bound
+ * for it (kombu would throw it away) or the key holds something else, is kept with the instant now, so that it does not stand before others.
  *
  * Answers 1 for each that was put back, else 0.
  */
 export const RESTORE: Script = {
   text: `local call, A, unacked, index = redis.call, ARGV, KEYS[1], KEYS[2]
-local answers, at = {}, 1
+local answers, at = {}, 2
 call('HDEL', unacked, '')
 while at <= #A do
-  local tag, beat, lists, done = A[at], A[at + 2], tonumber(A[at + 3]), 0
-  if call('ZSCORE', index, tag) == A[at + 1] and (beat == '' or call('EXISTS', beat) == 0) then
-    local entry = call('HGET', unacked, tag)
-    if entry and lists > 0 then
-      for list = 0, lists - 1 do
-        local key, tail, text = A[at + 4 + 3 * list], A[at + 5 + 3 * list], A[at + 6 + 3 * list]
-        if text == '' then text = string.sub(entry, 2, -1 - #tail) end
-        call('RPUSH', key, text)
-      end
-      done = 1
-    end
-    if done == 1 or not entry then
-      call('ZREM', index, tag)
-      call('HDEL', unacked, tag)
-    end
-  end
-  answers[#answers + 1] = done
-  at = at + 4 + 3 * lists
+local tag, beat, lists, done = A[at], A[at + 2], tonumber(A[at + 3]), 0
+if tonumber(call('ZSCORE', index, tag) or '') == tonumber(A[at + 1]) and (beat == '' or call('EXISTS', beat) == 0) then
+local entry = call('HGET', unacked, tag)
+if entry then
+for list = 0, lists - 1 do
+local key, tail, text = A[at + 4 + 3 * list], A[at + 5 + 3 * list], A[at + 6 + 3 * list]
+if text == '' then text = string.sub(entry, 2, -1 - #tail) end
+if type(redis.pcall('RPUSH', key, text)) == 'number' then done = 1 end
+end
+if done == 0 then call('ZADD', index, A[1], tag) end
+end
+if done == 1 or not entry then
+call('ZREM', index, tag)
+call('HDEL', unacked, tag)
+end
+end
+answers[#answers + 1] = done
+at = at + 4 + 3 * lists
 end
 return answers
 `,
-  sha: "286840bd8eb5543a06bf66f68c81ca8057e53b29",
+  sha: "89fe5322cfe20fd1e418a461db166d9fc91e518e",
 };

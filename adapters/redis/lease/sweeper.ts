@@ -18,6 +18,9 @@ const MOST = 100;
 /** Entries that one sweep looks at; the rest is left to the next one. */
 const MOST_A_SWEEP = 10_000;
 
+/** Characters of one script, and one entry more. */
+const ROOM = 4 * 1024 * 1024;
+
 /** The longest pause between two sweeps where nobody says, ms. */
 const LONGEST = 30_000;
 
@@ -56,7 +59,10 @@ export class Sweeper {
 
   /** One sweep, whoever else may be at it; how many messages it put back. */
   async sweep(): Promise<number> {
-    return await this.#expired() + await this.#orphaned();
+    const expired = this.#expired();
+    // The one does not fail with the other.
+    await expired.catch(() => {});
+    return await this.#orphaned() + await expired;
   }
 
   #arm(ms: number): void {
@@ -92,7 +98,7 @@ export class Sweeper {
         ["zrevrangebyscore", keys.index, before, "-inf", "WITHSCORES", "LIMIT", at, MOST],
       ]);
       const pairs = pairsOf(page);
-      const done = await this.#restore(await this.#seen(pairs), "");
+      const done = await this.#rescue(pairs, "");
       restored += done;
       if (pairs.length < MOST) break;
       // What was not put back stays before the next page.
@@ -113,7 +119,7 @@ export class Sweeper {
       const pairs = await this.#scan(`${stemOf(id)}*`);
       for (let end = pairs.length; end > 0 && !this.#stopped; end -= MOST) {
         const part = pairs.slice(Math.max(0, end - MOST), end);
-        restored += await this.#restore(await this.#seen(part.toReversed()), keys.beat(id));
+        restored += await this.#rescue(part.toReversed(), keys.beat(id));
       }
       if (pairs.length === 0) await this.#ask([["zrem", keys.fleet, id]]);
     }
@@ -134,8 +140,24 @@ export class Sweeper {
     return [...found].sort(([a], [b]) => a < b ? -1 : 1);
   }
 
+  /** Puts these to the front of their queues one after the other, in steps that are not too large; how many it did. */
+  async #rescue(
+    pairs: readonly (readonly [tag: string, instant: string])[],
+    beat: string,
+  ): Promise<number> {
+    const { unacked } = this.#parts.keys;
+    const sizes = pairs.length > 0 ? await this.#ask(pairs.map(([tag]) => ["hstrlen", unacked, tag])) : [];
+    let restored = 0;
+    for (let at = 0; at < pairs.length && !this.#stopped;) {
+      const begin = at;
+      let room = ROOM;
+      while (at < pairs.length && room > 0) room -= Number(sizes[at++]);
+      restored += await this.#restore(await this.#seen(pairs.slice(begin, at)), beat);
+    }
+    return restored;
+  }
+
   async #seen(pairs: readonly (readonly [tag: string, instant: string])[]): Promise<Seen[]> {
-    if (pairs.length === 0) return [];
     const [entries] = await this.#ask([["hmget", this.#parts.keys.unacked, ...pairs.map(([tag]) => tag)]]);
     const list = Array.isArray(entries) ? entries as readonly unknown[] : [];
     return pairs.map(([tag, instant], at) => {
@@ -144,9 +166,7 @@ export class Sweeper {
     });
   }
 
-  /** Puts these to the front of their queues one after the other; how many it did. */
   async #restore(seen: readonly Seen[], beat: string): Promise<number> {
-    if (seen.length === 0) return 0;
     const { commands, keys, platform: { clock } } = this.#parts;
     const held = seen.map(({ entry }) => entry === null ? undefined : readEntry(entry));
     const bindings = await this.#bindings(held.map((one) => one?.exchange ?? ""));
@@ -155,13 +175,7 @@ export class Sweeper {
       const queues = found === undefined ? [] : queuesOf(found, bindings.get(found.exchange) ?? []);
       return { ...one, beat, held: found, queues };
     });
-    const nowhere = rescues.filter(({ held, queues }) => held !== undefined && queues.length === 0);
-    if (nowhere.length > 0) {
-      // kombu would throw them away: they are kept until somebody is bound for them.
-      const pairs = nowhere.flatMap(({ tag }) => [seconds(clock.now()), tag]);
-      await this.#ask([["zadd", keys.index, "XX", ...pairs]]);
-    }
-    const { script, keys: scriptKeys, args } = restoreCall(keys, rescues);
+    const { script, keys: scriptKeys, args } = restoreCall(keys, rescues, clock.now());
     const answer = await runScript(commands, script, scriptKeys, args, { repeatable: false });
     return Array.isArray(answer) ? answer.filter((one) => Number(one) === 1).length : 0;
   }
@@ -170,7 +184,11 @@ export class Sweeper {
     const names = [...new Set(exchanges)].filter((name) => name !== "");
     if (names.length === 0) return new Map();
     const { prefix } = this.#parts.keys;
-    const sets = await this.#ask(names.map((name) => ["smembers", prefix + bindingKey(name)]));
+    const sets = await this.#parts.commands.run(
+      names.map((name) => ["smembers", prefix + bindingKey(name)]),
+      { repeatable: true },
+    );
+    // Where the key holds something else, nobody is bound.
     return new Map(names.map((name, at) => {
       const members = sets[at];
       return [name, Array.isArray(members) ? members.map(String) : []];
