@@ -73,6 +73,19 @@ describe("a harness with faults", () => {
     expect(harness.check().lost).toEqual([]);
   });
 
+  test("a worker that is killed after a late ack: that task ran once, and a neighbour in the freed slot runs again", async () => {
+    const { app, runs } = shop();
+    await using harness = await createHarness(app, { concurrency: 1 });
+    await harness.fault.kill("worker-1", { at: "afterSettle" });
+    await harness.run(() => harness.app.sendTask("shop.late", { args: ["one"] }));
+    const { id } = await harness.run(() => harness.app.sendTask("shop.late", { args: ["two"] }));
+    await harness.drain();
+    await harness.worker();
+    await harness.drain();
+    expect(runs).toEqual(["one", "two", "two"]);
+    expect(harness.check()).toMatchObject({ lost: [], duplicated: { explained: [id], unexplained: [] } });
+  });
+
   test("a fault of a node that is not there is refused, and not written down", async () => {
     const { app } = shop();
     await using harness = await createHarness(app);
