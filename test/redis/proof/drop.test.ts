@@ -1,8 +1,10 @@
 /** Over HTTP the answer of each request is dropped once: everything happens once all the same. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { upstashBackend, upstashBroker } from "../../../adapters/redis/http.ts";
+import { CLAIM, SETTLE } from "../../../adapters/redis/lease/scripts.ts";
 import { redisBroker } from "../../../adapters/redis/tcp.ts";
 import { Celery } from "../../../mod.ts";
+import type { Broker } from "../../../src/broker.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { Worker } from "../../../src/worker/worker.ts";
 import { type PrivateGateway, startGateway } from "../../support/gateway.ts";
@@ -22,8 +24,8 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** Publishes over HTTP, in one and in a batch, stores over HTTP, waits over HTTP. */
-async function scenario(): Promise<void> {
+/** Publishes over HTTP, one and a batch, stores over HTTP, waits over HTTP. The worker consumes by this broker. */
+async function scenario(consuming: () => Broker): Promise<void> {
   const { token, url } = gateway;
   const queue = crypto.randomUUID();
   const runs = new Map<number, number>();
@@ -34,7 +36,7 @@ async function scenario(): Promise<void> {
     taskDefaultQueue: queue,
   });
   await using home = new Celery("home", {
-    broker: redisBroker(server.url),
+    broker: consuming(),
     backend: upstashBackend({ url, token }),
     ...{ taskDefaultQueue: queue, logger: silentLogger },
   });
@@ -56,19 +58,44 @@ async function scenario(): Promise<void> {
   expect(await redis.exists(queue, "unacked")).toBe(0);
 }
 
+/** Drops the answer of the first request, of the second one, and so on, each time from the beginning; how many there were, `most` at most. */
+async function dropEach(consuming: () => Broker, most: number): Promise<number> {
+  let dropped = 0;
+  for (; dropped < most; dropped++) {
+    gateway.faults.plan([...Array.from({ length: dropped }, () => "none" as const), "drop"]);
+    await scenario(consuming);
+    if (gateway.faults.planned > 0) break;
+  }
+  gateway.faults.heal();
+  return dropped;
+}
+
 test(
   "A30: the answer of each HTTP request is dropped once, and each task is there once, runs once, and has its result",
   async () => {
-    let dropped = 0;
-    for (;; dropped++) {
-      gateway.faults.plan([...Array.from({ length: dropped }, () => "none" as const), "drop"]);
-      await scenario();
-      if (gateway.faults.planned > 0) break;
-    }
-    gateway.faults.heal();
+    const dropped = await dropEach(() => redisBroker(server.url), 50);
     console.log(`A30: the answer of each of ${dropped} requests was dropped`);
     // Two publishes, a store for the three results or for each, and a look at least.
     expect(dropped).toBeGreaterThanOrEqual(4);
+  },
+  120_000,
+);
+
+test(
+  "A30: so it is where the worker consumes over HTTP: the answers of claims and settlements are dropped, too",
+  async () => {
+    const { token, url } = gateway;
+    const begun = gateway.requests.length;
+    const dropped = await dropEach(() => upstashBroker({ url, token, pollInterval: "200ms" }), 14);
+    const asked = (text: string): number =>
+      gateway.requests.slice(begun).filter(({ body }) => body.includes(text)).length;
+    const [claims, settlements] = [asked(CLAIM.sha), asked(SETTLE.sha)];
+    // A consumer looks for ever: only so many of its requests are tried.
+    console.log(
+      `A30: the answers of ${dropped} requests; ${claims} claims and ${settlements} settlements in all`,
+    );
+    expect(dropped).toBe(14);
+    expect(Math.min(claims, settlements)).toBeGreaterThan(0);
   },
   120_000,
 );

@@ -283,9 +283,7 @@ class Run {
       ? "at a claim's answer"
       : "at any time";
     this.#deaths[how] = (this.#deaths[how] ?? 0) + 1;
-    if (this.#kills % 100 === 0) {
-      onProgress?.(`${this.#kills} kills, ${this.#late.size + this.#early.size} published`);
-    }
+    onProgress?.(`${this.#kills} kills, ${this.#late.size + this.#early.size} published`);
   }
 
   #inTime(): void {
