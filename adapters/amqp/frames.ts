@@ -7,9 +7,10 @@
 
 const HEADER = 7;
 
-/** The class and method of basic.nack, and the bytes of its whole frame. */
+/** The class and method of basic.nack, the bytes of its whole frame, and where its bits are. */
 const NACK = (60 << 16) | 120;
 const NACK_SIZE = 21;
+const NACK_BITS = 19;
 
 /**
  * The largest frame that we offer to take, RabbitMQ's own default, over every transport: what a peer put into one header frame must fit
@@ -62,10 +63,10 @@ export function frameSplitter(
       if (size > limit()) throw new Error(`a frame of ${size} bytes`);
       missing = whole + size - length;
       if (missing > 0) break;
-      // Its bits are the last byte of its payload. The library takes them for one number: with RabbitMQ's `requeue` set beside
-      // `multiple` it would settle one publish of several.
+      // The library takes its bits for one number: with RabbitMQ's `requeue` set beside `multiple` it would settle one publish of
+      // several. By index, as bundles at the edge count bytes.
       if (type === 1 && size === NACK_SIZE && view.getUint32(whole + HEADER) === NACK) {
-        view.setUint8(whole + size - 2, view.getUint8(whole + size - 2) & 1);
+        bytes[whole + NACK_BITS]! &= 1;
       }
       whole += size;
     }

@@ -73,7 +73,7 @@ const ROWS: readonly (readonly [what: string, code: string, most: number])[] = [
     `${CELERY} ${HTTP}
     export const app = (server) => new Celery("a", { broker: upstashBroker(server), backend: upstashBackend(server) });`,
     // It holds what consumes, too.
-    44_000,
+    44_300,
   ],
   [
     "`Producer`, `amqpPublisher` over WebSocket",
