@@ -52,7 +52,8 @@ export default defineConfig({
     pool: "forks",
     // Most files wait for servers: on two cores vitest's own choice, one worker, leaves both idle.
     maxWorkers: Math.max(3, availableParallelism()),
-    testTimeout: 20_000,
+    // Beside files that compute, what starts servers and other runtimes is slow on two cores.
+    testTimeout: 40_000,
     hookTimeout: 60_000,
     allowOnly: false,
   },
