@@ -163,7 +163,7 @@ test(
       ...{ consumerTimeout: "1s", visibilityTimeout: "1s", log: 3 },
     };
     const child = spawn(process.execPath, [script, JSON.stringify(orders)], {
-      stdio: ["ignore", "pipe", "inherit", log],
+      stdio: ["pipe", "pipe", "inherit", log],
     });
     const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     clean.push(async () => {

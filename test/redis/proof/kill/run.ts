@@ -32,6 +32,9 @@ const POINTS: readonly Point[] = [
 ];
 const QUEUE = "kill";
 
+/** How long a process lives after its first task, ms. */
+const LONGEST_LIFE = 2500;
+
 /** How a process dies. */
 type Death =
   /** Some time after it received its first task, ms. */
@@ -103,7 +106,9 @@ class Run {
   readonly #url: string;
   readonly #redis: Redis;
   readonly #lives: { readonly file: string; killed: boolean }[] = [];
-  readonly #deaths: Record<string, number> = {};
+  readonly #deaths: Record<string, number> = Object.fromEntries(
+    [...POINTS.map((point) => `at ${point}`), "at a claim's answer", "at any time"].map((how) => [how, 0]),
+  );
   readonly #late: Set<string> = new Set();
   readonly #early: Set<string> = new Set();
   readonly #orders: Iterator<Death>;
@@ -243,18 +248,23 @@ class Run {
       ...(death?.by === "point" && { dies: death }),
     };
     const child = spawn(process.execPath, [this.#script, JSON.stringify(orders)], {
-      stdio: ["ignore", "pipe", "inherit", log],
+      stdio: ["pipe", "pipe", "inherit", log],
     });
     closeSync(log);
     this.#alive.add(child);
     const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     const kill = (): void => void child.kill("SIGKILL");
-    // No moment comes where no task does.
-    let timer = death === undefined ? undefined : setTimeout(kill, 15_000);
+    // No moment comes where no task does, and no point where too few do.
+    let timed = death?.by === "time";
+    const soon = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        timed = true;
+        kill();
+      }, ms);
+    let timer = death === undefined ? undefined : soon(15_000);
     child.stdout?.once("data", () => {
-      if (death?.by !== "time") return;
       clearTimeout(timer);
-      timer = setTimeout(kill, death.after);
+      if (death !== undefined) timer = soon(death.by === "time" ? death.after : LONGEST_LIFE);
     });
     let answers = death?.by === "claim" ? death.nth : 0;
     proxy.onChunk = (direction, bytes) => {
@@ -277,11 +287,11 @@ class Run {
       return;
     }
     this.#kills++;
-    const how = death?.by === "point"
+    const how = timed || death === undefined || death.by === "time"
+      ? "at any time"
+      : death.by === "point"
       ? `at ${death.point}`
-      : death?.by === "claim"
-      ? "at a claim's answer"
-      : "at any time";
+      : "at a claim's answer";
     this.#deaths[how] = (this.#deaths[how] ?? 0) + 1;
     onProgress?.(`${this.#kills} kills, ${this.#late.size + this.#early.size} published`);
   }
@@ -305,7 +315,7 @@ function deathsOf(seed: number): Iterator<Death> {
       arbitrary: fc.record({
         by: fc.constant("point" as const),
         point: fc.constantFrom(...POINTS),
-        nth: fc.integer({ min: 1, max: 40 }),
+        nth: fc.integer({ min: 1, max: 20 }),
       }),
     },
     {

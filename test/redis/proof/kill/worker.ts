@@ -64,6 +64,9 @@ const running = Array.from({ length: workers }, (_, number) => {
   return { app, worker, run: worker.run() };
 });
 
+// No process outlives the one that started it, however that one ended.
+process.stdin.once("close", () => kill(pid, "SIGKILL")).resume().unref();
+
 process.once("SIGTERM", () => {
   void (async () => {
     await Promise.all(running.map(({ worker }) => worker.stop()));
