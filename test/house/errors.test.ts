@@ -9,12 +9,13 @@ const GIVEN =
 /** A choice made before the error is made, and the code of a log line. */
 const NAMED =
   /\bcode(?:: | = [^"\n]*\? ?)"([a-z][a-z0-9]*(?:-[a-z0-9]+)+)"(?: : "([a-z][a-z0-9]*(?:-[a-z0-9]+)+)")?/g;
+/** What looks like one, besides the arguments of AMQP. */
 const NO_CODES = new Set(["utf-8"]);
 
 function codesIn(text: string): string[] {
   return [GIVEN, NAMED].flatMap((pattern) => [...text.matchAll(pattern)])
     .flatMap(([, one, other]) => [one, other])
-    .filter((code) => code !== undefined && !NO_CODES.has(code)) as string[];
+    .filter((code) => code !== undefined && !NO_CODES.has(code) && !code.startsWith("x-")) as string[];
 }
 
 /** All that ships, in one text. */

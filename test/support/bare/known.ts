@@ -17,6 +17,7 @@ export const NO_CONTEXT: Known = [
   "test/app/scope.test.ts > who sends > is the fork in whose `run` it happens",
   "test/app/scope.test.ts > who sends > is an app of another broker itself, with the running task as parent",
   "test/app/scope.test.ts > who sends > is the running task's app where the declaring one has no broker",
+  "test/app/scope.test.ts > who sends > a result is read from the app's own backend in a task of another app, whoever would send",
   "test/testing/harness/who.test.ts > who sends > is the harness whose app it is, or in whose run it happens, also with several of one app",
   "test/testing/harness/who.test.ts > who sends > is nobody where several live and nothing says which: an error, not a mixture",
   "test/testing/harness/who.test.ts > who sends > is not another test's harness for one whose own is over",
