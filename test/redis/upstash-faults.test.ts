@@ -89,7 +89,7 @@ describe.each(MAKERS)("%s", (_name, make) => {
     });
 
     test("swallowResponse, a hundred times: a silent server is asked again before the deadline", async () => {
-      const run = await publishes(8000, () => gateway.faults.swallowResponse(TIMES));
+      const run = await publishes(16_000, () => gateway.faults.swallowResponse(TIMES));
       expect(run.verdicts.map(({ is }) => is)).toEqual(every("confirmed"));
       expect(await stored(run.queue)).toBe(TIMES);
       clean(run);
