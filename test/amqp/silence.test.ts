@@ -11,7 +11,7 @@ describe("silence", () => {
   test("is noticed within 2.5 heartbeats, and health says so meanwhile", async () => {
     await using rig = await Rig.start();
     const queue = await rig.queue();
-    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
+    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "1s" });
     const seen = events(broker);
     const consumer = broker.consume([queue], { prefetch: 5 });
     await consuming(consumer);
@@ -35,7 +35,7 @@ describe("silence", () => {
   test("is noticed while we write into it", async () => {
     await using rig = await Rig.start();
     const queue = await rig.queue();
-    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "200ms" });
+    const broker = rig.broker({ heartbeat: "1s", connectTimeout: "1s" });
     const seen = events(broker);
     await broker.publish([task(queue)]);
     rig.proxy.blackhole("both");
