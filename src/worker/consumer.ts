@@ -19,8 +19,9 @@ import {
   unknownTask,
 } from "./lines.ts";
 import { celeryException, failed } from "./outcome.ts";
+import { perform } from "./perform.ts";
 import { recordOf, recordOfUnread } from "./record.ts";
-import { perform, Request } from "./request.ts";
+import { Request } from "./request.ts";
 import { Slots } from "./slots.ts";
 import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
 
