@@ -43,6 +43,20 @@ describe("names", () => {
     expect(reason(server.channel().bind("", ""))).toBe("NOT_FOUND - no previously declared queue");
     expect(reason(server.channel().unbind("", ""))).toBe("NOT_FOUND - no previously declared queue");
   });
+
+  test('a binding of the queue "" by the key "" has that queue\'s name for its key', () => {
+    const at = new Server().channel();
+    at.declare("q");
+    at.exchange("x", "direct");
+    at.bind("", "x");
+    at.publish("", "by nothing", { exchange: "x" });
+    at.publish("q", "by its name", { exchange: "x" });
+    expect(at.get("q", true).map(({ is }) => is)).toEqual(["basic.get-ok"]);
+    expect(at.get("q", true).map(({ is }) => is)).toEqual(["basic.get-empty"]);
+    at.unbind("", "x", "");
+    at.publish("q", "by its name, unbound", { exchange: "x" });
+    expect(at.get("q", true).map(({ is }) => is)).toEqual(["basic.get-empty"]);
+  });
 });
 
 describe("words", () => {

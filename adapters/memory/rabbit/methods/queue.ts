@@ -122,8 +122,13 @@ export function queuePurge(rabbit: Rabbit, channel: Channel, command: QueuePurge
   rabbit.emit({ is: "queue.purge-ok", connection: channel.connection.id, channel: channel.id, messageCount });
 }
 
-function bindingId(queue: Queue, command: QueueBind): string {
-  return JSON.stringify([queue.name, command.routingKey, command.arguments ?? {}]);
+/** Where neither queue nor key is named, the queue declared last is both (AMQP 0-9-1, `queue.bind`). */
+function keyOf(channel: Channel, { queue, routingKey }: QueueBind): string {
+  return queue === "" && routingKey === "" ? channel.lastQueue ?? "" : routingKey;
+}
+
+function bindingId(queue: Queue, routingKey: string, command: QueueBind): string {
+  return JSON.stringify([queue.name, routingKey, command.arguments ?? {}]);
 }
 
 /** Binds; the same binding again changes nothing. */
@@ -133,7 +138,8 @@ export function queueBind(rabbit: Rabbit, channel: Channel, command: QueueBind):
   // What is missing is told before whose it is, the exchange first.
   const exchange = demandExchange(rabbit, command.exchange);
   const queue = demandQueue(rabbit, channel, name);
-  exchange.add({ exchange, queue, routingKey: command.routingKey, id: bindingId(queue, command) });
+  const routingKey = keyOf(channel, command);
+  exchange.add({ exchange, queue, routingKey, id: bindingId(queue, routingKey, command) });
   rabbit.emit({ is: "queue.bind-ok", connection: channel.connection.id, channel: channel.id });
 }
 
@@ -143,7 +149,7 @@ export function queueUnbind(rabbit: Rabbit, channel: Channel, command: QueueBind
   if (command.exchange === "") throw new Fault(403, "operation not permitted on the default exchange");
   const exchange = rabbit.exchanges.get(command.exchange);
   if (queue !== undefined && exchange !== undefined) {
-    const binding = exchange.find(bindingId(queue, command));
+    const binding = exchange.find(bindingId(queue, keyOf(channel, command), command));
     if (binding !== undefined) {
       demandAccess(channel, queue);
       exchange.remove(binding);
