@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { CeleriacError, ConnectionError } from "../../src/errors.ts";
+import { CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import { redactText } from "../../src/lib/redact.ts";
 import { CODES, type Codes, type Role } from "./codes.ts";
 
@@ -23,9 +23,6 @@ interface Raw {
   readonly code?: unknown;
   readonly errors?: unknown;
 }
-
-/** Node's and OpenSSL's codes of a TLS handshake that failed. */
-const TLS = /CERT|SELF_SIGNED|UNABLE_TO|ERR_SSL|ERR_TLS|EPROTO/;
 
 const CREDENTIALS = /^(?:WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)|without any password configured/;
 
@@ -78,17 +75,6 @@ export function fault(error: unknown, subject: Subject): CeleriacError {
       { cause },
     );
   }
-  if (TLS.test(String((cause as Raw).code))) {
-    return new ConnectionError(
-      codes.tls,
-      `${at}: the TLS handshake failed: ${message}.`,
-      {
-        cause,
-        hint:
-          "Check the certificate, or give ssl_ca_certs in the URL or the option tls; a server without TLS wants redis://.",
-      },
-    );
-  }
   return new ConnectionError(codes.unreachable, `${at} cannot be reached: ${message}.`, { cause });
 }
 
@@ -115,6 +101,20 @@ export function misfit(subject: Subject): ConnectionError {
   );
 }
 
+/** Whether the server does not allow this user the command or one of its keys. */
+export function isForbidden(error: unknown): error is Error {
+  return error instanceof ConnectionError && error.message.includes("NOPERM");
+}
+
+/** The error for a queue whose keys this user may not use. */
+export function forbidden(queue: string, subject: Subject, cause: Error): ConfigurationError {
+  return new ConfigurationError(
+    "topology-refused",
+    `${placeOf(subject)} does not allow this user's command on the queue ${queue}.`,
+    { cause, hint: RIGHTS.broker },
+  );
+}
+
 /** Whether it is the error of {@link closed}. */
 export function isClosed(error: unknown): boolean {
   return error instanceof ConnectionError && /-closed$/.test(error.code);
@@ -125,11 +125,13 @@ export function isPassingFault(error: unknown): error is CeleriacError {
   return error instanceof ConnectionError && /-(unreachable|timeout|unavailable|lost)$/.test(error.code);
 }
 
-function codesOf({ role = "backend" }: Subject): Codes {
+/** The codes of what it is. */
+export function codesOf({ role = "backend" }: Subject): Codes {
   return CODES[role];
 }
 
-function placeOf({ role = "backend", address }: Subject): string {
+/** How a message begins. */
+export function placeOf({ role = "backend", address }: Subject): string {
   return `The Redis ${role === "broker" ? "broker" : "result backend"} at ${address}`;
 }
 

@@ -6,8 +6,9 @@
 import type { CeleriacError } from "../../src/errors.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import type { Command } from "./client.ts";
-import { closed, fault, isClosed, late, type Subject } from "./fault.ts";
+import { closed, isClosed, late, type Subject } from "./fault.ts";
 import { Patience } from "./patience.ts";
+import { socketFault } from "./socket-fault.ts";
 
 /** An open connection. */
 export interface Connection {
@@ -144,7 +145,7 @@ export class Link {
       this.options.onUp?.();
       return connection;
     } catch (error) {
-      const met = fault(error, subject);
+      const met = socketFault(error, subject);
       if (!isClosed(error)) {
         this.#failed();
         this.options.onFailed?.(met, this.#pause());
@@ -162,7 +163,7 @@ export class Link {
     // A server that takes connections only to close them is not to be stormed.
     if (!this.#useful && this.options.platform.clock.now() - this.#upSince < SHORT_LIFE) this.#failed();
     else this.#failures = 0;
-    this.options.onLost?.(fault(why, this.options.subject), this.#pause());
+    this.options.onLost?.(socketFault(why, this.options.subject), this.#pause());
   }
 
   /** How long the next attempt waits, ms. */

@@ -6,35 +6,26 @@
 
 /** What Celery 5.6 has besides the settings that we honour (celery.md, settings): each is answered with one warning. */
 const UNIMPLEMENTED: ReadonlySet<string> = new Set((
-  "arangodb_backend_settings azureblockblob_base_path azureblockblob_connection_timeout " +
-  "azureblockblob_container_name azureblockblob_read_timeout azureblockblob_retry_increment_base " +
-  "azureblockblob_retry_initial_backoff_sec azureblockblob_retry_max_attempts " +
   "beat_cron_starting_deadline beat_executable beat_gid beat_logfile beat_max_loop_interval " +
   "beat_pidfile beat_schedule beat_schedule_filename beat_scheduler beat_sync_every beat_uid beat_umask " +
   "broker_channel_error_retry broker_failover_strategy broker_heartbeat_checkrate broker_host " +
   "broker_login_method broker_native_delayed_delivery_queue_type broker_password " +
   "broker_pool_acquire_timeout broker_pool_limit broker_port broker_read_url broker_transport " +
   "broker_use_ssl broker_user broker_vhost broker_write_url cache_backend cache_backend_options " +
-  "cassandra_auth_kwargs cassandra_auth_provider cassandra_bundle_path cassandra_entry_ttl " +
-  "cassandra_keyspace cassandra_options cassandra_port cassandra_read_consistency cassandra_servers " +
-  "cassandra_table cassandra_write_consistency control_exchange control_queue_durable " +
-  "control_queue_exclusive control_queue_expires control_queue_ttl cosmosdbsql_collection_name " +
-  "cosmosdbsql_consistency_level cosmosdbsql_database_name cosmosdbsql_max_retry_attempts " +
-  "cosmosdbsql_max_retry_wait_time couchbase_backend_settings database_create_tables_at_setup " +
-  "database_engine_callback database_engine_options database_short_lived_sessions database_table_names " +
-  "database_table_schemas database_url elasticsearch_max_retries elasticsearch_retry_on_timeout " +
-  "elasticsearch_save_meta_as_text elasticsearch_timeout event_exchange event_queue_durable " +
+  "control_exchange control_queue_durable " +
+  "control_queue_exclusive control_queue_expires control_queue_ttl " +
+  "event_exchange event_queue_durable " +
   "event_queue_exclusive event_queue_expires event_queue_prefix event_queue_ttl event_serializer " +
-  "events_executable events_gid events_logfile events_pidfile events_uid events_umask gcs_base_path " +
-  "gcs_bucket gcs_project gcs_ttl mongodb_backend_settings override_backends " +
+  "events_executable events_gid events_logfile events_pidfile events_uid events_umask " +
+  "override_backends " +
   "redis_backend_credential_provider redis_backend_health_check_interval redis_backend_use_ssl " +
   "redis_client_name redis_db redis_host redis_max_connections redis_password redis_port " +
   "redis_retry_on_timeout redis_socket_connect_timeout redis_socket_keepalive redis_socket_timeout " +
   "redis_username result_backend_always_retry result_backend_base_sleep_between_retries_ms " +
   "result_backend_max_retries result_backend_max_sleep_between_retries_ms result_backend_thread_safe " +
   "result_cache_max result_chord_join_timeout result_chord_retry_interval result_compression " +
-  "result_exchange result_exchange_type result_persistent s3_access_key_id s3_base_path s3_bucket " +
-  "s3_endpoint_url s3_region s3_secret_access_key security_cert_store security_certificate " +
+  "result_exchange result_exchange_type result_persistent " +
+  "security_cert_store security_certificate " +
   "security_digest security_key security_key_password task_acks_on_failure task_acks_on_timeout " +
   "task_allow_error_cb_on_chord_header task_always_eager task_annotations task_default_rate_limit " +
   "task_eager_propagates task_reject_on_worker_lost task_remote_tracebacks task_send_sent_event " +
@@ -50,6 +41,10 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "worker_soft_shutdown_timeout worker_state_db worker_task_log_format worker_timer " +
   "worker_timer_precision worker_uid worker_umask"
 ).split(" "));
+
+/** And those of its result stores that we have not. */
+const ELSEWHERE =
+  /^(arangodb|azureblockblob|cassandra|cosmosdbsql|couchbase|database|elasticsearch|gcs|mongodb|s3)_/;
 
 /** Old names that today's do not follow from by rule (celery/app/defaults.py). */
 const RENAMED: ReadonlyMap<string, string> = new Map([
@@ -86,7 +81,7 @@ export function findSetting(name: string, ours: { has(name: string): boolean }):
   for (const candidate of candidates(name)) {
     const camel = camelCase(candidate);
     if (ours.has(camel)) return { is: "ours", name: camel };
-    if (UNIMPLEMENTED.has(candidate)) return { is: "celery's", name: candidate };
+    if (UNIMPLEMENTED.has(candidate) || ELSEWHERE.test(candidate)) return { is: "celery's", name: candidate };
   }
   return undefined;
 }

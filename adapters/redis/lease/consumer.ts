@@ -4,43 +4,34 @@
  * @module
  */
 import type { BrokerFeatures, Consumer, Settlement } from "../../../src/broker.ts";
-import { ConfigurationError, ConnectionError } from "../../../src/errors.ts";
-import { type Deferred, deferred } from "../../../src/lib/deferred.ts";
+import { type CeleriacError, ConfigurationError, ConnectionError } from "../../../src/errors.ts";
+import { deferred } from "../../../src/lib/deferred.ts";
 import { demand } from "../../../src/lib/demand.ts";
-import type { BasePlatform, Timer } from "../../../src/lib/port.ts";
 import { AsyncQueue } from "../../../src/lib/queue.ts";
-import { Batch } from "../batch.ts";
-import { closed, fault, isPassingFault } from "../fault.ts";
+import { closed, fault, forbidden, isForbidden } from "../fault.ts";
 import { Patience } from "../patience.ts";
 import { checkQueue } from "../reserved.ts";
 import { Bell } from "./bell.ts";
-import { type Claim, type Claimed, share } from "./claim.ts";
+import type { Claim, Claimed, Want } from "./claim.ts";
 import { type Holder, RedisDelivery } from "./delivery.ts";
-import { backoff, nextPause, type Pace, reaction } from "./pace.ts";
-import { type Ending, endingOf, givenBack, weightOf } from "./settle.ts";
-import { type LeaseParts, LeaseStore } from "./store.ts";
-import { Sweeper } from "./sweeper.ts";
+import { Keeper, type KeeperParts } from "./keeper.ts";
+import { News } from "./news.ts";
+import { backoff, nextPause, type Pace } from "./pace.ts";
+import { endingOf } from "./settle.ts";
+import { Settler } from "./settler.ts";
+import { looked, roomOf, type Tap, Taps, wantsOf } from "./taps.ts";
 import type { Wake, Waker } from "./waker.ts";
 
 /** What a consumer is made of. Durations are ms. */
-export interface ConsumerParts extends Omit<LeaseParts, "clock"> {
-  readonly platform: BasePlatform;
+export interface ConsumerParts extends KeeperParts {
   readonly pace: Pace;
   /** Undefined where nobody tells of changes. */
   readonly waker?: Waker;
-  /** After how long an entry of another program counts as abandoned. */
-  readonly visibilityTimeout: number;
-  /** After how long without a word a consumer of ours does. */
-  readonly consumerTimeout: number;
-  /** The longest pause between two sweeps. @default 30000 */
-  readonly sweepInterval?: number;
   readonly closeTimeout: number;
   /** A claim was answered. */
   worked(): void;
   /** A claim failed; the next attempt is `retryIn` away, or, for an error that no repeat will change, there is none. */
   failed(error: Error, retryIn: number | undefined): void;
-  /** Runs before each sweep: declares what is remembered. */
-  prepare(): Promise<void>;
   /** The consumer stopped, and its last delivery is settled. */
   ended(consumer: RedisConsumer): void;
 }
@@ -58,25 +49,14 @@ export const LEASED: Pick<
   attempts: false,
 };
 
-/** One queue of a consumer. */
-interface Tap {
-  /** Looked at for the first time. */
-  readonly ready: Deferred<void>;
-  /** What changes when there is something to claim. */
-  readonly keys: readonly string[];
-  /** Claimed and not settled. */
-  held: number;
-}
-
-/** Settlements of one script: it blocks the server while it runs. */
-const SETTLEMENTS = { most: 500, heaviest: 4 * 1024 * 1024 };
-
 /** A consumer on Redis. */
 export class RedisConsumer implements Consumer, Holder {
   readonly #parts: ConsumerParts;
   readonly #bell: Bell;
-  readonly #settling: Batch<Ending, "settled" | "stale">;
-  readonly #taps: Map<string, Tap> = new Map();
+  readonly #news: News;
+  readonly #keeper: Keeper;
+  readonly #settler: Settler;
+  readonly #taps: Taps;
   readonly #deliveries: AsyncQueue<RedisDelivery> = new AsyncQueue();
   /** Claimed and not settled, by tag, oldest first. */
   readonly #outstanding: Map<string, RedisDelivery> = new Map();
@@ -84,57 +64,46 @@ export class RedisConsumer implements Consumer, Holder {
   /** The claim under way, or the last one. */
   #claiming: Promise<void> = Promise.resolve();
   #prefetch: number;
-  #store: LeaseStore | undefined;
-  #sweeper: Sweeper | undefined;
-  #renewal: Timer | undefined;
-  /** How often in a row the news of a change led to nothing. */
-  #misses = 0;
-  #reaction: Timer | undefined;
-  /** 1 from the news of a change to the claim that follows. */
-  #woken = 0;
-  #alive = 0;
+  #looked = 0;
   /** When a parked message is due, ms since the epoch. */
   #due = Infinity;
-  /** From `stop` on: when settlements are given up that cannot be sent. */
-  #giveUp = Infinity;
   #stopped: Promise<void> | undefined;
   #over = false;
 
   constructor(queues: readonly string[], prefetch: number, parts: ConsumerParts) {
-    const { clock } = parts.platform;
+    const { keys, platform, waker } = parts;
     queues.forEach(checkQueue);
     this.#parts = parts;
     this.#prefetch = prefetch;
-    this.#bell = new Bell(clock);
-    this.#settling = new Batch({
-      clock,
-      ...SETTLEMENTS,
-      weigh: weightOf,
-      send: (endings) => this.#send(endings),
+    this.#bell = new Bell(platform.clock);
+    this.#news = new News(platform, () => this.#bell.ring());
+    this.#keeper = new Keeper(parts, {
+      tags: () => [...this.#outstanding.keys()],
+      lose: (tag) => this.#lose(tag),
     });
-    for (const queue of queues) this.#tap(queue).ready.promise.catch(() => {});
-    parts.waker?.add(this.#wake);
+    this.#settler = new Settler(platform, () => this.#keeper.store);
+    this.#taps = new Taps(keys);
+    for (const queue of queues) this.#taps.open(queue, true);
+    waker?.add(this.#wake);
     this.#running = this.#run();
   }
 
   get aliveAt(): number {
-    return this.#alive;
+    return Math.min(this.#looked, ...this.#taps.all.map(({ alive, refused }) => refused ? alive : Infinity));
   }
 
   async add(queue: string): Promise<void> {
     if (this.#stopped !== undefined) throw stopped();
     checkQueue(queue);
-    const tap = this.#taps.get(queue) ?? this.#tap(queue);
+    const tap = this.#taps.get(queue) ?? this.#taps.open(queue, false);
+    // One that is left alone is asked for at once.
+    tap.refused = Math.min(tap.refused, 1);
     this.#bell.ring();
     await tap.ready.promise;
   }
 
   async remove(queue: string): Promise<void> {
-    const tap = this.#taps.get(queue);
-    if (tap === undefined) return;
-    this.#taps.delete(queue);
-    tap.ready.reject(stopped());
-    tap.ready.promise.catch(() => {});
+    this.#taps.close(queue, stopped());
     const unread = this.#deliveries.take((delivery) => delivery.queue === queue);
     // What a claim under way brings is younger, and goes back first.
     await this.#claiming;
@@ -183,7 +152,7 @@ export class RedisConsumer implements Consumer, Holder {
       this.#due = ending.how.until;
       this.#bell.ring();
     }
-    const fate = this.#settling.add(ending);
+    const fate = this.#settler.settle(ending);
     const done = (): void => this.#endWhenDone();
     void fate.then(done, done);
     return fate;
@@ -191,23 +160,10 @@ export class RedisConsumer implements Consumer, Holder {
 
   /** A queue of ours has changed, or any may have: keys come with commas between them, so that one with a comma is not told apart. */
   readonly #wake: Wake = (changed) => {
-    const { clock, random } = this.#parts.platform;
     const ours = changed === undefined ||
-      [...this.#taps.values()].some(({ keys }) => keys.some((key) => changed.has(key) || key.includes(",")));
-    if (!ours || this.#reaction !== undefined) return;
-    this.#reaction = clock.after(reaction(this.#misses, random), () => {
-      this.#reaction = undefined;
-      this.#woken = 1;
-      this.#bell.ring();
-    });
+      this.#taps.all.some(({ keys }) => keys.some((key) => changed.has(key) || key.includes(",")));
+    if (ours) this.#news.heard();
   };
-
-  #tap(queue: string): Tap {
-    const { keys } = this.#parts;
-    const tap: Tap = { ready: deferred(), keys: [keys.parked(queue), ...keys.lists(queue)], held: 0 };
-    this.#taps.set(queue, tap);
-    return tap;
-  }
 
   /** Claims, and rests as the pace says, until it is stopped or the server refuses for good. */
   async #run(): Promise<void> {
@@ -228,9 +184,7 @@ export class RedisConsumer implements Consumer, Holder {
         await this.#bell.wait(Math.max(0, Math.min(longest, this.#due - clock.now())));
       } catch (error) {
         const met = fault(error, subject);
-        if (met instanceof ConfigurationError || /-credentials-refused$/.test(met.code)) {
-          return this.#fail(met);
-        }
+        if (this.#isFinal(met)) return this.#fail(met);
         const retryIn = backoff(++failures, random);
         failed(met, retryIn);
         await this.#bell.wait(retryIn);
@@ -238,35 +192,75 @@ export class RedisConsumer implements Consumer, Holder {
     }
   }
 
+  /** Whether no queue was ever looked at. */
+  get #idle(): boolean {
+    return this.#taps.all.every(({ alive }) => alive === 0);
+  }
+
+  /** Whether no repeat will change it. */
+  #isFinal(met: CeleriacError): boolean {
+    if (met instanceof ConfigurationError) return true;
+    // Rights that were there once may be given again.
+    return /-credentials-refused$/.test(met.code) && (this.#idle || !isForbidden(met));
+  }
+
   /** One claim: whether there was room for any message, how many came, and whether there may be more at once. */
   async #claim(
     turn: number,
   ): Promise<{ readonly wanted: boolean; readonly came: number; readonly more: boolean }> {
-    const taps = rotated([...this.#taps], turn);
-    const wants = share(new Map(taps.map(([queue, { held }]) => [queue, this.#room(held)])));
-    const claim = await this.#open().claim(wants);
-    this.#parts.worked();
-    this.#alive = this.#parts.platform.clock.now();
-    for (const [, { ready }] of taps) ready.resolve();
-    this.#due = claim.due ?? Infinity;
-    this.#misses = claim.claimed.length > 0 ? 0 : this.#misses + this.#woken;
-    this.#woken = 0;
-    const back = this.#take(claim);
-    if (back.length > 0) await this.#giveBack(back);
-    return { wanted: wants.length > 0, came: claim.claimed.length, more: this.#more(wants, claim) };
+    const asked = this.#taps.asked(turn, this.#parts.platform.clock.now());
+    const wants = wantsOf(asked, this.#prefetch);
+    const claims = await this.#look(wants, asked).then(
+      (claim) => [claim],
+      (error) => this.#lookAtEach(wants, error),
+    );
+    const claimed = claims.flatMap((one) => one.claimed);
+    this.#due = Math.min(...claims.map(({ due = Infinity }) => due));
+    this.#news.looked(claimed.length);
+    return { wanted: wants.length > 0, came: claimed.length, more: this.#more(wants, claimed) };
   }
 
-  #room(held: number): number {
-    return this.#prefetch === 0 ? Infinity : this.#prefetch - held;
+  /** Claims, and hands on what came; with its answer these queues were looked at. */
+  async #look(wants: readonly Want[], taps: readonly Tap[]): Promise<Claim> {
+    const claim = await this.#keeper.store.claim(wants);
+    this.#parts.worked();
+    this.#looked = this.#parts.platform.clock.now();
+    looked(taps, this.#looked);
+    const back = this.#take(claim);
+    if (back.length > 0) await this.#giveBack(back);
+    return claim;
+  }
+
+  /** The claim of all was forbidden, and Redis does not say for which: what it refuses alone is left alone for a while. */
+  async #lookAtEach(wants: readonly Want[], error: unknown): Promise<readonly Claim[]> {
+    const { failed, platform: { clock }, subject } = this.#parts;
+    if (!isForbidden(error)) throw error;
+    // Where that is refused, it is not for a queue.
+    const claims = [await this.#look([], [])];
+    let last: ConfigurationError | undefined;
+    for (const want of wants) {
+      const tap = this.#taps.get(want.queue);
+      if (tap === undefined) continue;
+      try {
+        claims.push(await this.#look([want], [tap]));
+      } catch (met) {
+        if (!isForbidden(met)) throw met;
+        last = forbidden(want.queue, subject, met);
+        const until = this.#taps.refuse(tap, last, clock.now());
+        if (until !== undefined) failed(last, until - clock.now());
+      }
+    }
+    if (last !== undefined && this.#taps.all.length > 0 && this.#idle) throw last;
+    return claims;
   }
 
   /** Whether a queue gave all that was wanted of it and has room again: there may be more. */
-  #more(wants: readonly { readonly queue: string; readonly most: number }[], { claimed }: Claim): boolean {
+  #more(wants: readonly Want[], claimed: readonly Claimed[]): boolean {
     const got = new Map<string, number>();
     for (const { queue } of claimed) got.set(queue, (got.get(queue) ?? 0) + 1);
     return wants.some(({ queue, most }) => {
       const tap = this.#taps.get(queue);
-      return tap !== undefined && (got.get(queue) ?? 0) >= most && this.#room(tap.held) > 0;
+      return tap !== undefined && (got.get(queue) ?? 0) >= most && roomOf(tap, this.#prefetch) > 0;
     });
   }
 
@@ -285,32 +279,6 @@ export class RedisConsumer implements Consumer, Holder {
     return back;
   }
 
-  /** The store, from the first claim on, with what keeps its leases. */
-  #open(): LeaseStore {
-    if (this.#store !== undefined) return this.#store;
-    const { platform, visibilityTimeout, consumerTimeout } = this.#parts;
-    const { clock, ids } = platform;
-    const claimant = { id: ids.uuid(), consumerTimeout };
-    const store = this.#store = new LeaseStore({ ...this.#parts, clock }, claimant);
-    this.#sweeper = new Sweeper(this.#parts);
-    const period = Math.min(consumerTimeout / 4, visibilityTimeout / 3);
-    const renew = (): void => {
-      this.#renewal = clock.after(period, () => void this.#renew(store).then(() => this.#over || renew()));
-    };
-    renew();
-    return store;
-  }
-
-  async #renew(store: LeaseStore): Promise<void> {
-    // The claims themselves say that we live.
-    if (this.#outstanding.size === 0) return;
-    try {
-      for (const tag of await store.renew([...this.#outstanding.keys()])) this.#lose(tag);
-    } catch {
-      // The next claim tells of it, and the next renewal may be in time still.
-    }
-  }
-
   #lose(tag: string): void {
     const delivery = this.#outstanding.get(tag);
     if (delivery === undefined) return;
@@ -326,40 +294,27 @@ export class RedisConsumer implements Consumer, Holder {
     const tap = this.#taps.get(queue);
     if (tap === undefined) return;
     // Where there was room already, the queue had nothing for it.
-    if (this.#room(tap.held) <= 0) this.#bell.ring();
+    if (roomOf(tap, this.#prefetch) <= 0) this.#bell.ring();
     tap.held--;
   }
 
   /** Gives deliveries that nobody will settle back to the front of their queues, in their order. */
   async #giveBack(deliveries: readonly RedisDelivery[]): Promise<void> {
-    for (const { claimed } of deliveries) this.#let(claimed);
-    const endings = givenBack(deliveries.map(({ claimed }) => claimed));
-    await Promise.allSettled(endings.map((ending) => this.#settling.add(ending)));
-  }
-
-  /** Sends until there is an answer: the leases last longer than most troubles, and an entry that was lost says so then. */
-  async #send(endings: readonly Ending[]): Promise<readonly ("settled" | "stale")[]> {
-    const { clock, random } = this.#parts.platform;
-    const trail = { attempts: 0 };
-    const patience = new Patience(clock, {});
-    for (let failures = 1;; failures++) {
-      try {
-        const fates = await this.#open().settle(endings, trail);
-        return fates.map((ours) => ours ? "settled" : "stale");
-      } catch (error) {
-        if (!isPassingFault(error)) throw error;
-        // What may have arrived is not called stale: that would mean that somebody else has the message.
-        if (clock.now() >= this.#giveUp) return endings.map(() => trail.attempts > 0 ? "settled" : "stale");
-        await patience.pause(backoff(failures, random));
-      }
-    }
+    const claimed = deliveries.map((one) => one.claimed);
+    for (const one of claimed) this.#let(one);
+    await this.#settler.giveBack(claimed);
   }
 
   #fail(error: Error): void {
-    for (const { ready } of this.#taps.values()) ready.reject(error);
+    this.#leaveAll(error);
     this.#parts.failed(error, undefined);
     this.#deliveries.fail(error);
     void this.stop();
+  }
+
+  /** Whoever waits for a queue is told why. */
+  #leaveAll(why: Error): void {
+    for (const { ready } of this.#taps.all) ready.reject(why);
   }
 
   #soon(): number {
@@ -367,37 +322,33 @@ export class RedisConsumer implements Consumer, Holder {
   }
 
   async #stop(deadline: number): Promise<void> {
-    this.#giveUp = deadline;
-    this.#sweeper?.stop();
-    this.#reaction?.cancel();
+    this.#settler.giveUp = deadline;
+    this.#keeper.rest();
+    this.#news.stop();
     const unread = this.#deliveries.take(() => true);
     this.#deliveries.end();
-    for (const { ready } of this.#taps.values()) {
-      ready.reject(stopped());
-      ready.promise.catch(() => {});
-    }
+    this.#leaveAll(stopped());
     this.#bell.ring();
     const leave = async (): Promise<void> => {
       // What a claim under way brings is younger, and goes back first.
       await this.#running;
       await this.#giveBack(unread);
-      await this.#settling.idle();
+      await this.#settler.idle();
     };
     await this.#inTime(deadline, leave());
     if (this.#outstanding.size === 0) await this.#end(deadline);
   }
 
   #endWhenDone(): void {
-    if (this.#giveUp < Infinity && this.#outstanding.size === 0) {
-      void this.#stopped?.then(() => this.#settling.idle()).then(() => this.#end(this.#soon()));
+    if (this.#settler.giveUp < Infinity && this.#outstanding.size === 0) {
+      void this.#stopped?.then(() => this.#settler.idle()).then(() => this.#end(this.#soon()));
     }
   }
 
   async #end(deadline: number): Promise<void> {
     if (this.#over) return;
     this.#over = true;
-    this.#renewal?.cancel();
-    await this.#inTime(deadline, this.#store?.leave(deadline));
+    await this.#inTime(deadline, this.#keeper.leave(deadline));
     await this.#inTime(deadline, this.#parts.waker?.remove(this.#wake));
     this.#parts.ended(this);
   }
@@ -418,9 +369,4 @@ export class RedisConsumer implements Consumer, Holder {
 
 function stopped(): ConnectionError {
   return new ConnectionError("consumer-stopped", "The consumer was stopped.");
-}
-
-function rotated<T>(items: readonly T[], by: number): T[] {
-  const at = items.length === 0 ? 0 : by % items.length;
-  return [...items.slice(at), ...items.slice(0, at)];
 }

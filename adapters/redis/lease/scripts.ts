@@ -195,6 +195,7 @@ return gone
  *
  * Instants are compared as numbers: from 7.2 on Redis writes the same one in several ways. An entry that no list takes, as nobody is bound
  * for it (kombu would throw it away) or the key holds something else, is kept with the instant now, so that it does not stand before others.
+ * One for a list that this user may not touch is left to those who may.
  *
  * Answers 1 for each that was put back, else 0.
  */
@@ -203,16 +204,17 @@ export const RESTORE: Script = {
 local answers, at = {}, 2
 call('HDEL', unacked, '')
 while at <= #A do
-local tag, beat, lists, done = A[at], A[at + 2], tonumber(A[at + 3]), 0
+local tag, beat, lists, done, barred = A[at], A[at + 2], tonumber(A[at + 3]), 0
 if tonumber(call('ZSCORE', index, tag) or '') == tonumber(A[at + 1]) and (beat == '' or call('EXISTS', beat) == 0) then
 local entry = call('HGET', unacked, tag)
 if entry then
 for list = 0, lists - 1 do
 local key, tail, text = A[at + 4 + 3 * list], A[at + 5 + 3 * list], A[at + 6 + 3 * list]
 if text == '' then text = string.sub(entry, 2, -1 - #tail) end
-if type(redis.pcall('RPUSH', key, text)) == 'number' then done = 1 end
+local took = redis.pcall('RPUSH', key, text)
+if type(took) == 'number' then done = 1 elseif took.err:find('ACL') or took.err:find('t access') then barred = true end
 end
-if done == 0 then call('ZADD', index, A[1], tag) end
+if done == 0 and not barred then call('ZADD', index, A[1], tag) end
 end
 if done == 1 or not entry then
 call('ZREM', index, tag)
@@ -224,5 +226,5 @@ at = at + 4 + 3 * lists
 end
 return answers
 `,
-  sha: "89fe5322cfe20fd1e418a461db166d9fc91e518e",
+  sha: "d6ecf4663da9ae0a1dc1028f2b44dd8d200be91e",
 };
