@@ -66,7 +66,10 @@ export class Taps {
 
   /** The server refuses this one. Until when it is left alone; undefined where it is gone, as who wanted it was told. */
   refuse(tap: Tap, why: Error, now: number): number | undefined {
-    if (tap.alive === 0 && !tap.stays) return void this.close(tap.queue, why);
+    if (tap.alive === 0 && !tap.stays) {
+      this.close(tap.queue, why);
+      return undefined;
+    }
     tap.ready.reject(why);
     tap.ready = awaited();
     return tap.refused = now + ALONE;
