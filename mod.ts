@@ -16,6 +16,7 @@
  * @module
  */
 export { Celery } from "./src/app/app.ts";
+export { Ignore, MaxRetriesExceededError, Reject, Retry } from "./src/app/predicates.ts";
 export { Signature } from "./src/canvas/signature.ts";
 export {
   CeleriacError,
@@ -37,6 +38,7 @@ export { AsyncResult } from "./src/result/async-result.ts";
 
 export type { ManyItem, ManyOutcome } from "./src/app/app.ts";
 export type { CeleryOptions } from "./src/app/options.ts";
+export type { RetryChanges, RetryOptions } from "./src/app/predicates.ts";
 export type { Limits } from "./src/protocol/limits.ts";
 export type { Running, TaskLog } from "./src/app/running.ts";
 export type { IncludeLoader, PlainSettings, Settings, SettingsOptions } from "./src/app/settings.ts";
@@ -50,6 +52,7 @@ export type {
 } from "./src/app/standard-schema.ts";
 export type {
   BoundTaskOptions,
+  ErrorMatch,
   InputTaskOptions,
   Names,
   PlainTaskOptions,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Destination } from "../broker.ts";
 import { signatures, type WireOptions } from "../canvas/options.ts";
 import { checkOptionNames } from "../lib/options.ts";
 import { demandText } from "../lib/demand.ts";
@@ -20,6 +21,8 @@ export interface Call {
   readonly options: CallOptions;
   /** What else a peer wrote into the signature that is sent. */
   readonly wire?: WireOptions | undefined;
+  /** Where it goes, past the router. */
+  readonly to?: Destination | undefined;
 }
 
 /** No options: shared, so that the commonest call allocates none. */
@@ -49,6 +52,8 @@ export function appSpec(
     ...spec,
     eta: written(spec.eta),
     expires: text ?? written(spec.expires),
+    origin: textIn(wire?.rest, "origin") ?? spec.origin,
+    retries: wire === undefined ? undefined : numberIn(wire.rest, "retries"),
     replacedTaskNesting: wire === undefined ? undefined : numberIn(wire.rest, "replaced_task_nesting"),
     stampedHeaders: stamps?.names,
     stamps: stamps?.values,
@@ -106,6 +111,11 @@ function follow(
 ): readonly WireSignature[] | null {
   const all = [...first ?? [], ...then ?? []];
   return all.length === 0 ? null : all;
+}
+
+function textIn(rest: Readonly<Record<string, unknown>> | undefined, name: string): string | undefined {
+  const value = rest?.[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 function numberIn(rest: Readonly<Record<string, unknown>>, name: string): number | undefined {

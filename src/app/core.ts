@@ -10,12 +10,14 @@ import { merged } from "../canvas/signature.ts";
 import { wireSignature } from "../canvas/wire-kinds.ts";
 import { InvalidTaskError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
+import { defined } from "../lib/options.ts";
 import type { Platform } from "../lib/port.ts";
 import type { QueuePlan } from "./route.ts";
 import type { Effort } from "../producer/settings.ts";
 import type { WireSignature } from "../protocol/signature.ts";
+import type { TaskRequest } from "../protocol/task.ts";
 import { AsyncResult, type ResultSource } from "../result/async-result.ts";
-import type { Sender, SendOptions } from "../result/sender.ts";
+import type { CallOptions, Sender, SendOptions } from "../result/sender.ts";
 import { Adapters, type GivenAdapters } from "./adapters.ts";
 import { type Call, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
 import type { Config } from "./config.ts";
@@ -24,6 +26,7 @@ import { type AppInner, COPY, type SendScope } from "./inner.ts";
 import type { Declaration } from "./declaration.ts";
 import { Packer } from "./packer.ts";
 import type { Registry } from "./registry.ts";
+import { type Change, resent } from "./resend.ts";
 import { Router } from "./route.ts";
 import { currentScope, type SenderScope } from "./scope.ts";
 import type { Settings } from "./settings.ts";
@@ -159,6 +162,16 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return this.#sending(() => {
       const call = this.declared(wireCall(signature, leading, options), false);
       return scope === undefined ? this.#choose(call) : this.#send(call, scope);
+    });
+  }
+
+  resend(message: TaskRequest, change: Change, scope: SendScope): Promise<AsyncResult<unknown>> {
+    return this.#sending(() => {
+      checkOptions(change.options);
+      const call = resent(message, change);
+      const own: CallOptions = this.registry.tasks.get(call.name)?.defaults ?? NO_OPTIONS;
+      const written = defined({ compression: own.compression, serializer: own.serializer }) as CallOptions;
+      return this.#send({ ...call, options: over(written, call.options) }, scope);
     });
   }
 

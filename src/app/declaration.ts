@@ -9,6 +9,7 @@ import type { TaskFunction } from "../producer/task.ts";
 import type { CallOptions } from "../result/sender.ts";
 import { bind, named, type Parameters, parseParams } from "./binding.ts";
 import type { TaskDefinition } from "./inner.ts";
+import { readRules, type TaskRules } from "./rules.ts";
 import type { Running } from "./running.ts";
 import type { StandardSchemaIssue, StandardSchemaV1 } from "./standard-schema.ts";
 import type { TaskOptions } from "./task.ts";
@@ -30,19 +31,30 @@ const SENT = [
 const NAMES: ReadonlySet<string> = new Set([
   ...SENT,
   "acksLate",
+  "acksOnFailure",
   "acksOnFailureOrTimeout",
+  "acksOnTimeout",
+  "autoretryFor",
   "bind",
   "defaultRetryDelay",
+  "dontAutoretryFor",
   "input",
+  "maxDeliveries",
   "maxRetries",
   "params",
   "rateLimit",
+  "rejectOnWorkerLost",
+  "retryBackoff",
+  "retryBackoffMax",
+  "retryJitter",
+  "retryKwargs",
   "storeErrorsEvenIfIgnored",
+  "throws",
   "trackStarted",
 ]);
 
 /** What a worker of ours does not act on yet: said once for each task, never silently. */
-const IDLE = ["defaultRetryDelay", "maxRetries", "rateLimit", "softTimeLimit", "timeLimit"] as const;
+const IDLE = ["acksOnTimeout", "rateLimit", "rejectOnWorkerLost", "softTimeLimit", "timeLimit"] as const;
 
 /** The options of `app.task` in all three forms. */
 export type AnyTaskOptions = TaskOptions & {
@@ -61,7 +73,7 @@ export class Declaration implements TaskDefinition {
   readonly acksLate: boolean | undefined;
   readonly trackStarted: boolean | undefined;
   readonly storeErrorsEvenIfIgnored: boolean | undefined;
-  readonly acksOnFailureOrTimeout: boolean | undefined;
+  readonly rules: TaskRules;
   /** What each message of the task says unless its call says otherwise; undefined where the declaration says nothing. */
   readonly defaults: CallOptions | undefined;
   readonly #function: Call;
@@ -76,7 +88,7 @@ export class Declaration implements TaskDefinition {
     this.acksLate = options.acksLate;
     this.trackStarted = options.trackStarted;
     this.storeErrorsEvenIfIgnored = options.storeErrorsEvenIfIgnored;
-    this.acksOnFailureOrTimeout = options.acksOnFailureOrTimeout;
+    this.rules = readRules(name, options);
     this.defaults = sentOptions(options);
     this.#function = fn as unknown as Call;
     this.#parameters = options.params === undefined ? undefined : parseParams(name, options.params);

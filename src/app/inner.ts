@@ -9,10 +9,13 @@ import { ConfigurationError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
 import type { QueuePlan } from "./route.ts";
+import type { TaskRequest } from "../protocol/task.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Running } from "./running.ts";
+import type { Change } from "./resend.ts";
+import type { TaskRules } from "./rules.ts";
 import type { Settings } from "./settings.ts";
 import type { Registry } from "./registry.ts";
 import type { TaskOptions } from "./task.ts";
@@ -31,8 +34,8 @@ export interface TaskDefinition {
   readonly acksLate: boolean | undefined;
   readonly trackStarted: boolean | undefined;
   readonly storeErrorsEvenIfIgnored: boolean | undefined;
-  readonly acksOnFailureOrTimeout: boolean | undefined;
-  /** What the declaration says besides (`maxRetries`, `rateLimit`, …). */
+  readonly rules: TaskRules;
+  /** What the declaration says besides (`maxRetries`, `rateLimit`, …), checked. */
   readonly options: TaskOptions;
   /**
    * Binds the arguments as Python would and calls the task's function. Throws `TaskArgumentError` (name "TypeError") where they do not
@@ -86,6 +89,8 @@ export interface AppInner {
     options: SendOptions,
     scope?: SendScope,
   ): Promise<AsyncResult<unknown>>;
+  /** Sends a task that is running once more, for a retry. */
+  resend(message: TaskRequest, change: Change, scope: SendScope): Promise<AsyncResult<unknown>>;
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Entity } from "../broker.ts";
 import { readPolicy } from "../producer/retry.ts";
 import type { Parcel } from "../producer/road.ts";
 import type { Message } from "../protocol/message.ts";
@@ -13,8 +14,12 @@ import type { CallOptions } from "../result/sender.ts";
 import { appSpec, type Call, NO_OPTIONS } from "./compose.ts";
 import type { AppCore } from "./core.ts";
 import type { SendScope } from "./inner.ts";
+import type { AppRoute } from "./route.ts";
 import { parentOf, type SenderScope } from "./scope.ts";
 import type { Settings } from "./settings.ts";
+
+/** A queue that a worker consumes stands. */
+const NOTHING: readonly Entity[] = [];
 
 type AppParcel = Parcel<AsyncResult<unknown>>;
 type Scope = SendScope | SenderScope | undefined;
@@ -38,7 +43,9 @@ export class Packer {
     const { name, options } = call;
     const { settings, router, platform: { clock, host, ids } } = app;
     const parent = parentOf(scope);
-    const route = router.route(name, options);
+    const route: AppRoute = call.to === undefined
+      ? router.route(name, options)
+      : { to: call.to, mustRoute: true, entities: NOTHING, priority: options.priority };
     const now = clock.now();
     const id = options.taskId ?? ids.uuid();
     const inherited = settings.taskInheritParentPriority ? parent?.priority : undefined;

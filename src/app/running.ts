@@ -7,6 +7,7 @@ import type { AsyncResult } from "../result/async-result.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { AnySignature } from "../canvas/signature.ts";
+import type { Retry, RetryOptions } from "./predicates.ts";
 
 /** Writes log lines that carry the task's name and id (Celery: `get_task_logger`). */
 export type TaskLog = {
@@ -49,6 +50,15 @@ export interface Running {
   readonly log: TaskLog;
   /** Stores a state of the task's own (`PROGRESS`), with what `AsyncResult` shows as its result (Celery: `update_state`). */
   updateState(state: string, meta?: unknown): Promise<void>;
+  /**
+   * Ends this run and has the task run again later, under the same id (Celery: `self.retry`). It throws a `Retry`: a `catch` around it must
+   * throw that again, and `throw task.retry(…)` says so to the reader. The message goes back to the queue that this one came from, with one
+   * retry more and all that followed this one, once this run has ended. Throws `options.error`, or `MaxRetriesExceededError`, where the
+   * retries are used up; `ConfigurationError` "option-unknown", "option-invalid", "duration-invalid".
+   */
+  retry(options: RetryOptions & { readonly throw: false }): Retry;
+  /** Ends this run: never returns. */
+  retry(options?: RetryOptions): never;
   /** Sends as a child of this task, also where the runtime has no async context. */
   send<T = unknown>(task: string | AnySignature<T>, options?: SendOptions): Promise<AsyncResult<T>>;
 }

@@ -84,6 +84,12 @@ export interface SettingsOptions extends SendingOptions {
   readonly taskAcksLate?: boolean;
   /** Whether a late-acked task that failed is acked all the same. @default true */
   readonly taskAcksOnFailureOrTimeout?: boolean;
+  /** The same for failures alone; null: what `taskAcksOnFailureOrTimeout` says. @default null */
+  readonly taskAcksOnFailure?: boolean | null;
+  /** How often a task acked late may begin without coming to an end before it counts as poison; null is without limit. celeriac's own. @default 3 */
+  readonly taskMaxDeliveries?: number | null;
+  /** Whether a late-acked task that comes again, and whose SUCCESS is known, is not run again; what follows it is sent all the same. @default false */
+  readonly workerDeduplicateSuccessfulTasks?: boolean;
   /** Tasks that a worker runs at a time. @default 10 (Celery: one a CPU; tasks here share an event loop) */
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
@@ -132,6 +138,7 @@ export type PlainSettings = Required<
     | "taskSerializer"
     | "taskStoreErrorsEvenIfIgnored"
     | "taskTrackStarted"
+    | "workerDeduplicateSuccessfulTasks"
     | "workerPrefetchMultiplier"
   >
 >;
@@ -180,6 +187,10 @@ export interface Settings extends PlainSettings {
   readonly taskPublishRetryPolicy: PublishRetryPolicy;
   /** ms. */
   readonly publishTimeout: number;
+  /** undefined: what `taskAcksOnFailureOrTimeout` says. */
+  readonly taskAcksOnFailure: boolean | undefined;
+  /** null: without limit. */
+  readonly taskMaxDeliveries: number | null;
   /** undefined: the worker's default. */
   readonly workerConcurrency: number | undefined;
 }

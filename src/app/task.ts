@@ -4,10 +4,14 @@
  * @module
  */
 import type { Duration } from "../lib/duration.ts";
+import type { RetryChanges, RetryOptions } from "./predicates.ts";
 import type { StandardSchemaV1 } from "./standard-schema.ts";
 
 /** As many names as parameters. */
 export type Names<A extends readonly unknown[]> = { readonly [K in keyof A]: string };
+
+/** An error by its class (subclasses too), or by its name: that of the error itself, or of what a task failed with elsewhere (`excType`). */
+export type ErrorMatch = string | (abstract new (...args: never[]) => unknown);
 
 /** What a task says of itself; all of it may be overruled by a call. A number of time is seconds, a string carries its unit. */
 export interface TaskOptions {
@@ -31,14 +35,36 @@ export interface TaskOptions {
   readonly storeErrorsEvenIfIgnored?: boolean;
   /** Ack when it has run, not before. @default the setting `taskAcksLate` */
   readonly acksLate?: boolean;
-  /** Ack late failures all the same. @default the setting `taskAcksOnFailureOrTimeout` */
+  /** Ack late failures and timeouts all the same. @default the setting `taskAcksOnFailureOrTimeout` */
   readonly acksOnFailureOrTimeout?: boolean;
+  /** Ack late failures all the same; wins over `acksOnFailureOrTimeout`. @default the setting `taskAcksOnFailure` */
+  readonly acksOnFailure?: boolean;
+  /** Ack late timeouts all the same. Kept, and changes nothing yet: time limits are not enforced. @default the setting `taskAcksOnTimeout` */
+  readonly acksOnTimeout?: boolean;
+  /** Give a task back whose process died. Kept, and changes nothing yet: there is no pool of processes. @default the setting `taskRejectOnWorkerLost` */
+  readonly rejectOnWorkerLost?: boolean;
+  /** How often a task acked late may begin without coming to an end before it counts as poison; null is without limit. @default the setting `taskMaxDeliveries`, 3 */
+  readonly maxDeliveries?: number | null;
   /** Store STARTED. @default the setting `taskTrackStarted` */
   readonly trackStarted?: boolean;
   /** How often it may be retried; null is for ever. @default 3 */
   readonly maxRetries?: number | null;
   /** How long a retry waits that names no time. @default 180 */
   readonly defaultRetryDelay?: Duration;
+  /** Errors by which the task is retried without asking. Never `Retry`, `Ignore` or `Reject`. @default none */
+  readonly autoretryFor?: readonly ErrorMatch[];
+  /** Errors among those of `autoretryFor` by which it is not. @default none */
+  readonly dontAutoretryFor?: readonly ErrorMatch[];
+  /** How it is retried then; the backoff wins over a countdown. @default {} */
+  readonly retryKwargs?: Pick<RetryOptions, "countdown" | "eta" | "maxRetries" | keyof RetryChanges>;
+  /** Each such retry waits twice as long as the one before, from this on; true is 1 s. @default false: `defaultRetryDelay` */
+  readonly retryBackoff?: boolean | Duration;
+  /** What the backoff grows to. @default 600 */
+  readonly retryBackoffMax?: Duration;
+  /** Wait a random part of it, so that many tasks do not come back at once. @default true */
+  readonly retryJitter?: boolean;
+  /** Errors that belong to the task's business: stored as any failure, logged as INFO without a traceback. @default none */
+  readonly throws?: readonly ErrorMatch[];
   /** At most so many starts in a second, minute or hour, on each worker. */
   readonly rateLimit?: `${number}/${"s" | "m" | "h"}`;
   /** The run is ended after this. */

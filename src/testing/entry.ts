@@ -136,7 +136,7 @@ export interface EndedEntry extends OfDelivery {
   /** Whether it is acked late. */
   readonly late: boolean;
   /** What came of it. */
-  readonly outcome: "success" | "failure";
+  readonly outcome: "success" | "failure" | "retry" | "ignored" | "rejected";
 }
 
 /** A message was not run: expired, not registered, unreadable. */

@@ -38,6 +38,8 @@ export class Env {
   readonly state: WorkerState = new WorkerState();
   /** Who looks on, where somebody does. */
   readonly probe: Probe | undefined;
+  /** Aborted when the worker is to stop. */
+  readonly stopping: AbortSignal;
   #backend: Backend | undefined;
   /** Stores and settlements on their way. */
   #busy = 0;
@@ -46,9 +48,10 @@ export class Env {
   #instantOf = Number.NaN;
   #instant = "";
 
-  constructor(app: AppInner, hostname: string, logger: Logger, probe?: Probe) {
+  constructor(app: AppInner, hostname: string, logger: Logger, stopping: AbortSignal, probe?: Probe) {
     this.app = app;
     this.probe = probe;
+    this.stopping = stopping;
     this.settings = app.settings;
     const { clock, context, host } = app.platform;
     this.clock = clock;

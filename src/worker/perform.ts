@@ -3,16 +3,29 @@
  *
  * @module
  */
+import { Retry } from "../app/predicates.ts";
 import type { ResultRecord } from "../backend.ts";
 import type { Settlement } from "../broker.ts";
 import { CeleriacError } from "../errors.ts";
+import { pause } from "../lib/pause.ts";
 import type { Slot } from "../pool.ts";
 import { AsyncResult } from "../result/async-result.ts";
 import { concernsOthers, hasSuccessors, sendSuccessors, tellOthers } from "./follow.ts";
-import { exceptionRepr, heeds, seconds, shown } from "./lines.ts";
-import { failed, failureOf, type Outcome, succeeded } from "./outcome.ts";
+import { exceptionRepr, heeds } from "./lines.ts";
+import {
+  askedFor,
+  failed,
+  failureOf,
+  hasFailed,
+  type Outcome,
+  retried,
+  retryOf,
+  succeeded,
+} from "./outcome.ts";
 import { recordOf } from "./record.ts";
 import type { Request } from "./request.ts";
+import { autoretry, insistOnRetry, mayPass, planRetry, sendRetry, tellUnsent } from "./retry.ts";
+import { report } from "./report.ts";
 import { RunningTask } from "./running.ts";
 
 const ACK: Settlement = { as: "ack" };
@@ -32,13 +45,15 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     conclude(request, await execute(request));
     if (probe?.at("ended", request)) await never();
     free(request, slot);
+    if (comesAgain(request)) await retry(request);
     if (leads(request)) await follow(request);
     if (probe?.at("followed", request)) await never();
-    if (keeps(request)) await store(request);
+    if (keeps(request) && request.outcome?.is !== "retry") await store(request);
     if (probe?.at("stored", request)) await never();
     count(request);
     if (spreads(request)) await tellOthers(request);
     if (probe?.at("beforeSettle", request)) await never();
+    if (request.unsent) await hesitate(request);
     settle(request);
     if (probe?.at("afterSettle", request)) await never();
     report(request);
@@ -76,9 +91,28 @@ function execute(request: Request): Outcome | Promise<Outcome> {
   try {
     const running = new RunningTask(request);
     const value = env.context.run(scope, () => task.invoke(running, message.args, message.kwargs));
-    return isThenable(value) ? Promise.resolve(value).then(succeeded, failed) : succeeded(value);
+    if (!isThenable(value)) return succeeded(value);
+    return Promise.resolve(value).then(succeeded, (error: unknown) => endedBy(request, error));
   } catch (error) {
-    return failed(error);
+    return endedBy(request, error);
+  }
+}
+
+/** What was thrown: a wish of the task's, an error by whose kind it is retried, or its failure. */
+function endedBy(request: Request, error: unknown): Outcome {
+  const { acksLate, env: { app }, message: { retries }, task: { rules } } = request;
+  try {
+    const options = error instanceof Retry
+      ? error.options
+      : autoretry(rules, error, retries, () => app.platform.random.next());
+    if (options === undefined) return askedFor(error, acksLate) ?? failed(error);
+    if (request.plan === undefined || request.plan.retry !== error) {
+      request.plan = planRetry(request, options);
+    }
+    return retried(request.plan.retry);
+  } catch (reason) {
+    // The retries are used up, or asked for wrongly.
+    return failed(reason);
   }
 }
 
@@ -92,6 +126,30 @@ function conclude(request: Request, outcome: Outcome): void {
 /** Only the first call counts. */
 function free(request: Request, slot: Slot): void {
   if (request.env.state.conclude(request)) slot[Symbol.dispose]();
+}
+
+/** A retry goes out however the run ended, as in Celery; but not beside a message that goes back itself. */
+function comesAgain({ plan, outcome }: Request): boolean {
+  return plan !== undefined && !(outcome?.is === "rejected" && outcome.requeue);
+}
+
+/** RETRY is stored first: the next run may be over before this one goes on, and its end must not be overwritten. */
+async function retry(request: Request): Promise<void> {
+  const { outcome, plan, acksLate, message } = request;
+  if (plan === undefined) return;
+  try {
+    if (outcome?.is === "retry" && keeps(request)) {
+      // As Celery has it: the next run is a child of this one.
+      request.children.push([[message.id, null], null]);
+      await store(request);
+    }
+    if (acksLate) await sendRetry(request, plan);
+    else await insistOnRetry(request, plan);
+  } catch (error) {
+    if (!acksLate || !mayPass(error)) return conclude(request, failed(error));
+    tellUnsent(request, error);
+    request.unsent = true;
+  }
 }
 
 function leads(request: Request): boolean {
@@ -109,7 +167,9 @@ async function follow(request: Request): Promise<void> {
 }
 
 function keeps({ ignoresResult, keepsErrors, outcome, env }: Request): boolean {
-  return env.backend !== undefined && (outcome?.is === "success" ? !ignoresResult : keepsErrors);
+  if (env.backend === undefined) return false;
+  if (outcome?.is === "success") return !ignoresResult;
+  return keepsErrors && (outcome?.is === "retry" || hasFailed(outcome));
 }
 
 async function store(request: Request): Promise<void> {
@@ -127,35 +187,37 @@ function finalRecord(request: Request): ResultRecord {
       return finalRecord(request);
     }
   }
-  return recordOf(request, failureOf(outcome));
+  return recordOf(request, outcome?.is === "retry" ? retryOf(outcome) : failureOf(outcome));
 }
 
 /** The place where a chord's part is counted, after the result and before the ack. No chord runs yet: `strategy` refuses them. */
 function count(_request: Request): void {}
 
 function spreads(request: Request): boolean {
-  return request.outcome?.is === "failure" && concernsOthers(request);
+  return hasFailed(request.outcome) && concernsOthers(request);
 }
+
+/** Before a message goes back whose retry could not be sent: where the broker cannot keep it for a while, it would come again at once. */
+async function hesitate({ env, plan }: Request): Promise<void> {
+  if (env.stopping.aborted || env.app.broker().features.park !== "none") return;
+  const left = (plan?.eta ?? 0) - env.now();
+  await pause(env.clock, Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, left)), env.stopping);
+}
+
+const SHORTEST_PAUSE = 1000;
+const LONGEST_PAUSE = 30_000;
 
 /** Late ack. */
 function settle(request: Request): void {
-  const { env, outcome, task } = request;
-  const acksFailure = task.acksOnFailureOrTimeout ?? env.settings.taskAcksOnFailureOrTimeout;
-  void request.release(outcome?.is === "failure" && !acksFailure ? REJECT : ACK);
+  void request.release(settlementOf(request));
 }
 
-function report(request: Request): void {
-  const { env: { clock, logger }, outcome } = request;
-  if (outcome === undefined || !heeds(logger, outcome.is === "success" ? "info" : "error")) return;
-  const ms = clock.elapsed() - request.began;
-  const about = { ...request.about, runtime: ms / 1000 };
-  if (outcome.is === "success") {
-    logger.log("info", `Task ${request.label} succeeded in ${seconds(ms)}s: ${shown(outcome.value)}`, about);
-  } else {
-    const { error, exception, traceback } = outcome;
-    const line = `Task ${request.label} raised unexpected: ${exceptionRepr(exception)}`;
-    logger.log("error", line, { ...about, error, traceback });
-  }
+function settlementOf({ env, outcome, plan, task: { rules }, unsent }: Request): Settlement {
+  if (unsent) return { as: "requeue", notBefore: Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE) };
+  if (outcome?.is === "rejected") return outcome.requeue ? { as: "requeue" } : REJECT;
+  if (outcome?.is !== "failure") return ACK;
+  const { taskAcksOnFailure, taskAcksOnFailureOrTimeout } = env.settings;
+  return rules.acksOnFailure ?? taskAcksOnFailure ?? taskAcksOnFailureOrTimeout ? ACK : REJECT;
 }
 
 /** A fault of ours, not of the task: told, and the message is not given out again to meet it twice. */

@@ -12,6 +12,7 @@ import type { Env, Subject } from "./env.ts";
 import { label } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { recordOf } from "./record.ts";
+import type { PlannedRetry } from "./retry.ts";
 
 /** A task that this worker has taken on, from receipt to settlement. */
 export class Request implements Subject {
@@ -27,6 +28,10 @@ export class Request implements Subject {
   /** The tasks that it sent, as they are stored. */
   readonly children: ResultTuple[] = [];
   outcome: Outcome | undefined;
+  /** The retry that it asked for last. */
+  plan: PlannedRetry | undefined;
+  /** The retry could not be sent: the message goes back to its queue instead. */
+  unsent = false;
   /** When the run began, on the monotonic clock, ms. */
   began = 0;
   #settled = false;

@@ -3,13 +3,16 @@
  *
  * @module
  */
+import type { Retry, RetryOptions } from "../app/predicates.ts";
 import type { Running, TaskLog } from "../app/running.ts";
 import type { AnySignature } from "../canvas/signature.ts";
+import { ConfigurationError } from "../errors.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import { label } from "./lines.ts";
 import type { Request } from "./request.ts";
+import { planRetry } from "./retry.ts";
 
 /** Fields are read from the request when they are asked for: most tasks ask for few. */
 export class RunningTask implements Running {
@@ -75,6 +78,18 @@ export class RunningTask implements Running {
 
   updateState(state: string, meta?: unknown): Promise<void> {
     return this.#request.update(state, meta);
+  }
+
+  retry(options: RetryOptions & { readonly throw: false }): Retry;
+  retry(options?: RetryOptions): never;
+  retry(options: RetryOptions = {}): Retry {
+    const request = this.#request;
+    if (request.outcome !== undefined) {
+      throw new ConfigurationError("run-over", `Task ${request.label} cannot be retried: its run is over.`);
+    }
+    const { retry } = request.plan = planRetry(request, options);
+    if (options.throw === false) return retry;
+    throw retry;
   }
 
   send<T = unknown>(task: string | AnySignature<T>, options: SendOptions = {}): Promise<AsyncResult<T>> {

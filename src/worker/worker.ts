@@ -74,7 +74,13 @@ export class Worker implements AsyncDisposable {
     this.#multiplier = options.prefetchMultiplier ?? settings.workerPrefetchMultiplier;
     const concurrency = options.concurrency ?? settings.workerConcurrency ?? CONCURRENCY;
     this.#pool = options.pool ?? new LoopPool(concurrency, platform.host.pid);
-    this.#env = new Env(this.#app, this.hostname, options.logger ?? logger, probeOf(options));
+    this.#env = new Env(
+      this.#app,
+      this.hostname,
+      options.logger ?? logger,
+      this.#stopping.signal,
+      probeOf(options),
+    );
   }
 
   /** Tasks that run at a time. */

@@ -39,7 +39,7 @@ export interface Sighting {
   readonly status?: string;
   /** What the broker said of a publish. */
   readonly verdict?: string;
-  /** What came of it: of a run "success" or "failure". */
+  /** What came of it: of a run "success", "failure", "retry", "ignored" or "rejected". */
   readonly outcome?: string;
 }
 
@@ -60,7 +60,7 @@ export interface Attempt {
   /** When that ended; undefined while it runs, and for a run that its worker's death cut short. */
   readonly endedAt: Date | undefined;
   /** How it ended. */
-  readonly ended: "success" | "failure" | undefined;
+  readonly ended: "success" | "failure" | "retry" | "ignored" | "rejected" | undefined;
 }
 
 /** What became of a task. */
