@@ -9,7 +9,7 @@ import type { TaskFunction } from "../producer/task.ts";
 import type { CallOptions } from "../result/sender.ts";
 import { bind, named, type Parameters, parseParams } from "./binding.ts";
 import type { TaskDefinition } from "./inner.ts";
-import { readRules, type TaskRules } from "./rules.ts";
+import { readRules, type TaskRules } from "./task-rules.ts";
 import type { Running } from "./running.ts";
 import type { StandardSchemaIssue, StandardSchemaV1 } from "./standard-schema.ts";
 import type { TaskOptions } from "./task.ts";

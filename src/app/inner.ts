@@ -15,7 +15,7 @@ import type { AsyncResult } from "../result/async-result.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Running } from "./running.ts";
 import type { Change } from "./resend.ts";
-import type { TaskRules } from "./rules.ts";
+import type { TaskRules } from "./task-rules.ts";
 import type { Settings } from "./settings.ts";
 import type { Registry } from "./registry.ts";
 import type { TaskOptions } from "./task.ts";

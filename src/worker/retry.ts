@@ -12,7 +12,7 @@ import {
   type RetryOptions,
 } from "../app/predicates.ts";
 import { RETRY_CHANGES } from "../app/resend.ts";
-import type { TaskRules } from "../app/rules.ts";
+import type { TaskRules } from "../app/task-rules.ts";
 import { CeleriacError, ConfigurationError, ConnectionError, PublishError } from "../errors.ts";
 import { toMs } from "../lib/duration.ts";
 import { checkOptionNames } from "../lib/options.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Celery, type Outgoing, Retry, type Running, type Verdict } from "../../mod.ts";
 import { memoryBroker } from "../../adapters/memory/mod.ts";
-import type { TaskRules } from "../../src/app/rules.ts";
+import type { TaskRules } from "../../src/app/task-rules.ts";
 import { createHarness } from "../../src/testing/mod.ts";
 import { autoretry, backoff } from "../../src/worker/retry.ts";
 import { type Bench, intercept, setup, type SetupOptions } from "./setup.ts";
