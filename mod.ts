@@ -30,7 +30,9 @@ export {
   RemoteTaskError,
   TaskArgumentError,
   TaskInputError,
+  TaskRevokedError,
   TimeoutError,
+  WorkerShutdownError,
 } from "./src/errors.ts";
 export { LOG_LEVELS } from "./src/lib/logger.ts";
 export { PyDate, PyDatetime, PyDecimal, PyFloat, PyTime, PyUuid } from "./src/protocol/types.ts";
@@ -118,4 +120,5 @@ export type { WireSignature } from "./src/protocol/signature.ts";
 export type { PyText } from "./src/protocol/types.ts";
 export type { GetOptions, ResultSource, StateChange } from "./src/result/async-result.ts";
 export type { CallOptions, RetryPolicy, Sender, SendOptions } from "./src/result/sender.ts";
+export type { StampedHeaders } from "./src/result/revoke.ts";
 export type { ResultTuple } from "./src/result/tuple.ts";

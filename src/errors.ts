@@ -105,6 +105,28 @@ export class TaskInputError extends CeleriacError {
   }
 }
 
+/** Why `task.signal` is aborted: the task was revoked with `terminate`. `code` is `task-revoked`. */
+export class TaskRevokedError extends CeleriacError {
+  /** What Celery calls it. */
+  override name = "TaskRevokedError";
+
+  /** `taskId` was revoked, with this signal's name where one was given. */
+  constructor(taskId: string, signal: string) {
+    super("task-revoked", `Task ${taskId} was revoked, and is to end (${signal}).`);
+  }
+}
+
+/** Why `task.signal` is aborted: the worker shuts down and waits no longer. `code` is `worker-shutdown`. */
+export class WorkerShutdownError extends CeleriacError {
+  /** The name of the class. */
+  override name = "WorkerShutdownError";
+
+  /** The sentence is always the same. */
+  constructor() {
+    super("worker-shutdown", "The worker shuts down and waits no longer for its tasks.");
+  }
+}
+
 /** What a peer stored of an exception: never more than names and values, no class is looked up. */
 export interface RemoteErrorDetails {
   /** The class's name, "ValueError". */

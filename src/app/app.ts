@@ -15,6 +15,7 @@ import type {
   TasksByName,
 } from "../producer/task.ts";
 import type { AsyncResult } from "../result/async-result.ts";
+import type { StampedHeaders } from "../result/revoke.ts";
 import type { SendOptions } from "../result/sender.ts";
 import type { Call } from "./compose.ts";
 import { type AppCore, callOf } from "./core.ts";
@@ -154,6 +155,29 @@ export class Celery {
   /** The result of a task by its id. */
   result<T = unknown>(id: string): AsyncResult<T> {
     return this.#core.result<T>(id);
+  }
+
+  /**
+   * Revokes tasks: kept in the backend for `taskRevokeExpires`, and REVOKED is stored for those without a final state (Celery:
+   * `control.revoke`, whose workers hear of it by remote control and forget it when they stop). A worker asks for it before it runs a task
+   * that was delivered before, waited for its time or was parked; with `workerCheckRevoked: "always"` before each. A task that runs already
+   * goes on, and its end replaces REVOKED. Throws `ConfigurationError` "backend-missing", "option-invalid", `CeleriacError`
+   * "revoke-unsupported" (a backend that keeps no facts), and the backend's errors.
+   *
+   * @example
+   * const result = await add.applyAsync([2, 3], { countdown: 3600 });
+   * await app.revoke(result.id);
+   */
+  revoke(ids: string | readonly string[]): Promise<void> {
+    return this.#core.revoke(ids);
+  }
+
+  /**
+   * Revokes what bears one of these stamps, now and later: a header's name with a value, or several (Celery: `revoke_by_stamped_headers`).
+   * Kept and asked for as {@link Celery.revoke} says; nothing is stored for tasks that are not known yet. Throws the same errors.
+   */
+  revokeByStampedHeaders(headers: StampedHeaders): Promise<void> {
+    return this.#core.revokeByStampedHeaders(headers);
   }
 
   /** A task of the {@link TaskRegistry}, to be sent by this app. */

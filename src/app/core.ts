@@ -17,6 +17,7 @@ import type { Effort } from "../producer/settings.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import { AsyncResult, type ResultSource } from "../result/async-result.ts";
+import type { StampedHeaders } from "../result/revoke.ts";
 import type { CallOptions, Sender, SendOptions } from "../result/sender.ts";
 import { Adapters, type GivenAdapters } from "./adapters.ts";
 import { type Call, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
@@ -27,6 +28,7 @@ import type { Declaration } from "./declaration.ts";
 import { Packer } from "./packer.ts";
 import type { Registry } from "./registry.ts";
 import { type Change, resent } from "./resend.ts";
+import { revokeStamped, revokeTasks } from "./revoke.ts";
 import { Router } from "./route.ts";
 import { currentScope, type SenderScope } from "./scope.ts";
 import type { Settings } from "./settings.ts";
@@ -196,6 +198,14 @@ export class AppCore implements AppInner, ResultSource, Sender {
     const { defaults } = declaration;
     if (defaults === undefined) return call;
     return { ...call, options: call.options === NO_OPTIONS ? defaults : over(defaults, call.options) };
+  }
+
+  revoke(ids: string | readonly string[]): Promise<void> {
+    return revokeTasks(this, ids);
+  }
+
+  revokeByStampedHeaders(headers: StampedHeaders): Promise<void> {
+    return revokeStamped(this, headers);
   }
 
   close(): Promise<void> {

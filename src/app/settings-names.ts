@@ -21,8 +21,8 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "redis_backend_credential_provider redis_backend_health_check_interval redis_backend_use_ssl " +
   "redis_client_name redis_db redis_host redis_max_connections redis_password redis_port " +
   "redis_retry_on_timeout redis_socket_connect_timeout redis_socket_keepalive redis_socket_timeout " +
-  "redis_username result_backend_always_retry result_backend_base_sleep_between_retries_ms " +
-  "result_backend_max_retries result_backend_max_sleep_between_retries_ms result_backend_thread_safe " +
+  "redis_username " +
+  "result_backend_thread_safe " +
   "result_cache_max result_chord_join_timeout result_chord_retry_interval result_compression " +
   "result_exchange result_exchange_type result_persistent " +
   "security_cert_store security_certificate " +
@@ -33,12 +33,12 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "worker_cancel_long_running_tasks_on_connection_loss worker_consumer " +
   "worker_detect_quorum_queues worker_direct " +
   "worker_disable_prefetch worker_disable_rate_limits worker_enable_prefetch_count_reduction " +
-  "worker_enable_remote_control worker_enable_soft_shutdown_on_idle worker_eta_task_limit " +
+  "worker_enable_remote_control worker_eta_task_limit " +
   "worker_executable worker_gid worker_hijack_root_logger worker_log_color worker_log_format " +
   "worker_logfile worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child " +
   "worker_pidfile worker_pool worker_pool_putlocks worker_pool_restarts worker_proc_alive_timeout " +
   "worker_redirect_stdouts worker_redirect_stdouts_level worker_send_task_events " +
-  "worker_soft_shutdown_timeout worker_state_db worker_task_log_format worker_timer " +
+  "worker_state_db worker_task_log_format worker_timer " +
   "worker_timer_precision worker_uid worker_umask"
 ).split(" "));
 

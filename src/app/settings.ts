@@ -90,6 +90,34 @@ export interface SettingsOptions extends SendingOptions {
   readonly taskMaxDeliveries?: number | null;
   /** Whether a late-acked task that comes again, and whose SUCCESS is known, is not run again; what follows it is sent all the same. @default false */
   readonly workerDeduplicateSuccessfulTasks?: boolean;
+  /**
+   * celeriac's own: whether a late-acked task whose result cannot be stored is acked all the same. False: its message stays unsettled while
+   * the store is repeated, and goes back to its queue after five minutes, or after `resultBackendMaxRetries`. @default true
+   */
+  readonly taskAcksOnStoreFailure?: boolean;
+  /** celeriac's own: how long a revoke is kept in the backend; longer than any message is parked. @default 2419200 (28 days) */
+  readonly taskRevokeExpires?: Duration;
+  /** Whether a task waits until its result is stored, where the backend cannot be reached. @default false */
+  readonly resultBackendAlwaysRetry?: boolean;
+  /** How often storing a result is repeated; null is for ever (until it would have expired). @default null */
+  readonly resultBackendMaxRetries?: number | null;
+  /** The first pause before a repeat, ms; each next one is up to twice as long. @default 10 */
+  readonly resultBackendBaseSleepBetweenRetriesMs?: number;
+  /** The longest pause, ms. @default 10000 */
+  readonly resultBackendMaxSleepBetweenRetriesMs?: number;
+  /** celeriac's own: how many results a worker keeps that could not be stored yet; the oldest goes first. @default 10000 */
+  readonly resultSpoolMaxRecords?: number;
+  /** celeriac's own: how many bytes of them, by the length of their text. @default 16777216 (16 MiB) */
+  readonly resultSpoolMaxBytes?: number;
+  /** How long a soft shutdown lets running tasks go on; 0 is none. @default 0 */
+  readonly workerSoftShutdownTimeout?: Duration;
+  /** Whether a soft shutdown is told of, and waits, with no task running; here nothing is left to wait for then. @default false */
+  readonly workerEnableSoftShutdownOnIdle?: boolean;
+  /**
+   * celeriac's own: when a worker asks the backend whether a task is revoked. "returned": where the message was delivered before, has an ETA,
+   * or was parked; "always": before each task, a round trip each; "never": what it heard itself counts alone. @default "returned"
+   */
+  readonly workerCheckRevoked?: "returned" | "always" | "never";
   /** Tasks that a worker runs at a time. @default 10 (Celery: one a CPU; tasks here share an event loop) */
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
@@ -121,11 +149,17 @@ export type PlainSettings = Required<
     | "enableUtc"
     | "imports"
     | "include"
+    | "resultBackendAlwaysRetry"
+    | "resultBackendBaseSleepBetweenRetriesMs"
+    | "resultBackendMaxSleepBetweenRetriesMs"
     | "resultBackendTransportOptions"
     | "resultExtended"
     | "resultSerializer"
+    | "resultSpoolMaxBytes"
+    | "resultSpoolMaxRecords"
     | "taskAcksLate"
     | "taskAcksOnFailureOrTimeout"
+    | "taskAcksOnStoreFailure"
     | "taskCreateMissingQueues"
     | "taskCreateMissingQueueType"
     | "taskDefaultExchangeType"
@@ -138,7 +172,9 @@ export type PlainSettings = Required<
     | "taskSerializer"
     | "taskStoreErrorsEvenIfIgnored"
     | "taskTrackStarted"
+    | "workerCheckRevoked"
     | "workerDeduplicateSuccessfulTasks"
+    | "workerEnableSoftShutdownOnIdle"
     | "workerPrefetchMultiplier"
   >
 >;
@@ -165,6 +201,12 @@ export interface Settings extends PlainSettings {
   readonly resultBackend: string | undefined;
   /** ms; undefined: for ever. */
   readonly resultExpires: number | undefined;
+  /** Infinity: for ever. */
+  readonly resultBackendMaxRetries: number;
+  /** ms. */
+  readonly taskRevokeExpires: number;
+  /** ms. */
+  readonly workerSoftShutdownTimeout: number;
   /** The exchange of the default queue. */
   readonly taskDefaultExchange: string;
   /** The key of the default queue. */

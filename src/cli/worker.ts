@@ -10,6 +10,7 @@ import { type ConsoleLogger, consoleLogger, localTime } from "../lib/console-log
 import type { LogLevel } from "../lib/logger.ts";
 import { LOG_LEVELS } from "../lib/logger.ts";
 import { oneLine } from "../lib/printable.ts";
+import type { StopOptions } from "../worker/shutdown.ts";
 import { unlessAborted } from "../worker/abort.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker.ts";
@@ -74,16 +75,18 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
   const { app } = found;
   const worker = new Worker(app, optionsOf(flags, logger));
   const stopping = new AbortController();
-  const stop = (): Promise<void> => {
+  const stop = (options?: StopOptions): Promise<void> => {
     stopping.abort();
-    return worker.stop();
+    return worker.stop(options);
   };
-  const watches = [...stopOnSignals(host, { stop }, logger), logStrays(host, logger)];
+  const isSoft = (): boolean => app.conf.workerSoftShutdownTimeout > 0;
+  const signals = stopOnSignals(host, { stop }, logger, isSoft);
+  const watches = [signals, logStrays(host, logger)];
   try {
-    if (!await unlessAborted(innerOf(app).ready(), stopping.signal)) return EXIT.ok;
+    if (!await unlessAborted(innerOf(app).ready(), stopping.signal)) return signals.code;
     if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));
     await worker.run();
-    return EXIT.ok;
+    return signals.code;
   } catch (error) {
     logger.flush();
     explain(host, error, colour);

@@ -23,6 +23,8 @@ export interface ResultSource {
   readonly limits?: Limits;
   /** Undefined where the app has none. */
   backend(): Backend | undefined;
+  /** Keeps that these tasks are revoked; a producer alone has no such thing. */
+  revoke?(ids: string | readonly string[]): Promise<void>;
 }
 
 const GET_OPTIONS = ["timeout", "signal", "propagate", "disableSyncSubtasks"];
@@ -145,6 +147,12 @@ export class AsyncResult<T = unknown> {
   async forget(): Promise<void> {
     this.#final = undefined;
     await this.#backend().forget([this.id]);
+  }
+
+  /** Revokes the task, as `Celery.revoke`. A producer's result throws "revoke-unsupported". */
+  async revoke(): Promise<void> {
+    if (this.#source.revoke !== undefined) return await this.#source.revoke(this.id);
+    throw new CeleriacError("revoke-unsupported", "Only an app revokes: app.revoke(id).");
   }
 
   /** Yields each stored state that is seen, always the final one, and ends with it. */

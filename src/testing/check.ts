@@ -21,7 +21,7 @@ import {
 import { type Invariant, pastOf, startsOf, type TaskPast, type Violation } from "./invariants/past.ts";
 import { i13, repeats, sent } from "./invariants/publish.ts";
 import { i4, i5, i6 } from "./invariants/settlement.ts";
-import { i10, i12, i14, i15 } from "./invariants/worker.ts";
+import { i10, i12, i14, i15, i9 } from "./invariants/worker.ts";
 
 /** What a checker is told. */
 export interface CheckOptions {
@@ -73,6 +73,7 @@ export function check(history: History | readonly Entry[], options: CheckOptions
     i4,
     i5,
     i6,
+    i9(toMs(patience, "patience")),
     i10,
     i12,
     i13,

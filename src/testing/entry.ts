@@ -136,7 +136,21 @@ export interface EndedEntry extends OfDelivery {
   /** Whether it is acked late. */
   readonly late: boolean;
   /** What came of it. */
-  readonly outcome: "success" | "failure" | "retry" | "ignored" | "rejected";
+  readonly outcome: "success" | "failure" | "retry" | "ignored" | "rejected" | "revoked";
+}
+
+/** A worker that stops waited for a task no longer: it went back to its queue, or is lost. */
+export interface AbandonedEntry extends OfDelivery {
+  /** What it is. */
+  readonly is: "abandoned";
+}
+
+/** A worker heard that a task is revoked, or this was kept in the backend. */
+export interface RevokedEntry extends OfTask {
+  /** What it is. */
+  readonly is: "revoked";
+  /** Where. */
+  readonly by: "worker" | "backend";
 }
 
 /** A message was not run: expired, not registered, unreadable. */
@@ -219,6 +233,8 @@ export type Entry =
   | SettledEntry
   | PassedEntry
   | EndedEntry
+  | AbandonedEntry
+  | RevokedEntry
   | DismissedEntry
   | StoringEntry
   | StoredEntry

@@ -5,6 +5,7 @@
  */
 import type { Backend, Facts, ResultRecord } from "../backend.ts";
 import type { Call } from "../broker.ts";
+import { revokedBy } from "../result/revoke.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** See the contract in `src/backend.ts`: everything is the inner one's. */
@@ -22,7 +23,7 @@ export class RecordedBackend implements Backend {
     this.transport = inner.transport;
     this.address = inner.address;
     this.features = inner.features;
-    if (inner.facts !== undefined) this.facts = inner.facts;
+    if (inner.facts !== undefined) this.facts = this.#watched(inner.facts);
   }
 
   async store(
@@ -40,6 +41,20 @@ export class RecordedBackend implements Backend {
       this.#recorder.add({ is: "stored", ...of, outcome: "failed" });
       throw error;
     }
+  }
+
+  /** A revoke counts from when it is kept. */
+  #watched(facts: Facts): Facts {
+    return {
+      get: (key) => facts.get(key),
+      bump: (key, options) => facts.bump(key, options),
+      put: async (key, value, options) => {
+        const put = await facts.put(key, value, options);
+        const task = revokedBy(key);
+        if (task !== undefined) this.#recorder.add({ is: "revoked", task, by: "backend" });
+        return put;
+      },
+    };
   }
 
   load(ids: readonly string[], options?: Call): Promise<readonly (ResultRecord | undefined)[]> {

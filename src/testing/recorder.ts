@@ -83,6 +83,11 @@ export class Recorder {
         if (!(delivery instanceof RecordedDelivery)) return;
         this.add({ is: "dismissed", task: delivery.task, delivery: delivery.number, why });
       },
+      abandoned: ({ delivery, message }) =>
+        this.add({ is: "abandoned", task: message.id, delivery: numberOf(delivery) }),
+      revoked: (ids) => {
+        for (const task of ids) this.add({ is: "revoked", task, by: "worker" });
+      },
     };
   }
 

@@ -7,6 +7,7 @@ import type { Consumer, Delivery } from "../broker.ts";
 import type { Pool, Slot } from "../pool.ts";
 import { isCompressed, openContent } from "../protocol/content.ts";
 import { peekTask, readTask } from "../protocol/task.ts";
+import { Ending } from "./ending.ts";
 import type { Env } from "./env.ts";
 import { Holds } from "./hold.ts";
 import {
@@ -14,6 +15,7 @@ import {
   heeds,
   invalidTask,
   label,
+  printable,
   undecodable,
   unknownMessage,
   unknownTask,
@@ -22,6 +24,7 @@ import { celeryException, failed } from "./outcome.ts";
 import { perform } from "./perform.ts";
 import { recordOf, recordOfUnread } from "./record.ts";
 import { Request } from "./request.ts";
+import type { Revoked } from "./revokes.ts";
 import { Slots } from "./slots.ts";
 import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
 
@@ -36,6 +39,8 @@ export class TaskConsumer {
   readonly #holds: Holds;
   /** Received, and first in line for a slot. */
   readonly #ready = new Set<Request>();
+  /** Received, while the backend is asked whether they are revoked. */
+  readonly #asking = new Set<Request>();
   /** Tells of the lost links of messages that wait. */
   readonly #losses = new Map<Request, Disposable>();
   /** Messages whose content is being opened. */
@@ -76,23 +81,40 @@ export class TaskConsumer {
 
   /**
    * Takes no more; what has not begun goes back to its queue, what runs is awaited, and every store and settlement with it. Nothing is held
-   * afterwards.
+   * afterwards. `cold` is aborted where what runs is to be cut short.
    */
-  async stop(): Promise<void> {
+  async stop(cold: AbortSignal): Promise<void> {
     this.#stopping = true;
     this.#slots.stop();
+    using ending = new Ending(this.#env, cold);
     // First: what goes back before the consumer is gone would come again.
-    await this.#quit();
-    await Promise.all(this.#opening);
-    for (const request of [...this.#ready, ...this.#holds.held]) {
+    await ending.flush(this.#quit());
+    await ending.flush(Promise.all(this.#opening));
+    for (const request of this.#waiting) {
       this.#leave(request);
       this.#env.state.drop(request);
       void request.release({ as: "requeue" });
     }
-    await this.#env.state.idle();
-    await this.#env.quiet();
+    await ending.work();
+    await ending.flush(this.#env.quiet());
     // Flushes what was settled since.
-    await this.#quit();
+    await ending.flush(this.#quit());
+  }
+
+  /** Discards what waits here and is revoked, as far as this worker heard of it; that is stored after `before`. */
+  discardRevoked(before: Promise<unknown>): void {
+    for (const request of this.#waiting) {
+      const revoked = this.#env.revokes.find(request.message);
+      if (revoked === undefined) continue;
+      this.#leave(request);
+      request.behind(before);
+      this.#discard(request, revoked);
+    }
+  }
+
+  /** What has come and not begun. */
+  get #waiting(): readonly Request[] {
+    return [...this.#ready, ...this.#asking, ...this.#holds.held];
   }
 
   async #quit(): Promise<void> {
@@ -152,7 +174,9 @@ export class TaskConsumer {
     const refusal = decision.do === "refuse" ? decision.reason : undefined;
     const request = new Request(this.#env, delivery, message, decision.task, refusal);
     this.#received(request);
+    const revoked = this.#env.revokes.find(message);
     if (decision.do === "discard") this.#discard(request);
+    else if (revoked !== undefined) this.#discard(request, revoked);
     else if (decision.do === "hold") this.#hold(request, decision.until);
     else this.#reserve(request);
   }
@@ -164,19 +188,40 @@ export class TaskConsumer {
 
   #hold(request: Request, until: number): void {
     this.#env.state.reserve(request);
-    this.#holds.hold(request, until, () => {
-      this.#ready.add(request);
-      this.#dispatch();
-    });
+    this.#holds.hold(request, until, () => this.#admit(request));
     // Not before: its link may be gone already, and then it waits for nothing.
-    if (this.#holds.has(request) || this.#ready.has(request)) this.#watch(request);
+    if (this.#holds.has(request) || this.#isAdmitted(request)) this.#watch(request);
   }
 
   #reserve(request: Request): void {
     this.#env.state.reserve(request);
+    this.#admit(request);
+    if (this.#isAdmitted(request)) this.#watch(request);
+  }
+
+  #isAdmitted(request: Request): boolean {
+    return this.#ready.has(request) || this.#asking.has(request);
+  }
+
+  /** Puts it in line; where the backend may know that it is revoked, after that was asked. */
+  #admit(request: Request): void {
+    if (asksFirst(request)) return void this.#ask(request);
     this.#ready.add(request);
     this.#dispatch();
-    if (this.#ready.has(request)) this.#watch(request);
+  }
+
+  async #ask(request: Request): Promise<void> {
+    this.#asking.add(request);
+    const revoked = await this.#env.revokes.ask(request.message);
+    // Its link was lost meanwhile, the worker stops, or it has heard of the revoke itself.
+    if (!this.#asking.delete(request)) return;
+    if (revoked === undefined) {
+      this.#ready.add(request);
+      this.#dispatch();
+    } else {
+      this.#leave(request);
+      this.#discard(request, revoked);
+    }
   }
 
   /** Gives slots to those who wait, first come, first served. */
@@ -210,15 +255,18 @@ export class TaskConsumer {
     if (this.#ready.size > 0) this.#dispatch();
   };
 
-  /** Celery revokes a task whose time is over (`maybe_expire`). */
-  #discard(request: Request): void {
+  /** Celery revokes a task whose time is over (`maybe_expire`), which is what this one is where nobody revoked it. */
+  #discard(request: Request, revoked?: Revoked): void {
     const { env } = request;
-    env.logger.log("info", `Discarding revoked task: ${request.label}`, request.about);
+    const why = revoked === undefined ? "expired" : "revoked";
+    const by = revoked?.stamp === undefined ? "" : ` (revoked by header: ${printable(revoked.stamp)})`;
+    env.logger.log("info", `Discarding revoked task: ${request.label}${by}`, request.about);
+    if (revoked === undefined) env.revokes.add([request.message.id]);
     if (request.keepsErrors) {
-      const result = celeryException("TaskRevokedError", "expired");
+      const result = celeryException("TaskRevokedError", why);
       void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
     }
-    env.probe?.dismissed(request.delivery, "expired");
+    env.probe?.dismissed(request.delivery, why);
     void request.release({ as: "ack" });
     env.state.drop(request);
   }
@@ -281,8 +329,16 @@ export class TaskConsumer {
   /** The request waits no more, for a slot or for its ETA. */
   #leave(request: Request): void {
     this.#ready.delete(request);
+    this.#asking.delete(request);
     this.#holds.release(request);
     this.#losses.get(request)?.[Symbol.dispose]();
     this.#losses.delete(request);
   }
+}
+
+/** Whether the backend is asked first: each time is a round trip, which a message that comes for the first time, to run at once, is spared. */
+function asksFirst({ delivery, env, message }: Request): boolean {
+  const { workerCheckRevoked } = env.settings;
+  if (workerCheckRevoked !== "returned") return workerCheckRevoked === "always";
+  return env.backend?.facts !== undefined && (delivery.redelivered || message.eta !== null);
 }

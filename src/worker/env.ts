@@ -13,15 +13,11 @@ import { guarded } from "./guarded.ts";
 import { failed } from "./outcome.ts";
 import { exceptionRepr } from "./lines.ts";
 import type { Probe } from "./probe.ts";
+import { Results, type Subject } from "./results.ts";
+import { Revokes } from "./revokes.ts";
 import { WorkerState } from "./state.ts";
 
-/** What a line is about; asked only when there is a line. */
-export interface Subject {
-  /** `tasks.add[id]`. */
-  readonly label: string;
-  /** For structured sinks. */
-  readonly about: { readonly taskId: string; readonly taskName: string };
-}
+export type { Subject };
 
 /** The surroundings of a worker's requests. */
 export class Env {
@@ -36,6 +32,8 @@ export class Env {
   /** The worker's node name. */
   readonly hostname: string;
   readonly state: WorkerState = new WorkerState();
+  readonly results: Results;
+  readonly revokes: Revokes;
   /** Who looks on, where somebody does. */
   readonly probe: Probe | undefined;
   /** Aborted when the worker is to stop. */
@@ -53,7 +51,7 @@ export class Env {
     this.probe = probe;
     this.stopping = stopping;
     this.settings = app.settings;
-    const { clock, context, host } = app.platform;
+    const { clock, context, host, random } = app.platform;
     this.clock = clock;
     this.turn = host.runtime === "workerd"
       ? () => new Promise((resolve) => void clock.after(0, resolve))
@@ -61,6 +59,14 @@ export class Env {
     this.context = context;
     this.hostname = hostname;
     this.logger = guarded(logger);
+    this.results = new Results({
+      clock,
+      random,
+      logger: this.logger,
+      settings: () => this.settings,
+      backend: () => this.backend,
+    });
+    this.revokes = new Revokes({ clock, logger: this.logger, facts: () => this.backend?.facts });
   }
 
   /** Undefined where the app has none. Found at first use: until then its settings may still change. */
@@ -81,21 +87,15 @@ export class Env {
     return this.#instant = this.app.instant(now);
   }
 
-  /** Stores a state. A backend in trouble is told and survived: the task has run. */
-  async store(record: ResultRecord, replyTo: string | null, subject: Subject): Promise<void> {
-    const { backend } = this;
-    if (backend === undefined) return;
-    this.#busy++;
-    try {
-      const ttl = this.settings.resultExpires;
-      await backend.store(record, replyTo === null ? { ttl } : { ttl, replyTo });
-    } catch (error) {
-      const { exception, traceback } = failed(error);
-      const line = `Couldn't store ${record.status} of task ${subject.label}: ${exceptionRepr(exception)}`;
-      this.logger.log("error", line, { ...subject.about, code: "result-store-failed", error, traceback });
-    } finally {
-      this.#done();
-    }
+  /** Whether the state is stored when the promise resolves; a backend in trouble is told and survived. See {@link Results.save}. */
+  store(
+    record: ResultRecord,
+    replyTo: string | null,
+    subject: Subject,
+    patience?: number,
+  ): Promise<boolean> {
+    const options = patience === undefined ? { replyTo } : { replyTo, patience };
+    return this.during(this.results.save(record, subject, options));
   }
 
   /** Whether the delivery is settled. The broker gives out again what came too late: Celery says "Couldn't ack", and so do we. */
@@ -112,6 +112,15 @@ export class Env {
     const line = `Couldn't ${how.as} ${subject?.label ?? "a message"}, reason: ${reason}`;
     this.logger.log("warning", line, { ...subject?.about, code: "settlement-stale" });
     return false;
+  }
+
+  /** Counts the work among what is on its way. */
+  during<T>(work: Promise<T>): Promise<T> {
+    this.#busy++;
+    const done = (): void => this.#done();
+    // Beside it: whoever waits for the work does not wait for us.
+    work.then(done, done);
+    return work;
   }
 
   /** Resolves when no store and no settlement is on its way; none may be begun any more. */

@@ -43,8 +43,15 @@ export interface Rejected extends Omit<Failure, "is"> {
   readonly requeue: boolean;
 }
 
+/** The task was revoked, and ended early for that. */
+export interface Revocation {
+  readonly is: "revoked";
+  /** The error as it is stored. */
+  readonly exception: WireException;
+}
+
 /** How a run ended. */
-export type Outcome = Success | Failure | Retried | Ignored | Rejected;
+export type Outcome = Success | Failure | Retried | Ignored | Rejected | Revocation;
 
 /** The outcome of a task that returned `value`; JavaScript's undefined is Python's None. */
 export function succeeded(value: unknown): Success {
@@ -66,6 +73,11 @@ export function askedFor(error: unknown, acksLate: boolean): Ignored | Rejected 
   if (error instanceof Ignore) return { is: "ignored" };
   if (!(error instanceof Reject)) return undefined;
   return { ...failed(error), is: "rejected", requeue: error.requeue && acksLate };
+}
+
+/** The outcome of a task that was revoked: "revoked", "terminated" or "expired". */
+export function revoked(why: string): Revocation {
+  return { is: "revoked", exception: celeryException("TaskRevokedError", why) };
 }
 
 /** An exception of Celery's own, as it is stored: `NotRegistered`, `TaskRevokedError`. */

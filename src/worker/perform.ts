@@ -6,7 +6,7 @@
 import { Retry } from "../app/predicates.ts";
 import type { ResultRecord } from "../backend.ts";
 import type { Settlement } from "../broker.ts";
-import { CeleriacError } from "../errors.ts";
+import { CeleriacError, TaskRevokedError, WorkerShutdownError } from "../errors.ts";
 import { pause } from "../lib/pause.ts";
 import type { Slot } from "../pool.ts";
 import { AsyncResult } from "../result/async-result.ts";
@@ -20,6 +20,7 @@ import {
   type Outcome,
   retried,
   retryOf,
+  revoked,
   succeeded,
 } from "./outcome.ts";
 import { recordOf } from "./record.ts";
@@ -30,6 +31,10 @@ import { RunningTask } from "./running.ts";
 
 const ACK: Settlement = { as: "ack" };
 const REJECT: Settlement = { as: "reject" };
+
+/** How long a message stays unsettled that waits for its result to be stored, and how long it then waits to run again, ms. */
+const UNSTORED = 300_000;
+const AGAIN = 10_000;
 
 /**
  * Runs the task to its end. The slot is free as soon as the task has run, so that the next one need not wait for this one's result to be
@@ -42,9 +47,10 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (probe?.at("accepted", request)) await never();
     start(request, slot);
     if (probe?.at("started", request)) await never();
-    conclude(request, await execute(request));
+    conclude(request, judged(request, await execute(request)));
     if (probe?.at("ended", request)) await never();
     free(request, slot);
+    if (givesUp(request)) return;
     if (comesAgain(request)) await retry(request);
     if (leads(request)) await follow(request);
     if (probe?.at("followed", request)) await never();
@@ -123,13 +129,32 @@ function conclude(request: Request, outcome: Outcome): void {
     : outcome;
 }
 
+/** A task that was terminated has not failed, whatever it threw; one that returned all the same has succeeded. */
+function judged(request: Request, outcome: Outcome): Outcome {
+  const isTerminated = outcome.is !== "success" && request.aborted instanceof TaskRevokedError;
+  return isTerminated ? revoked("terminated") : outcome;
+}
+
+/**
+ * Under a cold shutdown: a late-acked task that was cut short goes back to its queue, and so has one that was abandoned. What they came to
+ * is dropped.
+ */
+function givesUp(request: Request): boolean {
+  if (request.abandoned) return true;
+  if (!(request.aborted instanceof WorkerShutdownError)) return false;
+  if (!request.acksLate || request.outcome?.is !== "failure") return false;
+  void request.release({ as: "requeue" });
+  return true;
+}
+
 /** Only the first call counts. */
 function free(request: Request, slot: Slot): void {
-  if (request.env.state.conclude(request)) slot[Symbol.dispose]();
+  if (request.env.state.conclude(request) || request.abandoned) slot[Symbol.dispose]();
 }
 
 /** A retry goes out however the run ended, as in Celery; but not beside a message that goes back itself. */
 function comesAgain({ plan, outcome }: Request): boolean {
+  if (outcome?.is === "revoked") return false;
   return plan !== undefined && !(outcome?.is === "rejected" && outcome.requeue);
 }
 
@@ -169,11 +194,20 @@ async function follow(request: Request): Promise<void> {
 function keeps({ ignoresResult, keepsErrors, outcome, env }: Request): boolean {
   if (env.backend === undefined) return false;
   if (outcome?.is === "success") return !ignoresResult;
-  return keepsErrors && (outcome?.is === "retry" || hasFailed(outcome));
+  return keepsErrors && (outcome?.is === "retry" || outcome?.is === "revoked" || hasFailed(outcome));
 }
 
 async function store(request: Request): Promise<void> {
-  await request.write(finalRecord(request));
+  const stored = await request.write(finalRecord(request), patienceOf(request));
+  // That it is retried is nothing to wait for: the next run has the last word.
+  request.stored = stored || request.outcome?.is === "retry";
+}
+
+/** How long the task waits for its result to be stored, where the backend is in trouble, ms. */
+function patienceOf({ acksLate, env: { settings }, outcome }: Request): number | undefined {
+  if (outcome?.is === "retry") return undefined;
+  if (acksLate && !settings.taskAcksOnStoreFailure) return UNSTORED;
+  return settings.resultBackendAlwaysRetry ? Infinity : undefined;
 }
 
 function finalRecord(request: Request): ResultRecord {
@@ -186,6 +220,9 @@ function finalRecord(request: Request): ResultRecord {
       conclude(request, failed(error));
       return finalRecord(request);
     }
+  }
+  if (outcome?.is === "revoked") {
+    return recordOf(request, { status: "REVOKED", result: outcome.exception, traceback: null });
   }
   return recordOf(request, outcome?.is === "retry" ? retryOf(outcome) : failureOf(outcome));
 }
@@ -212,8 +249,12 @@ function settle(request: Request): void {
   void request.release(settlementOf(request));
 }
 
-function settlementOf({ env, outcome, plan, task: { rules }, unsent }: Request): Settlement {
+function settlementOf(request: Request): Settlement {
+  const { env, outcome, plan, stored, task: { rules }, unsent } = request;
   if (unsent) return { as: "requeue", notBefore: Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE) };
+  if (!stored && request.acksLate && !env.settings.taskAcksOnStoreFailure) {
+    return { as: "requeue", notBefore: env.now() + AGAIN };
+  }
   if (outcome?.is === "rejected") return outcome.requeue ? { as: "requeue" } : REJECT;
   if (outcome?.is !== "failure") return ACK;
   const { taskAcksOnFailure, taskAcksOnFailureOrTimeout } = env.settings;

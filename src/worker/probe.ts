@@ -35,6 +35,10 @@ export interface Probe {
   at(point: Point, passing: Passing): boolean;
   /** A message is not run: its time is over, or the worker cannot or must not take it. */
   dismissed(delivery: Delivery, why: string): void;
+  /** The worker waits for the task no longer: it goes back to its queue, or is lost. */
+  abandoned?(passing: Passing): void;
+  /** The worker heard that these tasks are revoked. */
+  revoked?(ids: readonly string[]): void;
   /** The compressed body of a message is being read, until the promise resolves. */
   reading?(read: Promise<void>): void;
 }

@@ -6,6 +6,7 @@
 import type { SendScope, TaskDefinition } from "../app/inner.ts";
 import type { ResultRecord } from "../backend.ts";
 import type { Delivery, Settlement } from "../broker.ts";
+import { TaskRevokedError, type WorkerShutdownError } from "../errors.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import type { ResultTuple } from "../result/tuple.ts";
 import type { Env, Subject } from "./env.ts";
@@ -32,10 +33,16 @@ export class Request implements Subject {
   plan: PlannedRetry | undefined;
   /** The retry could not be sent: the message goes back to its queue instead. */
   unsent = false;
+  /** Why the run was asked to end early, if it was. */
+  aborted: TaskRevokedError | WorkerShutdownError | undefined;
+  /** The worker waits for it no longer: what it comes to is dropped. */
+  abandoned = false;
+  /** False: its result could not be stored. */
+  stored = true;
   /** When the run began, on the monotonic clock, ms. */
   began = 0;
   #settled = false;
-  #written: Promise<void> | undefined;
+  #written: Promise<unknown> | undefined;
   #abort: AbortController | undefined;
   #scope: SendScope | undefined;
 
@@ -81,6 +88,11 @@ export class Request implements Subject {
       (this.task.storeErrorsEvenIfIgnored ?? this.env.settings.taskStoreErrorsEvenIfIgnored);
   }
 
+  /** Whether its delivery is settled, as far as it is ours to do. */
+  get isSettled(): boolean {
+    return this.#settled;
+  }
+
   /** Settles the delivery; only the first call counts. False: the broker gives it out again, which is told and not ours to change. */
   async release(how: Settlement): Promise<boolean> {
     if (this.#settled) return true;
@@ -95,17 +107,35 @@ export class Request implements Subject {
     void this.delivery.settle({ as: "requeue" });
   }
 
+  /** Asks the run to end early, as far as its code heeds the signal. That it was revoked counts more than that the worker stops. */
+  abort(reason: TaskRevokedError | WorkerShutdownError): void {
+    if (!(this.aborted instanceof TaskRevokedError)) this.aborted = reason;
+    (this.#abort ??= new AbortController()).abort(reason);
+  }
+
+  /** What is written from now on waits for this. */
+  behind(work: Promise<unknown>): void {
+    const before = this.#written;
+    this.#written = before === undefined ? work : Promise.all([before, work]);
+  }
+
   /** A state of the task's own. Dropped once the run is over: it would hide how it ended. */
   async update(state: string, meta: unknown): Promise<void> {
     if (this.outcome !== undefined) return;
     await this.write(recordOf(this, { status: state, result: meta ?? null, traceback: null }));
   }
 
-  /** Writes after what was written before, so that a slow STARTED never lands on a result. */
-  write(record: ResultRecord): Promise<void> {
+  /**
+   * Writes after what was written before, so that a slow STARTED never lands on a result. Whether it is stored: where the backend is in
+   * trouble, after `patience` ms at most.
+   */
+  write(record: ResultRecord, patience?: number): Promise<boolean> {
     const { env, message } = this;
     const before = this.#written;
-    const write = (): Promise<void> => env.store(record, message.replyTo, this);
-    return this.#written = before === undefined ? write() : before.then(write);
+    if (this.abandoned) return Promise.resolve(false);
+    const write = (): Promise<boolean> => env.store(record, message.replyTo, this, patience);
+    const written = before === undefined ? write() : env.during(before.then(write));
+    this.#written = written;
+    return written;
   }
 }

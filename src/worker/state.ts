@@ -4,6 +4,7 @@
  * @module
  */
 import type { Request } from "./request.ts";
+import type { UnstoredResults } from "./results.ts";
 
 /** A task that a worker has in hand. */
 export interface TaskInHand {
@@ -23,6 +24,16 @@ export interface WorkerSnapshot {
   readonly concluding: readonly TaskInHand[];
   /** How many runs ended, by the task's name. */
   readonly totals: ReadonlyMap<string, number>;
+  /** The ids that are revoked, as far as this worker heard of it, oldest first. */
+  readonly revoked: readonly string[];
+  /** Results that could not be stored. */
+  readonly unstored: UnstoredResults;
+}
+
+/** Who waits for something to hold. */
+interface Waiter {
+  holds(): boolean;
+  resolve(): void;
 }
 
 /** The state of one worker (celery/worker/state.py). */
@@ -31,14 +42,29 @@ export class WorkerState {
   readonly #active = new Set<Request>();
   readonly #concluding = new Set<Request>();
   readonly #totals = new Map<string, number>();
-  #idle: (() => void) | undefined;
+  readonly #waiting = new Set<Waiter>();
+
+  /** Those that run. */
+  get active(): Iterable<Request> {
+    return this.#active;
+  }
+
+  /** Whether one runs. */
+  get isRunning(): boolean {
+    return this.#active.size > 0;
+  }
+
+  /** Those that have run and are not settled. */
+  get ended(): Iterable<Request> {
+    return this.#concluding;
+  }
 
   /** How many have run and are not settled. */
   get concluding(): number {
     return this.#concluding.size;
   }
 
-  snapshot(): WorkerSnapshot {
+  snapshot(): Omit<WorkerSnapshot, "revoked" | "unstored"> {
     return {
       reserved: [...this.#reserved].map(inHand),
       active: [...this.#active].map(inHand),
@@ -65,6 +91,7 @@ export class WorkerState {
   conclude(request: Request): boolean {
     if (!this.#active.delete(request)) return false;
     this.#concluding.add(request);
+    this.#tell();
     return true;
   }
 
@@ -72,17 +99,37 @@ export class WorkerState {
   finish(request: Request): void {
     this.#concluding.delete(request);
     this.#totals.set(request.task.name, (this.#totals.get(request.task.name) ?? 0) + 1);
-    if (this.#isIdle) this.#idle?.();
+    this.#tell();
+  }
+
+  /** Nobody waits for it any more. */
+  abandon(request: Request): void {
+    this.#active.delete(request);
+    this.#concluding.delete(request);
+    this.#tell();
+  }
+
+  /** Resolves when nothing runs; nothing may be started any more. */
+  ran(): Promise<void> {
+    return this.#until(() => this.#active.size === 0);
   }
 
   /** Resolves when nothing runs or concludes; nothing may be started any more. */
   idle(): Promise<void> {
-    if (this.#isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#idle = resolve);
+    return this.#until(() => this.#active.size + this.#concluding.size === 0);
   }
 
-  get #isIdle(): boolean {
-    return this.#active.size === 0 && this.#concluding.size === 0;
+  #until(holds: () => boolean): Promise<void> {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve) => void this.#waiting.add({ holds, resolve }));
+  }
+
+  #tell(): void {
+    for (const waiter of this.#waiting) {
+      if (!waiter.holds()) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
   }
 }
 

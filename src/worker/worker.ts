@@ -4,18 +4,22 @@
  * @module
  */
 import { type AppInner, innerOf } from "../app/inner.ts";
+import { idsOf } from "../app/revoke.ts";
 import { CeleriacError, ConfigurationError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/logger.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import type { Pool } from "../pool.ts";
 import { nodename } from "../protocol/node.ts";
+import type { StampedHeaders } from "../result/revoke.ts";
 import { unlessAborted } from "./abort.ts";
 import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
 import { Link } from "./link.ts";
 import { LoopPool } from "./pool.ts";
 import { probeOf } from "./probe.ts";
+import { revokeIn, type RevokeOptions } from "./revoke.ts";
+import { Shutdown, type StopOptions } from "./shutdown.ts";
 import type { WorkerSnapshot } from "./state.ts";
 import { prefetchWindow } from "./window.ts";
 
@@ -59,10 +63,11 @@ export class Worker implements AsyncDisposable {
   readonly #env: Env;
   readonly #pool: Pool;
   readonly #multiplier: number;
-  readonly #stopping = new AbortController();
+  readonly #shutdown = new Shutdown(() => this.#env);
   readonly #ended = deferred<void>();
   #state: "new" | "running" | "ended" = "new";
   #failure: Error | undefined;
+  #consumer: TaskConsumer | undefined;
 
   /** A worker for `app`, a `Celery`; it does nothing before `run()`. */
   constructor(app: object, options: WorkerOptions = {}) {
@@ -78,7 +83,7 @@ export class Worker implements AsyncDisposable {
       this.#app,
       this.hostname,
       options.logger ?? logger,
-      this.#stopping.signal,
+      this.#shutdown.begun,
       probeOf(options),
     );
   }
@@ -95,7 +100,8 @@ export class Worker implements AsyncDisposable {
 
   /** What it is doing now, and has done so far. */
   snapshot(): WorkerSnapshot {
-    return this.#env.state.snapshot();
+    const { results, revokes, state } = this.#env;
+    return { ...state.snapshot(), revoked: revokes.ids, unstored: results.unstored };
   }
 
   /**
@@ -111,24 +117,63 @@ export class Worker implements AsyncDisposable {
     }
     this.#state = "running";
     try {
-      if (!await unlessAborted(this.#app.ready(), this.#stopping.signal)) return;
+      if (!await unlessAborted(this.#app.ready(), this.#shutdown.begun)) return;
       using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
       await this.#consume(link);
     } finally {
       this.#state = "ended";
+      this.#shutdown.end();
       this.#ended.resolve();
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   /**
-   * Warm shutdown: consumes no more, gives back what has not begun, lets running tasks finish, settles and flushes. Resolves when all that
-   * is done; calling it again waits for the same end.
+   * Consumes no more, gives back at once what has not begun, and waits for what runs: until it ends ("warm", the default), for a while
+   * ("soft"), or hardly at all ("cold"). Results are stored, messages settled, and all of it flushed to the broker; then it resolves. Asked
+   * again it waits for the same end, which may be made harder: a second `stop({ how: "cold" })` cuts a warm one short.
+   *
+   * Cold, `task.signal` is aborted (`WorkerShutdownError`) and a task has a second to end. One that returns has succeeded. One that throws,
+   * or goes on, goes back to its queue where it is acked late, and runs again elsewhere; where it was acked early its failure is stored,
+   * since nobody runs it again. What a task that goes on comes to is dropped. A broker or backend that does not answer is given up after
+   * five seconds. Warm, a backend that cannot be reached is waited for ten seconds once nothing runs.
+   *
+   * Throws `ConfigurationError` "option-unknown", "option-invalid", "duration-invalid".
+   *
+   * @example
+   * await worker.stop({ how: "soft", grace: "25s" });
    */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    if (this.#state === "new") this.#state = "ended";
-    else if (this.#state === "running") await this.#ended.promise;
+  async stop(options: StopOptions = {}): Promise<void> {
+    if (this.#state === "ended") return;
+    this.#shutdown.ask(options);
+    if (this.#state === "new") {
+      this.#shutdown.end();
+      this.#state = "ended";
+    } else await this.#ended.promise;
+  }
+
+  /**
+   * Revokes tasks (Celery: `control.revoke`): what waits here is discarded, what comes later is not run, REVOKED is stored, and the backend
+   * keeps the revoke for other workers and later ones (see `Celery.revoke`). With `terminate` a task that runs has its `task.signal` aborted
+   * (`TaskRevokedError`); it ends as REVOKED where it then throws, as SUCCESS where it returns all the same. This worker remembers 50,000 ids
+   * for three hours, as Celery's. Resolves, when all is stored, with the ids that were terminated; a backend in trouble is told in the log.
+   * Throws `ConfigurationError` "option-unknown", "option-invalid".
+   */
+  async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<readonly string[]> {
+    return await revokeIn(this.#env, this.#consumer, { ids: idsOf(ids) }, options);
+  }
+
+  /**
+   * The same for all that bears one of these stamps, now and later (Celery: `control.revoke_by_stamped_headers`); remembered as ids are.
+   *
+   * @example
+   * await worker.revokeByStampedHeaders({ tenant: ["acme", "emca"] });
+   */
+  async revokeByStampedHeaders(
+    headers: StampedHeaders,
+    options: RevokeOptions = {},
+  ): Promise<readonly string[]> {
+    return await revokeIn(this.#env, this.#consumer, { headers }, options);
   }
 
   /** The same as `stop()`. */
@@ -137,7 +182,7 @@ export class Worker implements AsyncDisposable {
   }
 
   async #consume(link: Link): Promise<void> {
-    const { signal } = this.#stopping;
+    const { begun: signal, cold } = this.#shutdown;
     if (!await link.open(signal)) return;
     const broker = this.#app.broker();
     const plans = this.queues.map((name) => this.#app.queue(name));
@@ -150,13 +195,20 @@ export class Worker implements AsyncDisposable {
       broker.consume(this.queues, { prefetch }),
       prefetch,
     );
-    await serve(consumer, signal, this.queues, () => this.#env.logger.log("info", `${this.hostname} ready.`));
+    this.#consumer = consumer;
+    await serve(
+      consumer,
+      signal,
+      cold,
+      this.queues,
+      () => this.#env.logger.log("info", `${this.hostname} ready.`),
+    );
   }
 
   /** The link is given up: what runs may finish, nothing more comes. */
   #fail(error: Error): void {
     this.#failure ??= error;
-    this.#stopping.abort();
+    this.#shutdown.ask();
   }
 }
 
@@ -164,11 +216,12 @@ export class Worker implements AsyncDisposable {
 async function serve(
   consumer: TaskConsumer,
   signal: AbortSignal,
+  cold: AbortSignal,
   queues: readonly string[],
   ready: () => void,
 ): Promise<void> {
   let draining: Promise<void> | undefined;
-  const drain = (): Promise<void> => draining ??= consumer.stop();
+  const drain = (): Promise<void> => draining ??= consumer.stop(cold);
   // Its fault is thrown below; here it must only not go unheeded.
   const onAbort = (): void => void drain().catch(() => {});
   signal.addEventListener("abort", onAbort, { once: true });

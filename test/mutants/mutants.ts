@@ -22,7 +22,7 @@ export interface Mutant {
 const REQUEST = "src/worker/request.ts";
 const CONSUMER = "src/worker/consumer.ts";
 const HOLD = "src/worker/hold.ts";
-const ENV = "src/worker/env.ts";
+const RESULTS = "src/worker/results.ts";
 const ROAD = "src/producer/road.ts";
 const PUBLISHER = "adapters/memory/publisher.ts";
 const DELIVERY = "adapters/memory/delivery.ts";
@@ -98,8 +98,8 @@ export const MUTANTS: readonly Mutant[] = [
     does: "what waits in a worker that stops is neither run nor given back",
     edits: [{
       file: CONSUMER,
-      find: '      void request.release({ as: "requeue" });\n    }\n    await this.#env.state.idle();',
-      put: "    }\n    await this.#env.state.idle();",
+      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
+      put: "    }\n    await ending.work();",
     }],
   },
   {
@@ -107,8 +107,8 @@ export const MUTANTS: readonly Mutant[] = [
     does: "a worker that stops loses what it had not begun",
     edits: [{
       file: CONSUMER,
-      find: '      void request.release({ as: "requeue" });\n    }\n    await this.#env.state.idle();',
-      put: '      void request.release({ as: "ack" });\n    }\n    await this.#env.state.idle();',
+      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
+      put: '      void request.release({ as: "ack" });\n    }\n    await ending.work();',
     }],
   },
   {
@@ -116,18 +116,17 @@ export const MUTANTS: readonly Mutant[] = [
     does: "run() has ended, and tasks go on behind it",
     edits: [{
       file: CONSUMER,
-      find: "    await this.#env.state.idle();\n    await this.#env.quiet();",
-      put: "    await this.#env.quiet();",
+      find: "    await ending.work();\n",
+      put: "",
     }],
   },
   {
     name: "a failed store is not told",
     does: "a result is lost, the task acked, and no line says so",
     edits: [{
-      file: ENV,
-      find:
-        'this.logger.log("error", line, { ...subject.about, code: "result-store-failed", error, traceback });',
-      put: "void [line, traceback];",
+      file: RESULTS,
+      find: "    this.#tell(record, subject, exceptionRepr(exception), keeps, { error, traceback });\n",
+      put: "    void [exception, traceback];\n",
     }],
   },
   {

@@ -47,7 +47,7 @@ async function stopped(lab: Lab): Promise<readonly string[]> {
     await lab.simulator.settle();
     held = unsettled(lab);
     await Promise.all([lab, ...living].map(({ app }) => app.close()));
-  });
+  }, living);
   return [...held, ...timers(lab)];
 }
 

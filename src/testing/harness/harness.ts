@@ -282,7 +282,7 @@ class LabHarness implements Harness {
       await staff.worker.stop();
       // What it gave back is still on its way.
       await this.#lab.simulator.settle();
-    });
+    }, [staff]);
   }
 
   #worker(staff: Staff): HarnessWorker {

@@ -104,8 +104,11 @@ export class Lab {
     }
   }
 
-  /** Drives the simulation until the work has settled, which sends by this harness; `name` is a sentence's subject. */
-  async until<R>(name: string, work: () => Promise<R>): Promise<R> {
+  /**
+   * Drives the simulation until the work has settled, which sends by this harness; `name` is a sentence's subject. It waits for something
+   * inside also while one of `ending` stops, unless a task of it waits for the world outside.
+   */
+  async until<R>(name: string, work: () => Promise<R>, ending: readonly Staff[] = []): Promise<R> {
     const { scope, inner: { platform: { context } } } = this;
     const own = {
       app: scope.app,
@@ -117,7 +120,9 @@ export class Lab {
     const driver = new UntilSettled({
       name,
       time: true,
-      inside: () => this.client.waits.has(key) || this.simulator.waits.has(key),
+      inside: () =>
+        this.client.waits.has(key) || this.simulator.waits.has(key) ||
+        ending.some(({ lives, outsiders }) => lives && outsiders.length === 0),
       stuck: () => this.#stuck(name),
     });
     const working = context.run(own, work);

@@ -60,7 +60,7 @@ export interface Attempt {
   /** When that ended; undefined while it runs, and for a run that its worker's death cut short. */
   readonly endedAt: Date | undefined;
   /** How it ended. */
-  readonly ended: "success" | "failure" | "retry" | "ignored" | "rejected" | undefined;
+  readonly ended: "success" | "failure" | "retry" | "ignored" | "rejected" | "revoked" | undefined;
 }
 
 /** What became of a task. */

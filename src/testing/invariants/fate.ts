@@ -49,7 +49,9 @@ export function startsExplained(task: TaskPast): number {
     const struck = begun.findLastIndex((handing) => strikes(touch, handing));
     if (struck >= 0) begun.splice(struck, 1);
   }
-  return copiesOf(task) + startedCount(task) - begun.length;
+  // What began and went back to its queue, such as by a cold shutdown, begins again.
+  const back = begun.filter((handing) => wasSettled(handing, "requeue")).length;
+  return copiesOf(task) + startedCount(task) - begun.length + back;
 }
 
 /** Whether the fault broke the link by which this delivery came. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type {
+  AbandonedEntry,
   DeliveredEntry,
   DismissedEntry,
   EndedEntry,
@@ -12,6 +13,7 @@ import type {
   LostEntry,
   PassedEntry,
   PublishedEntry,
+  RevokedEntry,
   SettledEntry,
   SettlingEntry,
   StoredEntry,
@@ -50,6 +52,7 @@ export interface Handing {
   readonly started: PassedEntry[];
   ended: EndedEntry | undefined;
   dismissed: DismissedEntry | undefined;
+  abandoned: AbandonedEntry | undefined;
   /** The place at which its worker was killed, if it was while it held the delivery or after. */
   killed: number | undefined;
 }
@@ -69,6 +72,7 @@ export interface TaskPast {
   readonly touches: Touch[];
   /** How often a fault doubled it. */
   doubles: number;
+  readonly revokes: RevokedEntry[];
 }
 
 /** What a checker knows. */
@@ -124,6 +128,9 @@ class Reader implements Past {
         if (store !== undefined) store.stored = entry;
         return;
       }
+      case "revoked":
+        this.#task(entry.task).revokes.push(entry);
+        return;
       case "fault":
         this.faults.push(entry);
         for (const id of entry.touches) {
@@ -163,6 +170,7 @@ class Reader implements Past {
       started: [],
       ended: undefined,
       dismissed: undefined,
+      abandoned: undefined,
       killed: undefined,
     };
     this.handings.set(delivered.delivery, handing);
@@ -184,13 +192,14 @@ class Reader implements Past {
     else if (entry.is === "accepted") handing.accepted = entry;
     else if (entry.is === "ended") handing.ended = entry;
     else if (entry.is === "dismissed") handing.dismissed = entry;
+    else if (entry.is === "abandoned") handing.abandoned = entry;
     else if (entry.is === "lost") handing.lost = entry;
   }
 
   #task(id: string): TaskPast {
     let task = this.tasks.get(id);
     if (task === undefined) {
-      task = { sendings: [], handings: [], stores: [], touches: [], doubles: 0 };
+      task = { sendings: [], handings: [], stores: [], touches: [], doubles: 0, revokes: [] };
       this.tasks.set(id, task);
     }
     return task;

@@ -31,11 +31,14 @@ export function i6(past: Past): Violation[] {
   const found: Violation[] = [];
   for (const [task, one] of past.tasks) {
     for (const handing of one.handings) {
-      const flaw = lateFlaw(handing, one);
+      const flaw = lateFlaw(handing, one, past);
       if (flaw !== undefined) found.push({ rule: "I6", task, ...flaw });
     }
-    for (const { storing: { node, seq, status }, stored } of one.stores) {
+    for (const { storing: { node, status }, stored } of one.stores) {
       if (stored?.outcome !== "failed") continue;
+      // Repeats of one store are told of once, at the first.
+      const first = one.stores.find(({ storing }) => storing.node === node && storing.status === status);
+      const seq = first?.storing.seq ?? 0;
       const told = past.entries.some((entry) =>
         entry.is === "told" && entry.task === task && entry.node === node && entry.seq > seq
       );
@@ -48,8 +51,10 @@ export function i6(past: Past): Violation[] {
 function lateFlaw(
   handing: Handing,
   task: TaskPast,
+  past: Past,
 ): { readonly says: string; readonly seq: number } | undefined {
-  const { delivered: { delivery, node }, accepted, ended, settling } = handing;
+  const { delivered, accepted, ended, settling } = handing;
+  const { delivery, node } = delivered;
   const ack = settling.find(({ as }) => as !== "requeue");
   if (accepted?.late !== true || ack === undefined) return undefined;
   const { seq } = ack;
@@ -58,6 +63,12 @@ function lateFlaw(
   }
   // Two runs of one task on one node: whose store it is cannot be seen.
   if (task.handings.filter((other) => other.delivered.node === node).length > 1) return undefined;
+  // A store that failed, and was told of, is repeated beside the ack.
+  const told = past.entries.some((entry) =>
+    entry.is === "told" && entry.code === "result-store-failed" && entry.task === delivered.task &&
+    entry.node === node && entry.seq > ended.seq && entry.seq < seq
+  );
+  if (told) return undefined;
   const late = task.stores.find((store) => isLate(store, node, ended.seq, seq));
   return late &&
     { says: `delivery ${delivery} was settled before its ${late.storing.status} was stored`, seq };

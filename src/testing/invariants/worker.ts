@@ -33,7 +33,7 @@ function isWork(entry: Entry): entry is Extract<Entry, { readonly task: string }
 }
 
 function leftOver(
-  { delivered, started, ended, settling, lost, killed }: Handing,
+  { delivered, started, ended, abandoned, settling, lost, killed }: Handing,
   node: string,
   at: number,
 ): string | undefined {
@@ -43,7 +43,31 @@ function leftOver(
   const done = (one: { readonly seq: number } | undefined): boolean => one !== undefined && one.seq < at;
   const number = `${node} has stopped with delivery ${delivered.delivery}`;
   if (!done(settling[0]) && !done(lost)) return `${number} unsettled`;
-  return started.length > 0 && !done(ended) ? `${number} running` : undefined;
+  return started.length > 0 && !done(ended) && !done(abandoned) ? `${number} running` : undefined;
+}
+
+/**
+ * I9: a task that is revoked does not begin at a worker that has heard of it, and none is refused as revoked that is not. Redelivered it
+ * does not begin anywhere, once the backend keeps the revoke for as long as an answer takes (`patience` ms).
+ */
+export function i9(patience: number): (past: Past) => Violation[] {
+  return (past) => {
+    const found: Violation[] = [];
+    for (const [task, { handings, revokes }] of past.tasks) {
+      for (const { delivered: { node, delivery, redelivered, at: came }, dismissed, started } of handings) {
+        const tell = (says: string, seq: number): void =>
+          void found.push({ rule: "I9", task, says: `delivery ${delivery} ${says}`, seq });
+        const heard = (seq: number): boolean =>
+          revokes.some((revoke) => revoke.by === "worker" && revoke.node === node && revoke.seq < seq);
+        const kept = redelivered && revokes.some(({ by, at }) => by === "backend" && at + patience < came);
+        for (const { seq } of started) if (heard(seq) || kept) tell("began after it was revoked", seq);
+        if (dismissed?.why === "revoked" && !revokes.some(({ seq }) => seq < dismissed.seq)) {
+          tell("was refused as revoked, and nobody revoked it", dismissed.seq);
+        }
+      }
+    }
+    return found;
+  };
 }
 
 /** I10, as far as it can be: a task whose time is over by its worker's clock does not begin. Nor does one before its ETA. */

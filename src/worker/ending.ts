@@ -1,0 +1,102 @@
+/**
+ * The end of a worker's work: how long it waits for what, and what it does with what does not end.
+ *
+ * @module
+ */
+import { WorkerShutdownError } from "../errors.ts";
+import { deferred } from "../lib/deferred.ts";
+import type { Timer } from "../lib/port.ts";
+import type { Env } from "./env.ts";
+import { recordOf } from "./record.ts";
+import type { Request } from "./request.ts";
+
+/** A warm shutdown waits so long for a backend in trouble once nothing runs, ms. */
+const STORED_WARM = 10_000;
+
+/** Since a cold shutdown began, ms: for tasks that heed their signal, for their results, for what is settled to reach the broker. */
+const RAN = 1000;
+const STORED = 3000;
+const FLUSHED = 5000;
+
+/** Watches over one worker's end. `cold` is aborted when it is to wait no longer. */
+export class Ending implements Disposable {
+  readonly #env: Env;
+  readonly #cold: AbortSignal;
+  readonly #cut = (): void => this.#cutShort();
+  #since = 0;
+
+  constructor(env: Env, cold: AbortSignal) {
+    this.#env = env;
+    this.#cold = cold;
+    if (cold.aborted) this.#cutShort();
+    else cold.addEventListener("abort", this.#cut, { once: true });
+  }
+
+  /** Waits for what runs, and for its results. Under a cold shutdown what does not end is abandoned, so that nothing is left to wait for. */
+  async work(): Promise<void> {
+    const { results, state } = this.#env;
+    await this.#within(RAN, state.ran());
+    for (const request of [...state.active]) abandon(request);
+    const idle = state.idle();
+    if (!await this.#within(STORED, results.end(STORED_WARM, idle))) await results.end(0, idle);
+    await this.#within(STORED, idle);
+    for (const request of [...state.ended]) abandon(request);
+  }
+
+  /** Waits for `flushed`: what was settled is to reach the broker before the link closes. */
+  async flush(flushed: Promise<unknown>): Promise<void> {
+    await this.#within(FLUSHED, flushed);
+  }
+
+  [Symbol.dispose](): void {
+    this.#cold.removeEventListener("abort", this.#cut);
+  }
+
+  #cutShort(): void {
+    this.#since = this.#env.clock.elapsed();
+    for (const request of [...this.#env.state.active]) request.abort(new WorkerShutdownError());
+  }
+
+  /** True when the work is done, false when a cold shutdown has lasted `ms` before that. */
+  async #within(ms: number, work: Promise<unknown>): Promise<boolean> {
+    const { clock } = this.#env;
+    const { promise: late, resolve } = deferred<false>();
+    let timer: Timer | undefined;
+    const arm = (): void => {
+      timer = clock.after(Math.max(0, this.#since + ms - clock.elapsed()), () => resolve(false));
+    };
+    if (this.#cold.aborted) arm();
+    else this.#cold.addEventListener("abort", arm, { once: true });
+    try {
+      return await Promise.race([work.then(() => true), late]);
+    } finally {
+      timer?.cancel();
+      this.#cold.removeEventListener("abort", arm);
+    }
+  }
+}
+
+/**
+ * Waits for the run no longer. Its message goes back to its queue, where it is still ours; else the run is lost, and that is what is stored.
+ * Code cannot be killed here: it may go on for as long as the process lives, and what it comes to is dropped.
+ */
+function abandon(request: Request): void {
+  const { env } = request;
+  if (request.isSettled) {
+    if (request.outcome === undefined && request.keepsErrors) {
+      const result = {
+        exc_type: "WorkerLostError",
+        exc_message: [
+          "The worker shut down while the task ran, and it was acked early: it will not run again.",
+        ],
+        exc_module: "billiard.exceptions",
+      };
+      void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
+    }
+  } else void request.release({ as: "requeue" });
+  const fate = request.isSettled ? "it is lost" : "it goes back to its queue";
+  env.logger.log("warning", `Task ${request.label} did not end in time: ${fate}.`, request.about);
+  request.abandoned = true;
+  env.probe?.abandoned?.(request);
+  env.state.abandon(request);
+}
