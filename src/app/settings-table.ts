@@ -100,7 +100,7 @@ const TABLE: Table = {
   taskAcksOnFailureOrTimeout: is(flag, true),
   taskAcksOnFailure: maybe(flag),
   taskMaxDeliveries: orNone<number | null>(whole(1), 3, null),
-  workerDeduplicateSuccessfulTasks: is(flag, false),
+  workerDeduplicateSuccessfulTasks: is(oneOf(false, true, "always"), false),
   taskAcksOnStoreFailure: is(flag, true),
   taskRevokeExpires: is(time, 28 * 86_400_000),
   workerConcurrency: maybe(whole(1)),

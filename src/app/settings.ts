@@ -88,8 +88,13 @@ export interface SettingsOptions extends SendingOptions {
   readonly taskAcksOnFailure?: boolean | null;
   /** How often a task acked late may begin without coming to an end before it counts as poison; null is without limit. celeriac's own. @default 3 */
   readonly taskMaxDeliveries?: number | null;
-  /** Whether a late-acked task that comes again, and whose SUCCESS is known, is not run again; what follows it is sent all the same. @default false */
-  readonly workerDeduplicateSuccessfulTasks?: boolean;
+  /**
+   * Whether a late-acked task that comes again, and whose SUCCESS is known, is not run again; what follows it is sent all the same. "always"
+   * also asks of messages that did not come before (a publish that was doubled), which costs a read for each task.
+   *
+   * @default false
+   */
+  readonly workerDeduplicateSuccessfulTasks?: boolean | "always";
   /**
    * celeriac's own: whether a late-acked task whose result cannot be stored is acked all the same. False: its message stays unsettled while
    * the store is repeated, and goes back to its queue after five minutes, or after `resultBackendMaxRetries`. @default true

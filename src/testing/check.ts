@@ -21,12 +21,15 @@ import {
 import { type Invariant, pastOf, startsOf, type TaskPast, type Violation } from "./invariants/past.ts";
 import { i13, repeats, sent } from "./invariants/publish.ts";
 import { i4, i5, i6 } from "./invariants/settlement.ts";
+import { i11 } from "./invariants/retry.ts";
 import { i10, i12, i14, i15, i9 } from "./invariants/worker.ts";
 
 /** What a checker is told. */
 export interface CheckOptions {
   /** How long a worker may take to consume again once its broker is back; a number is seconds. @default 5 */
   readonly patience?: Duration;
+  /** How often any task is retried at most; null is for ever. @default null */
+  readonly maxRetries?: number | null;
   /** Whether a repeat of this task's unknown publish was asked for. @default never */
   readonly repeated?: (task: string) => boolean;
 }
@@ -64,7 +67,7 @@ export interface Report {
  * "history-incomplete" for a history that forgot entries or keeps none, `ConfigurationError` "duration-invalid" for a patience that is none.
  */
 export function check(history: History | readonly Entry[], options: CheckOptions = {}): Report {
-  const { patience = 5, repeated = () => false } = options;
+  const { maxRetries, patience = 5, repeated = () => false } = options;
   const past = pastOf(history instanceof History ? history.whole() : history);
   const rules: readonly Invariant[] = [
     i1,
@@ -75,6 +78,7 @@ export function check(history: History | readonly Entry[], options: CheckOptions
     i6,
     i9(toMs(patience, "patience")),
     i10,
+    i11(maxRetries ?? Infinity),
     i12,
     i13,
     i14(toMs(patience, "patience")),

@@ -47,6 +47,8 @@ export interface PublishedEntry extends OfTask {
   readonly expires: number | undefined;
   /** How long it may wait in a queue before the broker drops it, ms. */
   readonly ttl: number | undefined;
+  /** How many retries came before it; absent where the message says none. */
+  readonly retries?: number;
   /** When the caller gives up, ms since the epoch. */
   readonly deadline: number | undefined;
 }
@@ -91,6 +93,8 @@ export interface DeliveredEntry extends OfDelivery {
   readonly queue: string;
   /** Whether it was handed out before. */
   readonly redelivered: boolean;
+  /** How many retries came before it; absent where the message says none. */
+  readonly retries?: number;
   /** How often the consuming link of this node has come up so far. */
   readonly epoch: number;
   /** Of the name and the body. */

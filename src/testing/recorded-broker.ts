@@ -18,7 +18,7 @@ import type {
   Verdict,
 } from "../broker.ts";
 import { parseInstant } from "../protocol/instant.ts";
-import { digestOf, RecordedDelivery, taskOf } from "./recorded-delivery.ts";
+import { digestOf, RecordedDelivery, retriesOf, taskOf } from "./recorded-delivery.ts";
 import type { Recorder } from "./recorder.ts";
 
 /** See the contract in `src/broker.ts`: everything is the inner one's. */
@@ -110,6 +110,7 @@ export class RecordedBroker implements Broker {
       eta: parseInstant(headers["eta"]),
       expires: parseInstant(headers["expires"]),
       ttl: properties["expiration"] === undefined ? undefined : Number(properties["expiration"]),
+      ...retriesOf(message),
       deadline,
     });
     return (verdict) => this.#recorder.add({ is: "verdict", ...of, verdict });

@@ -12,6 +12,12 @@ export function taskOf({ headers, properties }: Message): string {
   return typeof id === "string" ? id : "";
 }
 
+/** How many retries came before it, where it says so. */
+export function retriesOf({ headers }: Message): { readonly retries?: number } {
+  const retries = headers["retries"];
+  return typeof retries === "number" && retries > 0 ? { retries } : {};
+}
+
 /** A number that two messages share only if their task names and bodies are equal, or by a chance of one in 2^32 (FNV-1a). */
 export function digestOf({ headers, body }: Message): number {
   let hash = 0x811c9dc5;
@@ -48,6 +54,7 @@ export class RecordedDelivery implements Delivery {
       queue: inner.queue,
       redelivered: inner.redelivered,
       digest: digestOf(inner.message),
+      ...retriesOf(inner.message),
     });
     this.#watch = inner.onLost(() => recorder.add({ is: "lost", task: this.task, delivery: this.number }));
   }

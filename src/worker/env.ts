@@ -12,6 +12,8 @@ import type { Clock, Context } from "../lib/port.ts";
 import { guarded } from "./guarded.ts";
 import { failed } from "./outcome.ts";
 import { exceptionRepr } from "./lines.ts";
+import { Successes } from "./known.ts";
+import { Starts } from "./poison.ts";
 import type { Probe } from "./probe.ts";
 import { Results, type Subject } from "./results.ts";
 import { Revokes } from "./revokes.ts";
@@ -38,6 +40,10 @@ export class Env {
   readonly probe: Probe | undefined;
   /** Aborted when the worker is to stop. */
   readonly stopping: AbortSignal;
+  /** Starts that came to no end. */
+  readonly starts: Starts = new Starts(this);
+  /** Tasks that are known to have succeeded. */
+  readonly successes: Successes = new Successes(this);
   #backend: Backend | undefined;
   /** Stores and settlements on their way. */
   #busy = 0;

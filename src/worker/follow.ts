@@ -25,10 +25,19 @@ export function concernsOthers({ message: { embed } }: Request): boolean {
 export async function sendSuccessors(request: Request, value: unknown): Promise<void> {
   const { callbacks, chain } = request.message.embed;
   const sent: Promise<unknown>[] = [];
-  if (callbacks !== null && callbacks.length > 0) sent.push(sendLinks(request, callbacks, value));
+  const links = callbacks?.filter((link) => !wasSent(request, link)) ?? [];
+  if (links.length > 0) sent.push(sendLinks(request, links, value));
   const next = chain?.at(-1);
-  if (next !== undefined) sent.push(sendNext(request, next, chain?.slice(0, -1) ?? [], value));
+  if (next !== undefined && !wasSent(request, next)) {
+    sent.push(sendNext(request, next, chain?.slice(0, -1) ?? [], value));
+  }
   await all(sent);
+}
+
+/** Whether an earlier run has sent it: what it had sent is stored with its success. */
+function wasSent({ known }: Request, { options }: WireSignature): boolean {
+  const id = options["task_id"];
+  return typeof id === "string" && known?.children.has(id) === true;
 }
 
 /** The chain ends here: each task that was to come has this failure, and the error callbacks go out; what cannot be sent is told. */

@@ -25,7 +25,9 @@ import {
 } from "./outcome.ts";
 import { recordOf } from "./record.ts";
 import type { Request } from "./request.ts";
+import { isDoubtful, look, putAside } from "./look.ts";
 import { autoretry, insistOnRetry, mayPass, planRetry, sendRetry, tellUnsent } from "./retry.ts";
+import { isPoison } from "./poison.ts";
 import { report } from "./report.ts";
 import { RunningTask } from "./running.ts";
 
@@ -45,16 +47,18 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
-    start(request, slot);
-    if (probe?.at("started", request)) await never();
-    conclude(request, judged(request, await execute(request)));
-    if (probe?.at("ended", request)) await never();
+    if (!isDoubtful(request) || await mayRun(request)) {
+      start(request, slot);
+      if (probe?.at("started", request)) await never();
+      conclude(request, judged(request, await execute(request)));
+      if (probe?.at("ended", request)) await never();
+    }
     free(request, slot);
     if (givesUp(request)) return;
     if (comesAgain(request)) await retry(request);
     if (leads(request)) await follow(request);
     if (probe?.at("followed", request)) await never();
-    if (keeps(request) && request.outcome?.is !== "retry") await store(request);
+    if (isNews(request) && keeps(request)) await store(request);
     if (probe?.at("stored", request)) await never();
     count(request);
     if (spreads(request)) await tellOthers(request);
@@ -67,6 +71,7 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     collapse(request, error);
   } finally {
     free(request, slot);
+    request.suspicion?.[Symbol.dispose]();
     request.env.state.finish(request);
   }
 }
@@ -77,6 +82,27 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
  */
 function accept(request: Request): Promise<boolean> {
   return request.release(ACK);
+}
+
+/** False: it has its outcome without a run, or goes back. */
+async function mayRun(request: Request): Promise<boolean> {
+  const { env, delivery } = request;
+  const found = await look(request);
+  switch (found.do) {
+    case "run":
+      return true;
+    case "skip":
+      env.probe?.dismissed(delivery, "succeeded");
+      request.known = found.known;
+      conclude(request, succeeded(found.known.value));
+      return false;
+    case "bury":
+      await putAside(request, found.deliveries);
+      return false;
+    case "giveBack":
+      await request.release({ as: "requeue" });
+      return false;
+  }
 }
 
 /** Nobody waits for STARTED; the result does, if it must. */
@@ -191,6 +217,11 @@ async function follow(request: Request): Promise<void> {
   }
 }
 
+/** RETRY was stored before the message went out, and a known success is there already. */
+function isNews({ known, outcome }: Request): boolean {
+  return known === undefined && outcome?.is !== "retry";
+}
+
 function keeps({ ignoresResult, keepsErrors, outcome, env }: Request): boolean {
   if (env.backend === undefined) return false;
   if (outcome?.is === "success") return !ignoresResult;
@@ -246,6 +277,7 @@ const LONGEST_PAUSE = 30_000;
 
 /** Late ack. */
 function settle(request: Request): void {
+  request.env.successes.add(request);
   void request.release(settlementOf(request));
 }
 
@@ -256,7 +288,8 @@ function settlementOf(request: Request): Settlement {
     return { as: "requeue", notBefore: env.now() + AGAIN };
   }
   if (outcome?.is === "rejected") return outcome.requeue ? { as: "requeue" } : REJECT;
-  if (outcome?.is !== "failure") return ACK;
+  // A copy of poison is kept already.
+  if (outcome?.is !== "failure" || isPoison(outcome)) return ACK;
   const { taskAcksOnFailure, taskAcksOnFailureOrTimeout } = env.settings;
   return rules.acksOnFailure ?? taskAcksOnFailure ?? taskAcksOnFailureOrTimeout ? ACK : REJECT;
 }

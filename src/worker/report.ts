@@ -15,6 +15,10 @@ export function report(request: Request): void {
   const about = { ...request.about, runtime: ms / 1000 };
   switch (outcome.is) {
     case "success":
+      if (request.known !== undefined) {
+        // Celery's words (celery/app/trace.py).
+        return logger.log("info", `Task ${label} Task already completed successfully.`, about);
+      }
       return logger.log("info", `Task ${label} succeeded in ${seconds(ms)}s: ${shown(outcome.value)}`, about);
     case "retry":
       return logger.log("info", `Task ${label} retry: ${printable(outcome.retry.message)}`, about);

@@ -10,6 +10,7 @@ import { TaskRevokedError, type WorkerShutdownError } from "../errors.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import type { ResultTuple } from "../result/tuple.ts";
 import type { Env, Subject } from "./env.ts";
+import type { KnownSuccess } from "./known.ts";
 import { label } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { recordOf } from "./record.ts";
@@ -31,7 +32,11 @@ export class Request implements Subject {
   outcome: Outcome | undefined;
   /** The retry that it asked for last. */
   plan: PlannedRetry | undefined;
-  /** The retry could not be sent: the message goes back to its queue instead. */
+  /** It has succeeded before, and was not run again. */
+  known: KnownSuccess | undefined;
+  /** It runs alone among those that began before and came to no end. */
+  suspicion: Disposable | undefined;
+  /** The retry, or the copy beside the queue, could not be sent: the message goes back to its queue instead. */
   unsent = false;
   /** Why the run was asked to end early, if it was. */
   aborted: TaskRevokedError | WorkerShutdownError | undefined;

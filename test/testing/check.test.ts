@@ -283,6 +283,27 @@ describe("I10 and ETA", () => {
   });
 });
 
+describe("I11", () => {
+  const retry = (s: Story, retries: number): Story => s.publish("a", { retries }).verdict("a", "confirmed");
+
+  test("a retry comes after a run that has ended, once for each", () => {
+    const once = (s: Story): Story => retry(s.confirmed("a").late("a"), 1).deliver("a", "w1", { retries: 1 });
+    expect(broken((s) => once(s).accept("a", false).settle("a").start("a", false).end("a", false))).toEqual(
+      [],
+    );
+    expect(broken((s) => retry(once(s).accept("a", false).settle("a").start("a", false).end("a", false), 1)))
+      .toEqual(["I11 a"]);
+    expect(broken((s) => retry(s.confirmed("a"), 1).late("a").late("a"))).toContain("I11 a");
+  });
+
+  test("there are no more of them than the task may have", () => {
+    const told = (s: Story): Story => retry(s.confirmed("a").late("a"), 1).late("a");
+    expect(broken(told, { maxRetries: 1 })).toEqual([]);
+    expect(broken(told, { maxRetries: 0 })).toEqual(["I11 a"]);
+    expect(broken(told, { maxRetries: null })).toEqual([]);
+  });
+});
+
 describe("I12", () => {
   test("a worker that stops with a message unsettled, or a task running", () => {
     expect(

@@ -15,6 +15,7 @@ interface Said {
   readonly ttl?: number;
   readonly deadline?: number;
   readonly digest?: number;
+  readonly retries?: number;
 }
 
 /** Tells what happens, in order. The clock moves by one ms with each entry, and by `wait`. */
@@ -74,7 +75,12 @@ export class Story {
   deliver(
     task: string,
     node = "w1",
-    more: { readonly redelivered?: boolean; readonly digest?: number; readonly consumer?: number } = {},
+    more: {
+      readonly redelivered?: boolean;
+      readonly digest?: number;
+      readonly consumer?: number;
+      readonly retries?: number;
+    } = {},
   ): this {
     return this.add(node, {
       is: "delivered",

@@ -44,7 +44,10 @@ export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
  * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does.
  */
 export function startsExplained(task: TaskPast): number {
-  const begun = task.handings.filter(({ started }) => started.length > 0);
+  // What gave itself back begins again without a fault.
+  const begun = task.handings.filter((handing) =>
+    handing.started.length > 0 && !wasSettled(handing, "requeue")
+  );
   for (const touch of task.touches) {
     const struck = begun.findLastIndex((handing) => strikes(touch, handing));
     if (struck >= 0) begun.splice(struck, 1);

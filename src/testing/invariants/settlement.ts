@@ -53,10 +53,11 @@ function lateFlaw(
   task: TaskPast,
   past: Past,
 ): { readonly says: string; readonly seq: number } | undefined {
-  const { delivered, accepted, ended, settling } = handing;
+  const { delivered, accepted, dismissed, ended, settling } = handing;
   const { delivery, node } = delivered;
   const ack = settling.find(({ as }) => as !== "requeue");
-  if (accepted?.late !== true || ack === undefined) return undefined;
+  // What is put aside, or has succeeded before, has its slot and does not run.
+  if (accepted?.late !== true || ack === undefined || dismissed !== undefined) return undefined;
   const { seq } = ack;
   if (ended === undefined || ended.seq > seq) {
     return { says: `delivery ${delivery} was settled before it ended`, seq };

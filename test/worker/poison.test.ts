@@ -1,0 +1,264 @@
+/** Messages that end their worker are taken out of the way; those that have succeeded are not run again. */
+import { describe, expect, test } from "vitest";
+import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
+import { type Broker, Celery, Reject, type Running } from "../../mod.ts";
+import { createHarness } from "../../src/testing/mod.ts";
+import type { BrokerFeatures, Delivery } from "../../src/broker.ts";
+import { Starts } from "../../src/worker/poison.ts";
+import type { Request } from "../../src/worker/request.ts";
+import { until } from "../support/wait.ts";
+import { intercept, setup } from "./setup.ts";
+
+const NEXT = {
+  task: "t.next",
+  args: [],
+  kwargs: {},
+  options: { task_id: "next-1" },
+  subtask_type: null,
+  immutable: false,
+};
+const CHAINED = [[], {}, { callbacks: null, errbacks: null, chain: [NEXT], chord: null }];
+
+describe("a message that kills its worker", () => {
+  test("A19: is put beside its queue at the fourth delivery, fails, its chain learns of it, its neighbours run", async () => {
+    const app = new Celery("shop", { broker: memoryBroker(), backend: memoryBackend(), taskAcksLate: true });
+    const poison = app.task("t.poison", { bind: true }, async (task: Running) => {
+      await harness.fault.kill(task.hostname.replace("celery@", ""));
+    });
+    const next = app.task("t.next", { params: ["x?"] }, (x?: unknown) => x ?? null);
+    const good = app.task("t.good", () => "good");
+    await using harness = await createHarness(app, { workers: 0 });
+    const victim = await poison.applyAsync([], { link: next.s() });
+    const neighbours = [await good.delay(), await good.delay()];
+    for (let at = 0; at < 5; at++) {
+      await harness.worker({ concurrency: 1 });
+      await harness.runUntilIdle();
+    }
+    const { state, error, deliveries, attempts } = await harness.outcome(victim);
+    expect([state, deliveries, attempts.length]).toEqual(["FAILURE", 4, 3]);
+    expect(error).toMatchObject({ excType: "DeliveryLimitExceeded" });
+    for (const one of neighbours) {
+      const { attempts: runs, state: end } = await harness.outcome(one);
+      expect([end, runs.length]).toEqual(["SUCCESS", 1]);
+    }
+    expect(harness.enqueued(next).length).toBe(0);
+    harness.check();
+  });
+
+  test("runs alone once it has begun twice, so that no neighbour is counted with it; one at its stop goes back", async () => {
+    const counts = new Map([["starts:one:0", "1"], ["starts:two:0", "1"]]);
+    const facts = {
+      get: (key: string) => Promise.resolve(counts.get(key)),
+      bump: (key: string) => {
+        counts.set(key, String(Number(counts.get(key) ?? 0) + 1));
+        return Promise.resolve(Number(counts.get(key)));
+      },
+    };
+    const starts = new Starts({ backend: { facts }, settings: { taskMaxDeliveries: 3 } } as never);
+    const request = (id: string): Request =>
+      ({
+        acksLate: true,
+        delivery: { redelivered: true },
+        message: { id, retries: 0 },
+        task: { rules: {} },
+      }) as unknown as Request;
+    const [one, two, fresh] = [request("one"), request("two"), request("fresh")];
+    expect(await starts.examine(one)).toBeUndefined();
+    let begun = false;
+    const second = starts.examine(two).then(() => begun = true);
+    expect(await starts.examine(fresh)).toBeUndefined();
+    expect(Object.fromEntries(counts)).toEqual({
+      "starts:one:0": "2",
+      "starts:two:0": "1",
+      "starts:fresh:0": "1",
+    });
+    expect(begun).toBe(false);
+    one.suspicion?.[Symbol.dispose]();
+    await second;
+    expect(counts.get("starts:two:0")).toBe("2");
+    expect(await starts.examine(request("two"))).toBe(3);
+  });
+
+  test("leaves a confirmed copy as it came, with the reason in its headers", async () => {
+    const { bench, redeliver } = again();
+    await using _ = bench;
+    bench.app.task("t.add", { acksLate: true, maxDeliveries: 1 }, () => 1);
+    await redeliver({ mine: "kept", "x-death": [] }, CHAINED, { expiration: "60000", priority: 4 });
+    bench.work();
+    expect(await bench.sees("id-1", "FAILURE")).toMatchObject({
+      result: { exc_type: "DeliveryLimitExceeded", exc_module: "celeriac" },
+    });
+    expect(await bench.sees("next-1", "FAILURE")).toBeTruthy();
+    expect(bench.trace.filter((step) => step.includes("settle"))).toEqual(["settle ack id-1"]);
+    const [copy] = await take(bench.broker, "celery.dead");
+    expect(copy?.message.headers).toMatchObject({
+      task: "t.add",
+      id: "id-1",
+      mine: "kept",
+      "celeriac-dead-reason": "delivery-limit",
+      "celeriac-dead-queue": "celery",
+      "celeriac-dead-count": 1,
+      "celeriac-dead-time": expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    });
+    expect(copy?.message.headers).not.toHaveProperty("x-death");
+    expect(copy?.message.properties).not.toHaveProperty("expiration");
+    expect(copy?.message.properties["priority"]).toBe(4);
+  });
+
+  test("that cannot be put aside goes back, and is not run", async () => {
+    const { bench, redeliver } = again({ refuseDead: true });
+    await using _ = bench;
+    let runs = 0;
+    bench.app.task("t.add", { acksLate: true, maxDeliveries: 1 }, () => void runs++);
+    await redeliver();
+    bench.work();
+    expect((await bench.says(/could not be put aside/)).fields["code"]).toBe("dead-unsent");
+    await until(() => bench.trace.includes("settle requeue id-1"), { what: "the requeue" });
+    expect(runs).toBe(0);
+    expect(await bench.stored("id-1")).toBeUndefined();
+  });
+
+  test("is counted by the worker itself where there is no backend, and by a broker that counts", async () => {
+    for (const attempts of [undefined, 3]) {
+      const { bench, redeliver } = again({ attempts, facts: false });
+      await using _ = bench;
+      let runs = 0;
+      bench.app.task("t.add", { acksLate: true }, () => {
+        runs++;
+        throw new Reject("again", { requeue: true });
+      });
+      await redeliver();
+      bench.work();
+      await bench.says(/DeliveryLimitExceeded/);
+      // Of four deliveries the first was the test's own.
+      expect(runs).toBe(attempts === undefined ? 2 : 0);
+    }
+  });
+
+  test("runs for ever where there is no limit, and early acked ones are not counted", async () => {
+    const { bench, redeliver } = again();
+    await using _ = bench;
+    let runs = 0;
+    bench.app.task("t.add", { acksLate: true, maxDeliveries: null }, () => {
+      if (++runs < 12) throw new Reject("again", { requeue: true });
+    });
+    await redeliver();
+    bench.work();
+    await bench.sees("id-1", "SUCCESS");
+    expect(runs).toBe(12);
+  });
+});
+
+describe("workerDeduplicateSuccessfulTasks", () => {
+  test.each(
+    [
+      [false, true, 2],
+      [true, true, 1],
+      [true, false, 2],
+      ["always", false, 1],
+    ] as const,
+  )("%s, redelivered %s: the second message of a success makes %d runs", async (setting, comes, most) => {
+    const { bench, redeliver } = again({}, { workerDeduplicateSuccessfulTasks: setting, taskAcksLate: true });
+    await using _ = bench;
+    let runs = 0;
+    bench.app.task("t.add", () => ++runs);
+    await bench.pushTask({});
+    const { worker } = bench.work();
+    await bench.sees("id-1", "SUCCESS");
+    await until(() => bench.unsettled.size === 0, { what: "the ack" });
+    await worker.stop();
+    // Another worker knows it from the backend alone.
+    if (comes) await redeliver();
+    else await bench.pushTask({});
+    bench.work();
+    await until(() => bench.trace.filter((step) => step.startsWith("settle ack")).length >= 2, {
+      what: "acks",
+    });
+    await until(() => bench.unsettled.size === 0, { what: "the second ack" });
+    expect(runs).toBe(most);
+    if (most === 1) await bench.says(/^Task t\.add\[id-1\] Task already completed successfully\.$/);
+  });
+
+  test("what follows is sent, unless it is known to have been sent", async () => {
+    const { bench, redeliver } = again({}, { workerDeduplicateSuccessfulTasks: true, taskAcksLate: true });
+    await using _ = bench;
+    bench.app.task("t.add", () => "again");
+    bench.app.task("t.next", (x: unknown) => x);
+    // As a worker left it that died between its store and its ack; the chain was not sent.
+    const meta = { status: "SUCCESS", result: "first", traceback: null, children: [], date_done: null };
+    const text = JSON.stringify({ ...meta, task_id: "id-1" });
+    await bench.backend.store({ taskId: "id-1", status: "SUCCESS", text }, { ttl: undefined });
+    await redeliver({}, CHAINED);
+    bench.work();
+    expect(await bench.sees("next-1", "SUCCESS")).toMatchObject({ result: "first" });
+    expect(bench.trace.filter((step) => step.includes("id-1"))).toEqual([
+      "store SUCCESS id-1",
+      "settle ack id-1",
+    ]);
+    // The worker remembers what it sent.
+    await redeliver({}, CHAINED);
+    await until(() => bench.trace.filter((step) => step === "settle ack id-1").length === 2, {
+      what: "acks",
+    });
+    expect(bench.trace.filter((step) => step === "publish t.next").length).toBe(1);
+  });
+});
+
+/** A bench into whose queue a message can be put as one that was handed out before. */
+function again(
+  of: { attempts?: number | undefined; facts?: boolean; refuseDead?: boolean } = {},
+  settings: object = {},
+): { bench: ReturnType<typeof setup>; redeliver: (...task: Parameters<Redeliver>) => Promise<void> } {
+  const flagged = new Set<string>();
+  const bench = setup({
+    ...settings,
+    wrapBackend: (backend) => of.facts === false ? intercept(backend, { facts: null as never }) : backend,
+    wrapBroker: (broker) =>
+      intercept(broker, {
+        features: { ...broker.features, attempts: of.attempts !== undefined } as BrokerFeatures,
+        publish: (batch, call) =>
+          of.refuseDead === true && batch.some(({ to }) => to.routingKey.endsWith(".dead"))
+            ? Promise.resolve([{ is: "refused", reason: "full", retry: true }])
+            : broker.publish(batch, call),
+        consume: (queues, options) => {
+          const consumer = broker.consume(queues, options);
+          return intercept(consumer, {
+            async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
+              for await (const delivery of consumer) {
+                const redelivered = delivery.redelivered ||
+                  flagged.has(String(delivery.message.headers["id"]));
+                yield intercept(delivery, {
+                  redelivered,
+                  ...(of.attempts === undefined ? {} : { attempts: of.attempts }),
+                });
+              }
+            },
+          });
+        },
+      }),
+  });
+  return {
+    bench,
+    redeliver: async (headers = {}, body = [[], {}, {}], properties = {}) => {
+      flagged.add("id-1");
+      await bench.pushTask(headers, body, { properties: { correlation_id: "id-1", ...properties } });
+    },
+  };
+}
+
+type Redeliver = (
+  headers?: Readonly<Record<string, unknown>>,
+  body?: unknown,
+  properties?: object,
+) => Promise<void>;
+
+async function take(broker: Broker, queue: string): Promise<Delivery[]> {
+  const consumer = broker.consume([queue], { prefetch: 1 });
+  const taken: Delivery[] = [];
+  for await (const delivery of consumer) {
+    taken.push(delivery);
+    await delivery.settle({ as: "ack" });
+    await consumer.stop();
+  }
+  return taken;
+}
