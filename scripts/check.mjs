@@ -13,8 +13,9 @@ const bin = `${root}node_modules/.bin/`;
 /** @type {ReadonlyArray<readonly [name: string, program: string, ...args: string[]]>} */
 const CHECKS = [
   ["types", process.execPath, "node_modules/typescript/bin/tsc", "-b", "src/cli", "src/testing"],
-  ["types of the gateway", process.execPath, "node_modules/typescript/bin/tsc", "-p", "src/gateway"],
-  ["types of tests, examples and bench", process.execPath, "node_modules/typescript/bin/tsc", "-p", "test"],
+  // TypeScript in Go says the same in a tenth of the time; what is shipped is built and checked by the other one, above.
+  ["types of the gateway", process.execPath, "node_modules/ts7/bin/tsc", "-p", "src/gateway"],
+  ["types of tests, examples and bench", process.execPath, "node_modules/ts7/bin/tsc", "-p", "test"],
   // Nested configurations: node_modules/celeriac is this folder again, and oxlint would read it as one.
   ["lint", `${bin}oxlint`, "--disable-nested-config", "--deny-warnings"],
   ["lint for JSR", `${bin}deno`, "lint", "--quiet"],

@@ -33,6 +33,13 @@ const PINNED: Readonly<Record<string, Plan>> = {
       { what: "restart", at: 2500, hops: 2, node: 0, dirty: false },
     ],
   }),
+  "a message that was handed out before it was on disk, and lost without having been confirmed, counted as lost":
+    plan({
+      sends: [{ ...SEND, at: 2500, countdown: 500 }, SEND],
+      hands: [{ ...HAND, queues: [0, 2] }],
+      mishaps: [{ what: "restart", at: 2500, hops: 3, node: 0, dirty: true }],
+      scatters: true,
+    }),
   "a message that the broker took back before its worker read it was missed by the checker": plan({
     sends: [{ ...SEND, at: 600 }],
     hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [0, 2] }],

@@ -103,6 +103,15 @@ describe("I1", () => {
       ]);
   });
 
+  test("one that the broker lost is none, where it had confirmed nothing and died without storing", () => {
+    const dies = (s: Story, detail: string): Story =>
+      s.deliver("a").fault("restart", ["a"], "", detail).lose("a").verdict("a", "unknown");
+    expect(broken((s) => dies(s.publish("a"), "dirty"))).toEqual([]);
+    expect(broken((s) => dies(s.publish("a"), ""))).toEqual(["I1 a"]);
+    expect(broken((s) => s.confirmed("a").deliver("a").fault("restart", ["a"], "", "dirty").lose("a")))
+      .toEqual(["I1 a", "I1 a"]);
+  });
+
   test("one that went back and never came again: by a loss, a requeue, a stale ack, a death", () => {
     const run = (s: Story): Story => s.confirmed("a").deliver("a").accept("a", true).start("a", true);
     expect(broken((s) => run(s).fault("cut", ["a"]).lose("a").end("a", true))).toEqual(["I1 a"]);
