@@ -1,0 +1,34 @@
+/**
+ * The common configuration, with the mutant of the broker on Redis that MUTANT names.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { defineConfig, type Plugin } from "vitest/config";
+import common from "../../vitest.config.ts";
+import { REDIS_MUTANTS } from "./redis-mutants.ts";
+
+const name = process.env["MUTANT"];
+const mutant = REDIS_MUTANTS.find((one) => one.name === name);
+if (mutant === undefined) throw new Error(`no mutant "${name}"`);
+const { file, from, to } = mutant;
+
+/** A script is known by the SHA-1 of its text. */
+function signed(code: string): string {
+  return code.replaceAll(/text: `([^`]*)`,\n {2}sha: "[0-9a-f]{40}"/g, (_all, text: string) => {
+    const sha = createHash("sha1").update(text).digest("hex");
+    return `text: \`${text}\`,\n  sha: "${sha}"`;
+  });
+}
+
+const plugin: Plugin = {
+  name: "mutant",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.endsWith(`/adapters/redis/${file}`)) return null;
+    if (code.split(from).length !== 2) throw new Error(`${file} does not hold it once: ${from}`);
+    return signed(code.replace(from, () => to));
+  },
+};
+
+export default defineConfig({ ...common, plugins: [plugin] });
