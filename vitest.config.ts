@@ -7,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { ONCE } from "./test/rooms.mjs";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { LONG, ONLY_ON_NODE } from "./test/rooms.mjs";
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string>>;
@@ -36,6 +37,18 @@ function server(name: string, fallback: string): string {
   return fallback;
 }
 
+/** The long ones first. */
+class Sequencer extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = LONG.findIndex((file) => moduleId.endsWith(`/${file}`));
+      return at < 0 ? LONG.length : at;
+    };
+    // The sort is stable.
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
+
 const runtime = (process.env["RUNTIME"] ?? runtimeHere()) as "node" | "bun" | "deno" | "workerd";
 
 export default defineConfig({
@@ -43,12 +56,13 @@ export default defineConfig({
   oxc: { target: "es2022" },
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: runtime === "node" ? [] : ONCE.map((room) => `${room}/**`),
+    exclude: runtime === "node" ? [] : [...ONLY_ON_NODE],
     provide: {
       runtime,
       amqp: server("TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672//"),
       redis: server("TEST_REDIS", "redis://127.0.0.1:6379/0"),
     },
+    sequence: { sequencer: Sequencer },
     pool: "forks",
     // Most files wait for servers: on two cores vitest's own choice, one worker, leaves both idle.
     maxWorkers: Math.max(3, availableParallelism()),

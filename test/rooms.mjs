@@ -19,6 +19,34 @@ export const ONCE = [
   "test/runners",
   "test/mutants",
   "test/redis/proof",
+  // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
+  "test/amqp/private.test.ts",
+  // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
+  "test/contract/rabbit-differential.test.ts",
+  "test/contract/rabbit-time.test.ts",
+];
+
+/** Globs of {@link ONCE}. */
+export const ONLY_ON_NODE = ONCE.map((path) => path.endsWith(".ts") ? path : `${path}/**`);
+
+/**
+ * Files that take long, the longest first: begun last, one of them would be waited for alone. Where nobody named a file, the larger comes first.
+ *
+ * @type {readonly string[]}
+ */
+export const LONG = [
+  "test/simulation/simulation.test.ts",
+  "test/amqp/websocket-faults.test.ts",
+  "test/amqp/private.test.ts",
+  "test/redis/upstash-faults.test.ts",
+  "test/redis/proof/kill.test.ts",
+  "test/mutants/mutants.test.ts",
+  "test/packaging/install.test.ts",
+  "test/house/planted.test.ts",
+  "test/contract/amqp.test.ts",
+  "test/contract/amqp-websocket.test.ts",
+  "test/contract/redis.test.ts",
+  "test/contract/upstash.test.ts",
 ];
 
 /**
@@ -66,6 +94,4 @@ export const OUT_OF_WORKERD = {
   "test/contract/upstash.test.ts":
     "starts a gateway; test/workerd/contracts.test.ts has the same contract of results",
   "test/simulation/guarantees.test.ts": "reads docs/guarantees.md",
-  "test/contract/rabbit-differential.test.ts": "RabbitMQ over TCP",
-  "test/contract/rabbit-time.test.ts": "RabbitMQ over TCP",
 };

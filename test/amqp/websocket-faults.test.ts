@@ -18,8 +18,10 @@ import {
 import { until } from "../support/wait.ts";
 import { events, everything, task, times } from "./rig.ts";
 import { CANARY, counted, over, OWN, PASSWORD, secretUrl, server, USER } from "./websocket-rig.ts";
+import { often } from "../support/thorough.ts";
 
-const ROUNDS = 100;
+/** A hundred on Node. */
+const ROUNDS = often(100, 10);
 /** Whether a WebSocket can be ended without the other side: those of Deno and of Node from 22 wait for an answer to their goodbye. */
 const FREES = "terminate" in (OWN.webSocket ?? globalThis.WebSocket).prototype;
 
@@ -64,7 +66,7 @@ async function attempt(
   return { verdict, took, said };
 }
 
-/** Runs `round` a hundred times; at the end no connection of ours may be open. */
+/** Runs `round` that often; at the end no connection of ours may be open. */
 async function hundred(
   relay: HostileRelay,
   round: (at: number) => Promise<void>,

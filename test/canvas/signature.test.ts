@@ -5,6 +5,7 @@ import { innerOf } from "../../src/app/inner.ts";
 import { optionsFromWire } from "../../src/canvas/options.ts";
 import { encodeJson } from "../../src/protocol/json.ts";
 import { bodyText, failureOf, messages, setup, thrownBy } from "../app/setup.ts";
+import { often } from "../support/thorough.ts";
 
 describe("a signature", () => {
   test("has Celery's form on the wire", () => {
@@ -367,7 +368,7 @@ describe("a signature as a peer wrote it", () => {
           count(String((error as { readonly code?: unknown }).code));
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: often(2000) },
     );
     console.log(`options of signatures: ${[...seen].map(([kind, many]) => `${kind} ${many}`).join(", ")}`);
     expect([...seen.keys()]).toEqual(expect.arrayContaining(["read", "sent", "signature-invalid"]));

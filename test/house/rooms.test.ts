@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { IN_WORKERD, ONCE, OUT_OF_WORKERD } from "../rooms.mjs";
+import { IN_WORKERD, LONG, ONCE, OUT_OF_WORKERD } from "../rooms.mjs";
 import { ROOT } from "./copy.ts";
 
 const files = readdirSync(`${ROOT}test`, { recursive: true, encoding: "utf8" })
@@ -18,7 +18,7 @@ test("each test file runs inside workerd, or the list says why it does not", () 
 });
 
 test("each entry of the lists holds a test file, and each exception has a reason", () => {
-  const named = [...ONCE, ...IN_WORKERD, ...Object.keys(OUT_OF_WORKERD)];
+  const named = [...ONCE, ...LONG, ...IN_WORKERD, ...Object.keys(OUT_OF_WORKERD)];
   expect(named.filter((path) => !existsSync(ROOT + path) || !files.some(holds(path)))).toEqual([]);
   expect(reasons.filter(([, reason]) => reason.length < 10)).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { redactText, redactUrl } from "../../src/lib/redact.ts";
+import { often } from "../support/thorough.ts";
 
 describe("redactUrl", () => {
   test.each([
@@ -46,7 +47,7 @@ describe("redactUrl", () => {
         expect(shown).toContain("@host");
         expect(redactUrl(shown)).toBe(shown);
       }),
-      { numRuns: 2000 },
+      { numRuns: often(2000) },
     );
   });
 

@@ -17,6 +17,7 @@ import { packTask, readTask } from "../../src/protocol/task.ts";
 import { pause } from "../support/wait.ts";
 import { Coverage, text } from "./values.ts";
 import { load, messageOf, type TaskFile, type WorkerFile } from "./vector-files.ts";
+import { often } from "../support/thorough.ts";
 
 const limits = { ...DEFAULT_LIMITS, maxBody: 100_000, maxDecompressed: 100_000, maxDepth: 50, maxKeys: 1000 };
 
@@ -217,7 +218,7 @@ describe("P26: hostile messages", () => {
             }),
           );
         }),
-        { numRuns: 3000 },
+        { numRuns: often(3000) },
       );
       seen.report(name);
       expect(seen.kinds).toEqual(expect.arrayContaining(["read", some]));
@@ -235,7 +236,7 @@ describe("P26: hostile messages", () => {
           }),
         );
       }),
-      { numRuns: 5000 },
+      { numRuns: often(5000) },
     );
     seen.report("json");
     expect(seen.kinds).toEqual(expect.arrayContaining(["read", "decode-json"]));
@@ -266,7 +267,7 @@ describe("P26: hostile messages", () => {
           }),
         );
       }),
-      { numRuns: 3000 },
+      { numRuns: often(3000) },
     );
     seen.report("results");
     expect(seen.kinds).toEqual(expect.arrayContaining(["read", "decode-json"]));

@@ -4,6 +4,7 @@ import { decodeBody, decodeJson, encodeJson } from "../../src/protocol/json.ts";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.ts";
 import { PyDate, PyDatetime, PyDecimal, PyFloat, PyTime, PyUuid } from "../../src/protocol/types.ts";
 import { Coverage, exactLeaf, plainLeaf, valueOf } from "./values.ts";
+import { often } from "../support/thorough.ts";
 
 const exact = { exact: true };
 
@@ -266,7 +267,7 @@ describe("P25: a round trip", () => {
         seen.see(value);
         expect(decodeJson(encodeJson(value))).toEqual(value);
       }),
-      { numRuns: 2000 },
+      { numRuns: often(2000) },
     );
     seen.report("plain round trip");
     expect(seen.kinds).toEqual(
@@ -293,7 +294,7 @@ describe("P25: a round trip", () => {
         const text = encodeJson(value);
         expect(encodeJson(decodeJson(text, exact))).toBe(text);
       }),
-      { numRuns: 2000 },
+      { numRuns: often(2000) },
     );
     seen.report("exact round trip");
     expect(seen.kinds).toEqual(expect.arrayContaining(["PyDatetime", "PyFloat", "bigint", "Uint8Array"]));
@@ -306,7 +307,7 @@ describe("P25: a round trip", () => {
         expect(JSON.parse(encodeJson(decodeJson(text)))).toEqual(value);
         expect(JSON.parse(encodeJson(decodeJson(text, exact)))).toEqual(value);
       }),
-      { numRuns: 1000 },
+      { numRuns: often(1000) },
     );
   });
 });

@@ -40,6 +40,15 @@ const PINNED: Readonly<Record<string, Plan>> = {
       mishaps: [{ what: "restart", at: 2500, hops: 3, node: 0, dirty: true }],
       scatters: true,
     }),
+  "the same, back in its queue when the broker died": plan({
+    sends: [{ ...SEND, at: 1500, kind: "late", queue: 1 }],
+    hands: [{ ...HAND, queues: [1, 2] }],
+    mishaps: [
+      { what: "restart", at: 1500, hops: 10, node: 0, dirty: true },
+      { what: "drop", at: 1500, hops: 9, node: 2, flushed: false },
+    ],
+    scatters: true,
+  }),
   "a message that the broker took back before its worker read it was missed by the checker": plan({
     sends: [{ ...SEND, at: 600 }],
     hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [0, 2] }],

@@ -100,14 +100,16 @@ function flawOf(handing: Handing, task: TaskPast, past: Past): string | undefine
   const again = task.handings.some((other) =>
     other !== handing && other.delivered.seq > (since ?? delivered.seq)
   );
-  return again || wasParked(handing) || hasExpired(task, past) || wasForgotten(task)
+  return again || wasParked(handing) || hasExpired(task, past) || wasForgotten(task, past)
     ? undefined
     : `${number} went back to the broker and never came again`;
 }
 
 /** Whether nobody was told that the broker has it, and it died without storing: it hands out a message before that is on disk. */
-function wasForgotten(task: TaskPast): boolean {
-  return !isConfirmed(task) && task.touches.some(({ forgets }) => forgets);
+function wasForgotten(task: TaskPast, { faults }: Past): boolean {
+  const sent = task.sendings[0]?.published.seq ?? 0;
+  return !isConfirmed(task) &&
+    faults.some(({ fault, detail, seq }) => fault === "restart" && detail === "dirty" && seq > sent);
 }
 
 function wasParked(handing: Handing): boolean {

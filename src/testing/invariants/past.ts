@@ -94,12 +94,6 @@ export interface Touch {
   readonly node: string;
   /** By node: how often the consuming link had come up when the fault struck. */
   readonly epochs: ReadonlyMap<string, number>;
-  /** Whether the broker lost what it had not said that it has. */
-  readonly forgets: boolean;
-}
-
-function touchOf({ detail, node, seq }: FaultEntry, epochs: ReadonlyMap<string, number>): Touch {
-  return { seq, node, epochs, forgets: detail === "dirty" };
 }
 
 class Reader implements Past {
@@ -141,7 +135,7 @@ class Reader implements Past {
         this.faults.push(entry);
         for (const id of entry.touches) {
           if (entry.fault === "duplicate") this.#task(id).doubles++;
-          else this.#task(id).touches.push(touchOf(entry, this.#epochs));
+          else this.#task(id).touches.push({ seq: entry.seq, node: entry.node, epochs: this.#epochs });
         }
         return;
       case "link": {
