@@ -189,7 +189,7 @@ describe.each(MAKERS)("%s: a relay that drops in the middle of a publish", (_nam
       exclusive: false,
       autoDelete: false,
     } as const;
-    await outside.declare([{ ...entity, arguments: { "x-expires": 60_000 } }]);
+    await outside.declare([{ ...entity, arguments: { "x-expires": 300_000 } }]);
     await Promise.all(times(ABREAST, async () => {
       let armed = false;
       await using relay = await startHostileRelay({

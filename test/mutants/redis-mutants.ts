@@ -31,10 +31,11 @@ export const REDIS_MUTANTS: readonly RedisMutant[] = [
     to: "seconds(clock.now())",
   },
   {
-    name: "a sweep takes consumers that live for dead",
+    // That it takes them for dead is no mutant: the script looks again.
+    name: "a sweep does not look again whether a consumer lives",
     file: "lease/sweeper.ts",
-    from: "consumers.filter((_id, at) => Number(alive[at]) === 0)",
-    to: "consumers",
+    from: "this.#rescue(part.toReversed(), keys.beat(id))",
+    to: 'this.#rescue(part.toReversed(), "")',
   },
   {
     name: "a requeue goes to the back",
