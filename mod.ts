@@ -32,6 +32,7 @@ export {
   TaskInputError,
   TaskRevokedError,
   TimeoutError,
+  TopologyMismatchError,
   WorkerShutdownError,
 } from "./src/errors.ts";
 export { LOG_LEVELS } from "./src/lib/logger.ts";
@@ -39,9 +40,36 @@ export { PyDate, PyDatetime, PyDecimal, PyFloat, PyTime, PyUuid } from "./src/pr
 export { AsyncResult } from "./src/result/async-result.ts";
 
 export type { ManyItem, ManyOutcome } from "./src/app/app.ts";
+export type {
+  Envelope,
+  HookEvents,
+  HookName,
+  Middleware,
+  Observer,
+  ObserverOptions,
+  TaskEvent,
+  TaskFailureEvent,
+  TaskPostrunEvent,
+  TaskRejectedEvent,
+  TaskRetryEvent,
+  TaskRevokedEvent,
+  TaskRunEvent,
+  TaskSuccessEvent,
+  TaskUnknownEvent,
+  WorkerEvent,
+} from "./src/app/hook-events.ts";
 export type { CeleryOptions } from "./src/app/options.ts";
 export type { RetryChanges, RetryOptions } from "./src/app/predicates.ts";
 export type { Limits } from "./src/protocol/limits.ts";
+export type { NamedQueue, QueueBinding, QueueSpec, TaskQueue, TaskQueuesOption } from "./src/app/queues.ts";
+export type {
+  RoutedTask,
+  RouteFunction,
+  RouteMap,
+  Rule,
+  TaskRouter,
+  TaskRoutesOption,
+} from "./src/app/rules.ts";
 export type { Running, TaskLog } from "./src/app/running.ts";
 export type { IncludeLoader, PlainSettings, Settings, SettingsOptions } from "./src/app/settings.ts";
 export type {
@@ -86,7 +114,7 @@ export type {
   Verdict,
 } from "./src/broker.ts";
 export type { AnySignature, SignatureParts } from "./src/canvas/signature.ts";
-export type { ErrorDetails, RemoteErrorDetails } from "./src/errors.ts";
+export type { ErrorDetails, RemoteErrorDetails, TopologyMismatch } from "./src/errors.ts";
 export type { Duration } from "./src/lib/duration.ts";
 export type { Logger, LogLevel } from "./src/lib/logger.ts";
 export type {

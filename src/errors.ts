@@ -40,6 +40,53 @@ export class ConfigurationError extends CeleriacError {
   override name = "ConfigurationError";
 }
 
+/** What of a queue or exchange differs from what we declare. */
+export interface TopologyMismatch {
+  /** Which of the two it is. */
+  readonly kind: "queue" | "exchange";
+  /** Its name. */
+  readonly name: string;
+  /** What differs: "x-max-priority", "durable", "type", … */
+  readonly argument: string;
+  /** What the server has; undefined where it has none. */
+  readonly have: string | undefined;
+  /** What we declare; undefined where we say nothing of it. */
+  readonly want: string | undefined;
+}
+
+/** A queue or exchange exists with other properties, and the broker said which (406). `code` is `topology-mismatch`. */
+export class TopologyMismatchError extends ConfigurationError {
+  /** The name of the class. */
+  override name = "TopologyMismatchError";
+
+  /** Which of the two it is. */
+  declare readonly kind: "queue" | "exchange";
+  /** Its name. */
+  declare readonly entity: string;
+  /** What differs. */
+  declare readonly argument: string;
+  /** What the server has; undefined where it has none. */
+  declare readonly have: string | undefined;
+  /** What we declare; undefined where we say nothing of it. */
+  declare readonly want: string | undefined;
+
+  /** `message` holds the broker's own words. */
+  constructor(message: string, { kind, name, argument, have, want }: TopologyMismatch) {
+    super("topology-mismatch", message, {
+      hint:
+        `The server has ${argument} ${have ?? "unset"}, this program declares ${
+          want ?? "none"
+        }. It cannot be changed in place: ` +
+        `declare the ${kind} alike in every program, or delete it and what is in it.`,
+    });
+    this.kind = kind;
+    this.entity = name;
+    this.argument = argument;
+    this.have = have;
+    this.want = want;
+  }
+}
+
 /** A server could not be reached, refused us, or went away (Celery: OperationalError). */
 export class ConnectionError extends CeleriacError {
   /** The name of the class. */

@@ -47,6 +47,7 @@ export const LONG = [
   "test/contract/amqp-websocket.test.ts",
   "test/contract/redis.test.ts",
   "test/contract/upstash.test.ts",
+  "test/interop/once",
 ];
 
 /**

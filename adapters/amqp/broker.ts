@@ -17,6 +17,7 @@ import type {
   Subscription,
   Verdict,
 } from "../../src/broker.ts";
+import { explaining } from "../../src/lib/mismatch.ts";
 import { CallSender, sendingFeatures } from "./call.ts";
 import { passing } from "./connect.ts";
 import { AmqpConsumer } from "./consumer.ts";
@@ -103,12 +104,12 @@ export class AmqpBroker implements Broker {
     if (this.#calls !== undefined) {
       if (entities.length === 0 || this.#settings.topology === "leave") return;
       return await this.#pass(call, "Declaring", async (channel) => {
-        await declareAll(
+        await explaining(declareAll(
           entities,
           this.#settings.topology,
           channel,
           (entity) => this.#topology.remember(entity),
-        );
+        ));
       });
     }
     const exclusive = Topology.exclusive(entities);
@@ -124,7 +125,9 @@ export class AmqpBroker implements Broker {
   }
 
   publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
-    return (this.#calls ?? this.#sender).publish(batch, options);
+    return this.#calls === undefined
+      ? this.#sender.publish(batch, options)
+      : explaining(this.#calls.publish(batch, options));
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {

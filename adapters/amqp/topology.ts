@@ -4,6 +4,7 @@
  * @module
  */
 import type { Entity } from "../../src/broker.ts";
+import { explaining } from "../../src/lib/mismatch.ts";
 import type { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
 import type { Epoch } from "./epoch.ts";
@@ -58,14 +59,14 @@ export class Topology {
    */
   async declare(entities: readonly Entity[], epoch: Epoch, control: Control): Promise<void> {
     if (this.#mode === "leave") return;
-    await control.ask(epoch, async (channel) => {
+    await explaining(control.ask(epoch, async (channel) => {
       const standing = this.#set(epoch);
       const due = entities.filter((entity) => !standing.has(this.#key(entity)));
       await declareAll(due, this.#mode, channel, (entity) => {
         standing.add(this.#key(entity));
         this.remember(entity);
       });
-    });
+    }));
   }
 
   /** Declares it again on each connection from now on. */

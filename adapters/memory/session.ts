@@ -5,6 +5,7 @@
  */
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { type CeleriacError, ConfigurationError, ConnectionError } from "../../src/errors.ts";
+import { explained } from "../../src/lib/mismatch.ts";
 import type { OnChannelCommand } from "./rabbit/command.ts";
 import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
@@ -42,7 +43,7 @@ export function refusal(word: ChannelClose): CeleriacError {
     case 405:
       return new ConfigurationError("queue-locked", text);
     case 406:
-      return new ConfigurationError("topology-mismatch", text);
+      return explained(new ConfigurationError("topology-mismatch", text)) as CeleriacError;
     default:
       return new ConnectionError("channel-closed", text);
   }

@@ -21,6 +21,7 @@ import type { Call } from "./compose.ts";
 import { type AppCore, callOf } from "./core.ts";
 import { type AnyTaskOptions, Declaration } from "./declaration.ts";
 import { senderOf, signatureCall, taskHandle } from "./handle.ts";
+import type { HookName, Middleware, Observer, ObserverOptions } from "./hook-events.ts";
 import { APP } from "./inner.ts";
 import type { Running } from "./running.ts";
 import { type CeleryOptions, coreOf, forkOptions } from "./options.ts";
@@ -201,6 +202,24 @@ export class Celery {
    */
   fork(options: CeleryOptions = {}): Celery {
     return new Celery(this.name, forkOptions(options, this.#core));
+  }
+
+  /**
+   * Hears of the app's work (Celery: signals): `app.on("taskFailure", ({ task, error }) => …)`. What a listener throws is logged as
+   * "hook-failed" and harms nothing; a promise is waited for only with `{ wait: true }`. Workers of the app and its forks tell, too.
+   * Disposing the answer ends it. Throws `ConfigurationError` "option-unknown", "option-invalid".
+   */
+  on<K extends HookName>(hook: K, listener: Observer<K>, options: ObserverOptions = {}): Disposable {
+    return this.#core.hooks.on(hook, listener as Observer, options);
+  }
+
+  /**
+   * Stands around each publish and each run, as layers of an onion: `app.use({ run: async (task, next) => { …; return await next(); } })`.
+   * The first one in use is the outermost; a fork's stand within its origin's. Disposing the answer takes it away. Throws
+   * `ConfigurationError` "option-unknown", "option-invalid".
+   */
+  use(middleware: Middleware): Disposable {
+    return this.#core.hooks.use(middleware);
   }
 
   /**

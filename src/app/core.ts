@@ -25,6 +25,8 @@ import type { Config } from "./config.ts";
 import { makeRoad, type Road } from "./gathering.ts";
 import { type AppInner, COPY, type SendScope } from "./inner.ts";
 import type { Declaration } from "./declaration.ts";
+import { callIn, envelopeOf } from "./envelope.ts";
+import { Hooks } from "./hooks.ts";
 import { Packer } from "./packer.ts";
 import type { Registry } from "./registry.ts";
 import { type Change, resent } from "./resend.ts";
@@ -65,6 +67,7 @@ export class AppCore implements AppInner, ResultSource, Sender {
   readonly config: Config;
   readonly registry: Registry;
   readonly adapters: Adapters;
+  readonly hooks: Hooks;
   /** A fork sends by itself; an app lets the async context choose among its forks. */
   readonly #isFork: boolean;
   readonly #packer: Packer;
@@ -85,6 +88,7 @@ export class AppCore implements AppInner, ResultSource, Sender {
       parts.logger,
       parts.origin?.adapters,
     );
+    this.hooks = new Hooks(parts.logger, parts.origin?.hooks);
     this.#isFork = parts.origin !== undefined;
     this.#packer = new Packer(this);
     this.#road = makeRoad(parts.platform.clock, () => this.broker(), () => this.#compile().effort);
@@ -123,8 +127,16 @@ export class AppCore implements AppInner, ResultSource, Sender {
     return this.router.defaultQueues;
   }
 
+  consumedQueues(select: readonly string[] | undefined, exclude: readonly string[]): readonly string[] {
+    return (select ?? this.defaultQueues()).filter((name) => !exclude.includes(name));
+  }
+
   queue(name: string): QueuePlan {
     return this.router.queue(name);
+  }
+
+  intake(name: string): QueuePlan {
+    return this.router.intake(name, () => this.newId());
   }
 
   instant(ms: number): string {
@@ -181,6 +193,9 @@ export class AppCore implements AppInner, ResultSource, Sender {
   async sendMany(calls: readonly (() => Call)[]): Promise<PromiseSettledResult<AsyncResult<unknown>>[]> {
     const scope = currentScope(this.platform.context);
     const sender = this.#sender(scope);
+    if (sender.hooks.publishes) {
+      return await Promise.allSettled(calls.map(async (make) => await sender.#hooked(make(), scope)));
+    }
     const packed = await Promise.allSettled(
       calls.map(async (make) => await sender.#packer.pack(make(), scope)),
     );
@@ -232,10 +247,21 @@ export class AppCore implements AppInner, ResultSource, Sender {
   }
 
   #send(call: Call, scope: SendScope | SenderScope | undefined): Promise<AsyncResult<unknown>> {
+    if (this.hooks.publishes) return this.#hooked(call, scope);
     const parcel = this.#packer.pack(call, scope);
     return parcel instanceof Promise
       ? parcel.then((ready) => this.#road.send(() => ready))
       : this.#road.send(() => parcel);
+  }
+
+  /** Through the hooks: what one of them holds up is this message alone. */
+  async #hooked(call: Call, scope: SendScope | SenderScope | undefined): Promise<AsyncResult<unknown>> {
+    const route = this.#packer.route(call);
+    const envelope = envelopeOf(call, call.options.taskId ?? this.newId(), route.to);
+    return await this.hooks.publish(envelope, async () => {
+      const parcel = await this.#packer.pack(callIn(envelope, call), scope, route);
+      return await this.#road.send(() => parcel);
+    });
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Broker } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Platform } from "../lib/port.ts";
+import type { Hooks } from "./hooks.ts";
 import type { QueuePlan } from "./route.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import type { WireSignature } from "../protocol/signature.ts";
@@ -65,6 +66,8 @@ export interface AppInner {
   /** `json: "exact"`: values keep every distinction of the wire. */
   readonly exact: boolean;
   readonly tasks: ReadonlyMap<string, TaskDefinition>;
+  /** Who hears of its work. */
+  readonly hooks: Hooks;
   /** What it has in common with its forks. */
   readonly registry: Registry;
   /** The broker; throws `ConfigurationError` "broker-missing" where none was given. */
@@ -75,7 +78,11 @@ export interface AppInner {
   ready(): Promise<void>;
   /** The queues that a worker consumes when none are named. */
   defaultQueues(): readonly string[];
+  /** The queues that a worker consumes (Celery: `worker -Q … -X …`). */
+  consumedQueues(select: readonly string[] | undefined, exclude: readonly string[]): readonly string[];
   queue(name: string): QueuePlan;
+  /** The queue as a worker takes from it: of a broadcast, each time another one. */
+  intake(name: string): QueuePlan;
   /** An instant (ms since the epoch) as ISO text in the app's time zone, as Celery writes `date_done`. */
   instant(ms: number): string;
   /** The result of a task by its id. */

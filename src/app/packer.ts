@@ -14,8 +14,8 @@ import type { CallOptions } from "../result/sender.ts";
 import { appSpec, type Call, NO_OPTIONS } from "./compose.ts";
 import type { AppCore } from "./core.ts";
 import type { SendScope } from "./inner.ts";
-import type { AppRoute } from "./route.ts";
 import { parentOf, type SenderScope } from "./scope.ts";
+import type { AppRoute } from "./route.ts";
 import type { Settings } from "./settings.ts";
 
 /** A queue that a worker consumes stands. */
@@ -34,18 +34,24 @@ export class Packer {
     this.#app = app;
   }
 
+  /** Where the call goes: a retry back to its queue, whatever the routes say by now. */
+  route(call: Call): AppRoute {
+    const { name, options: { priority }, to } = call;
+    return to === undefined
+      ? this.#app.router.route(call, this.#app.tasks.get(name))
+      : { to, mustRoute: true, entities: NOTHING, priority, deliveryMode: undefined };
+  }
+
   /**
    * The call as a message, and what its caller gets: a result, noted among the children of the task that sends. A promise only where it
-   * is compressed.
+   * is compressed. `way` is its route, where that is known already.
    */
-  pack(call: Call, scope: Scope): AppParcel | Promise<AppParcel> {
+  pack(call: Call, scope: Scope, way?: AppRoute): AppParcel | Promise<AppParcel> {
     const app = this.#app;
     const { name, options } = call;
-    const { settings, router, platform: { clock, host, ids } } = app;
+    const { settings, platform: { clock, host, ids } } = app;
     const parent = parentOf(scope);
-    const route: AppRoute = call.to === undefined
-      ? router.route(name, options)
-      : { to: call.to, mustRoute: true, entities: NOTHING, priority: options.priority };
+    const route = way ?? this.route(call);
     const now = clock.now();
     const id = options.taskId ?? ids.uuid();
     const inherited = settings.taskInheritParentPriority ? parent?.priority : undefined;
@@ -59,7 +65,7 @@ export class Packer {
         rootId: parent?.rootId,
         parentId: parent?.taskId,
         priority: route.priority ?? inherited ?? settings.taskDefaultPriority,
-        deliveryMode: settings.taskDefaultDeliveryMode,
+        deliveryMode: route.deliveryMode ?? settings.taskDefaultDeliveryMode,
       },
       settings.timezone === undefined && settings.enableUtc ? undefined : (ms) => app.instant(ms),
     );

@@ -6,8 +6,9 @@
 import type { ExchangeType } from "../broker.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
 import { readPolicy, RETRY_POLICY } from "../producer/retry.ts";
-import type { PublishRetryPolicy, QueueOptions, RouteOptions } from "../producer/settings.ts";
+import type { PublishRetryPolicy } from "../producer/settings.ts";
 import { DEFAULT_LIMITS, type Limits } from "../protocol/limits.ts";
+import { isRecord } from "./fields.ts";
 import { camelCase } from "./settings-names.ts";
 import type { IncludeLoader } from "./settings.ts";
 import { instantFormat } from "./timezone.ts";
@@ -151,77 +152,8 @@ export const policy: Kind<PublishRetryPolicy> = {
 /** A kind of exchange. */
 export const exchangeType: Kind<ExchangeType> = oneOf("direct", "topic", "fanout");
 
-/** A field by either spelling: its name in ours, and its kind. */
-type Fields<T> = ReadonlyMap<string, readonly [field: keyof T, kind: Kind<unknown>]>;
-
 /** AMQP's default exchange is "", and so may a key be. */
-const anyText: Kind<string> = {
+export const anyText: Kind<string> = {
   is: "a text",
   read: (value) => typeof value === "string" ? value : undefined,
 };
-
-const QUEUE_FIELDS: Fields<QueueOptions> = new Map([
-  ["exchange", ["exchange", anyText]],
-  ["exchangeType", ["exchangeType", exchangeType]],
-  ["exchange_type", ["exchangeType", exchangeType]],
-  ["routingKey", ["routingKey", anyText]],
-  ["routing_key", ["routingKey", anyText]],
-  ["queueArguments", ["queueArguments", record]],
-  ["queue_arguments", ["queueArguments", record]],
-]);
-
-const ROUTE_FIELDS: Fields<RouteOptions> = new Map([
-  ["queue", ["queue", text]],
-  ["exchange", ["exchange", anyText]],
-  ["routingKey", ["routingKey", anyText]],
-  ["routing_key", ["routingKey", anyText]],
-  ["priority", ["priority", whole(0, 255)]],
-]);
-
-/** An object of objects; where `short` names a field, a text in an object's place is that field. */
-function objects<T>(is: string, fields: Fields<T>, short?: keyof T): Kind<ReadonlyMap<string, T>> {
-  const readOne = (value: unknown, name: string): T | undefined => {
-    const given = typeof value === "string" && short !== undefined ? { [short]: value } : value;
-    if (!isRecord(given)) return undefined;
-    const known: Partial<Record<keyof T, unknown>> = {};
-    for (const [key, part] of Object.entries(given)) {
-      const [field, kind] = fields.get(key) ?? [];
-      if (field === undefined || kind === undefined) return undefined;
-      if (part === null || part === undefined) continue;
-      const read = kind.read(part, name);
-      if (read === undefined) return undefined;
-      known[field] = read;
-    }
-    return known as T;
-  };
-  return {
-    is,
-    read: (value, name) => {
-      if (!isRecord(value)) return undefined;
-      const read = new Map<string, T>();
-      for (const [key, each] of Object.entries(value)) {
-        const one = readOne(each, name);
-        if (one === undefined) return undefined;
-        read.set(key, one);
-      }
-      return read;
-    },
-  };
-}
-
-/** `task_queues`. */
-export const queues: Kind<ReadonlyMap<string, QueueOptions>> = objects<QueueOptions>(
-  "an object: name of a queue to { exchange, exchangeType, routingKey, queueArguments }",
-  QUEUE_FIELDS,
-);
-
-/** `task_routes`. */
-export const routes: Kind<ReadonlyMap<string, RouteOptions>> = objects<RouteOptions>(
-  "an object: name of a task or glob to the name of a queue, or to { queue, exchange, routingKey, priority }",
-  ROUTE_FIELDS,
-  "queue",
-);
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
-}

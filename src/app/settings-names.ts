@@ -31,7 +31,7 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "task_eager_propagates task_reject_on_worker_lost task_remote_tracebacks task_send_sent_event " +
   "task_soft_time_limit task_store_eager_result task_time_limit worker_agent worker_autoscaler " +
   "worker_cancel_long_running_tasks_on_connection_loss worker_consumer " +
-  "worker_detect_quorum_queues worker_direct " +
+  "worker_detect_quorum_queues " +
   "worker_disable_prefetch worker_disable_rate_limits worker_enable_prefetch_count_reduction " +
   "worker_enable_remote_control worker_eta_task_limit " +
   "worker_executable worker_gid worker_hijack_root_logger worker_log_color worker_log_format " +

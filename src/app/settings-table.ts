@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { ConfigurationError } from "../errors.ts";
 import { RETRY_POLICY } from "../producer/retry.ts";
 import { DEFAULT_LIMITS } from "../protocol/limits.ts";
 import {
@@ -16,15 +15,16 @@ import {
   names,
   oneOf,
   policy,
-  queues,
   record,
-  routes,
   text,
   time,
   urls,
   whole,
   zone,
 } from "./settings-kinds.ts";
+import { invalid } from "./fields.ts";
+import { queues } from "./queues.ts";
+import { routes } from "./rules.ts";
 import { snakeCase } from "./settings-names.ts";
 import type { Settings } from "./settings.ts";
 
@@ -104,6 +104,7 @@ const TABLE: Table = {
   taskAcksOnStoreFailure: is(flag, true),
   taskRevokeExpires: is(time, 28 * 86_400_000),
   workerConcurrency: maybe(whole(1)),
+  workerDirect: is(flag, false),
   workerPrefetchMultiplier: is(whole(0), 4),
   workerSoftShutdownTimeout: is(time, 0),
   workerEnableSoftShutdownOnIdle: is(flag, false),
@@ -124,10 +125,7 @@ export function readSetting(name: string, value: unknown): unknown {
   if (value === null && entry.nullable) return entry.none;
   const read = value === null ? undefined : entry.kind.read(value, snakeCase(name));
   if (read !== undefined) return read;
-  throw new ConfigurationError(
-    "setting-invalid",
-    `${snakeCase(name)} must be ${entry.kind.is}; it is ${shown(value)}.`,
-  );
+  throw invalid(snakeCase(name), entry.kind.is, value);
 }
 
 /** All settings: checked values over the defaults, and those that follow from others. */
@@ -144,12 +142,4 @@ export function readSettings(values: ReadonlyMap<string, unknown>): Settings {
   if (read.brokerConnectionMaxRetries === 0) read.brokerConnectionMaxRetries = Infinity;
   if (read.resultExpires === 0) read.resultExpires = undefined;
   return Object.freeze(read);
-}
-
-/** Enough to find the mistake, and never a text: it may be a URL with a password. */
-function shown(value: unknown): string {
-  if (value === null) return "null (Celery's None)";
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "string") return value === "" ? "an empty text" : "another text";
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : `of type ${typeof value}`;
 }

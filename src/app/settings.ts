@@ -5,13 +5,15 @@
  */
 import type { ExchangeType } from "../broker.ts";
 import type { Duration } from "../lib/duration.ts";
-import type { PublishRetryPolicy, QueueOptions, RouteOptions, SendingOptions } from "../producer/settings.ts";
+import type { PublishRetryPolicy, SendingOptions } from "../producer/settings.ts";
+import type { QueueSpec, TaskQueuesOption } from "./queues.ts";
+import type { Rule, TaskRoutesOption } from "./rules.ts";
 
 /** A module that declares tasks, loaded when a worker (or the CLI) needs them. */
 export type IncludeLoader = () => Promise<unknown>;
 
 /** The settings as a program writes them: a number of time is seconds, a string carries its unit. Names are Celery's in camelCase. */
-export interface SettingsOptions extends SendingOptions {
+export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "taskRoutes"> {
   /** Content that workers take, by name or MIME type. @default ["json"] */
   readonly acceptContent?: readonly string[];
   /** The same for results. @default what `acceptContent` says */
@@ -48,7 +50,14 @@ export interface SettingsOptions extends SendingOptions {
   readonly resultExpires?: Duration | null;
   /** Whether results also tell name, arguments, worker, retries and queue. @default false */
   readonly resultExtended?: boolean;
-  /** Its type on RabbitMQ. @default "classic" */
+  /** The queues that exist: by name, or an array of them. @default the default queue alone */
+  readonly taskQueues?: TaskQueuesOption | null;
+  /**
+   * Where tasks go, by name, glob (`"video.*"`), pattern or function: a queue's name or more. Of several routers in an array, the first that
+   * has an answer counts; within one, exact names win, then globs and patterns in their order.
+   */
+  readonly taskRoutes?: TaskRoutesOption | null;
+  /** The type of the default queue on RabbitMQ. @default "classic" */
   readonly taskDefaultQueueType?: "classic" | "quorum";
   /** Its exchange. @default the name of the default queue */
   readonly taskDefaultExchange?: string | null;
@@ -123,6 +132,8 @@ export interface SettingsOptions extends SendingOptions {
    * or was parked; "always": before each task, a round trip each; "never": what it heard itself counts alone. @default "returned"
    */
   readonly workerCheckRevoked?: "returned" | "always" | "never";
+  /** Whether each worker also consumes a queue of its own, `<node name>.dq2`. @default false */
+  readonly workerDirect?: boolean;
   /** Tasks that a worker runs at a time. @default 10 (Celery: one a CPU; tasks here share an event loop) */
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
@@ -180,6 +191,7 @@ export type PlainSettings = Required<
     | "workerCheckRevoked"
     | "workerDeduplicateSuccessfulTasks"
     | "workerEnableSoftShutdownOnIdle"
+    | "workerDirect"
     | "workerPrefetchMultiplier"
   >
 >;
@@ -223,11 +235,11 @@ export interface Settings extends PlainSettings {
   /** undefined: none. */
   readonly taskQueueMaxPriority: number | undefined;
   /** undefined: the default queue alone. */
-  readonly taskQueues: ReadonlyMap<string, QueueOptions> | undefined;
+  readonly taskQueues: ReadonlyMap<string, QueueSpec> | undefined;
   /** The type of the exchange of a queue that `taskQueues` does not name. */
   readonly taskCreateMissingQueueExchangeType: ExchangeType;
-  /** undefined: none. */
-  readonly taskRoutes: ReadonlyMap<string, RouteOptions> | undefined;
+  /** In their order; undefined: none. */
+  readonly taskRoutes: readonly Rule[] | undefined;
   /** undefined: none. */
   readonly taskCompression: string | undefined;
   /** In ms. */

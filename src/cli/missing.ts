@@ -39,7 +39,6 @@ const WORKER_FLAGS = [
   "--max-memory-per-child <kib>",
   "--purge",
   "--discard",
-  "-X, --exclude-queues <list>",
   "--heartbeat-interval <seconds>",
   "--autoscale <max,min>",
   "-B, --beat",

@@ -25,6 +25,7 @@ import { VERSION } from "./version.ts";
 
 interface WorkerFlags {
   readonly queues?: readonly string[];
+  readonly excludeQueues?: readonly string[];
   readonly concurrency?: number;
   readonly hostname?: string;
   readonly loglevel: LogLevel;
@@ -42,6 +43,7 @@ export function workerCommand(
 ): void {
   command.description("run a worker")
     .option("-Q, --queues <list>", "queues to consume, with commas", list)
+    .option("-X, --exclude-queues <list>", "queues not to consume, with commas", list)
     .option("-c, --concurrency <count>", "tasks that run at a time", whole(1))
     .option("-n, --hostname <name>", "the node name, as worker@%h: %h host, %n its first part, %d domain")
     .option("-l, --loglevel <level>", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, "warning")
@@ -99,10 +101,11 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
 }
 
 function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
-  const { queues, concurrency, hostname, prefetchMultiplier } = flags;
+  const { queues, excludeQueues, concurrency, hostname, prefetchMultiplier } = flags;
   return {
     logger,
     ...(queues === undefined || queues.length === 0 ? {} : { queues }),
+    ...(excludeQueues === undefined ? {} : { excludeQueues }),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(prefetchMultiplier === undefined ? {} : { prefetchMultiplier }),

@@ -25,10 +25,14 @@ export interface RouteOptions {
   readonly queue?: string;
   /** With `routingKey`: instead of the queue's own. */
   readonly exchange?: string;
+  /** Of an `exchange` that is named here; fanout needs no key. @default "direct" */
+  readonly exchangeType?: ExchangeType;
   /** With `exchange`: instead of the queue's own. */
   readonly routingKey?: string;
   /** 0 to 255. */
   readonly priority?: number;
+  /** 2 or "persistent", 1 or "transient". @default what the queue says, else the setting `taskDefaultDeliveryMode` */
+  readonly deliveryMode?: 1 | 2 | "transient" | "persistent";
 }
 
 /** The settings of a sender as a program writes them: a number of time is seconds, a string carries its unit. */

@@ -26,6 +26,7 @@ import { recordOf, recordOfUnread } from "./record.ts";
 import { Request } from "./request.ts";
 import type { Revoked } from "./revokes.ts";
 import { Slots } from "./slots.ts";
+import { tell, tellRejected, tellRevoked, tellUnknown } from "./tell.ts";
 import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
 
 /** What is done with a message without running it. */
@@ -184,6 +185,7 @@ export class TaskConsumer {
   #received(request: Request): void {
     const { logger } = this.#env;
     if (heeds(logger, "info")) logger.log("info", `Task ${request.label} received`, request.about);
+    void tell(request, "taskReceived");
   }
 
   #hold(request: Request, until: number): void {
@@ -266,6 +268,7 @@ export class TaskConsumer {
       const result = celeryException("TaskRevokedError", why);
       void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
     }
+    tellRevoked(request, why);
     env.probe?.dismissed(request.delivery, why);
     void request.release({ as: "ack" });
     env.state.drop(request);
@@ -274,6 +277,7 @@ export class TaskConsumer {
   #unregistered(delivery: Delivery, name: string, id: unknown): void {
     const env = this.#env;
     env.logger.log("error", unknownTask(delivery, name), { taskName: name });
+    tellUnknown(env, delivery, name, id);
     this.#dismiss(delivery, { do: "reject", why: "unregistered" });
     // Where there is no id, nobody can ask for the result; a Python worker dies of such a message.
     if (typeof id !== "string" || id === "") return;
@@ -294,6 +298,7 @@ export class TaskConsumer {
       // A message whose very headers cannot be read.
       this.#env.logger.log("critical", "Can't decode message: its headers cannot be read.", { error });
     }
+    tellRejected(this.#env, delivery, error);
     this.#dismiss(delivery, decision);
   }
 

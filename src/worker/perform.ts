@@ -30,6 +30,7 @@ import { autoretry, insistOnRetry, mayPass, planRetry, sendRetry, tellUnsent } f
 import { isPoison } from "./poison.ts";
 import { report } from "./report.ts";
 import { RunningTask } from "./running.ts";
+import { runWithin, tell, tellEnd } from "./tell.ts";
 
 const ACK: Settlement = { as: "ack" };
 const REJECT: Settlement = { as: "reject" };
@@ -47,9 +48,13 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
+    let ran = false;
     if (!isDoubtful(request) || await mayRun(request)) {
+      ran = true;
       start(request, slot);
       if (probe?.at("started", request)) await never();
+      const before = tell(request, "taskPrerun");
+      if (before !== undefined) await before;
       conclude(request, judged(request, await execute(request)));
       if (probe?.at("ended", request)) await never();
     }
@@ -62,6 +67,8 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (probe?.at("stored", request)) await never();
     count(request);
     if (spreads(request)) await tellOthers(request);
+    const after = tellEnd(request, ran);
+    if (after !== undefined) await after;
     if (probe?.at("beforeSettle", request)) await never();
     if (request.unsent) await hesitate(request);
     settle(request);
@@ -122,7 +129,10 @@ function execute(request: Request): Outcome | Promise<Outcome> {
   if (refusal !== undefined) return failed(notImplemented(refusal));
   try {
     const running = new RunningTask(request);
-    const value = env.context.run(scope, () => task.invoke(running, message.args, message.kwargs));
+    const value = env.context.run(
+      scope,
+      () => runWithin(request, running, () => task.invoke(running, message.args, message.kwargs)),
+    );
     if (!isThenable(value)) return succeeded(value);
     return Promise.resolve(value).then(succeeded, (error: unknown) => endedBy(request, error));
   } catch (error) {

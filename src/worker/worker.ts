@@ -27,6 +27,8 @@ import { prefetchWindow } from "./window.ts";
 export interface WorkerOptions {
   /** The queues to consume. @default those of the app (`taskQueues`, or the default queue) */
   readonly queues?: readonly string[];
+  /** Queues among them that are left alone (Celery: `worker -X`). @default [] */
+  readonly excludeQueues?: readonly string[];
   /** Tasks that run at a time. @default the setting `workerConcurrency`, or 10 (Celery: one a CPU; tasks here share an event loop) */
   readonly concurrency?: number;
   /** Messages held for each slot, running ones included; 0 is unlimited. @default the setting `workerPrefetchMultiplier`, 4 */
@@ -39,7 +41,15 @@ export interface WorkerOptions {
   readonly logger?: Logger;
 }
 
-const OPTIONS = ["queues", "concurrency", "prefetchMultiplier", "hostname", "pool", "logger"] as const;
+const OPTIONS = [
+  "queues",
+  "excludeQueues",
+  "concurrency",
+  "prefetchMultiplier",
+  "hostname",
+  "pool",
+  "logger",
+] as const;
 
 /** Tasks at a time where nobody says otherwise: they share an event loop and mostly wait. */
 const CONCURRENCY = 10;
@@ -75,7 +85,7 @@ export class Worker implements AsyncDisposable {
     checkOptions(options);
     const { settings, platform, logger } = this.#app;
     this.hostname = nodename(options.hostname, platform.host.hostname);
-    this.queues = options.queues ?? this.#app.defaultQueues();
+    this.queues = queuesOf(this.#app, options, this.hostname);
     this.#multiplier = options.prefetchMultiplier ?? settings.workerPrefetchMultiplier;
     const concurrency = options.concurrency ?? settings.workerConcurrency ?? CONCURRENCY;
     this.#pool = options.pool ?? new LoopPool(concurrency, platform.host.pid);
@@ -118,9 +128,15 @@ export class Worker implements AsyncDisposable {
     this.#state = "running";
     try {
       if (!await unlessAborted(this.#app.ready(), this.#shutdown.begun)) return;
+      this.#shutdown.begun.addEventListener(
+        "abort",
+        () => void this.#app.hooks.tell("workerShuttingDown", this),
+        { once: true },
+      );
       using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
       await this.#consume(link);
     } finally {
+      await this.#app.hooks.tell("workerShutdown", this);
       this.#state = "ended";
       this.#shutdown.end();
       this.#ended.resolve();
@@ -185,24 +201,22 @@ export class Worker implements AsyncDisposable {
     const { begun: signal, cold } = this.#shutdown;
     if (!await link.open(signal)) return;
     const broker = this.#app.broker();
-    const plans = this.queues.map((name) => this.#app.queue(name));
+    const plans = this.queues.map((name) => this.#app.intake(name));
+    const queues = plans.map(({ name }) => name);
     const declared = broker.declare(plans.flatMap((plan) => plan.entities), { signal });
     if (!await unlessAborted(declared, signal)) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
     const consumer = new TaskConsumer(
       this.#env,
       this.#pool,
-      broker.consume(this.queues, { prefetch }),
+      broker.consume(queues, { prefetch }),
       prefetch,
     );
     this.#consumer = consumer;
-    await serve(
-      consumer,
-      signal,
-      cold,
-      this.queues,
-      () => this.#env.logger.log("info", `${this.hostname} ready.`),
-    );
+    await serve(consumer, signal, cold, queues, () => {
+      this.#env.logger.log("info", `${this.hostname} ready.`);
+      void this.#app.hooks.tell("workerReady", this);
+    });
   }
 
   /** The link is given up: what runs may finish, nothing more comes. */
@@ -210,6 +224,18 @@ export class Worker implements AsyncDisposable {
     this.#failure ??= error;
     this.#shutdown.ask();
   }
+}
+
+/** Those that are named or the app's own, without those that are left alone, and the one of this worker alone (`workerDirect`). */
+function queuesOf(
+  app: AppInner,
+  { queues, excludeQueues = [] }: WorkerOptions,
+  hostname: string,
+): readonly string[] {
+  const direct = app.settings.workerDirect ? [`${hostname}.dq2`] : [];
+  const consumed = [...app.consumedQueues(queues, excludeQueues), ...direct];
+  if (consumed.length > 0) return consumed;
+  throw new ConfigurationError("option-invalid", "The worker's option excludeQueues leaves it no queue.");
 }
 
 /** Receives until the signal or a fatal error, and drains in either case. */
@@ -241,7 +267,7 @@ function checkOptions(options: WorkerOptions): void {
       hint,
     });
   }
-  const { concurrency, hostname, prefetchMultiplier, queues } = options;
+  const { concurrency, excludeQueues, hostname, prefetchMultiplier, queues } = options;
   if (hostname !== undefined && typeof hostname !== "string") throw invalid("hostname", "a text");
   if (concurrency !== undefined && !isWhole(concurrency, 1)) {
     throw invalid("concurrency", "a whole number from 1 up");
@@ -251,6 +277,9 @@ function checkOptions(options: WorkerOptions): void {
   }
   if (queues !== undefined && (!Array.isArray(queues) || queues.length === 0)) {
     throw invalid("queues", "an array with the name of a queue at least");
+  }
+  if (excludeQueues !== undefined && !Array.isArray(excludeQueues)) {
+    throw invalid("excludeQueues", "an array of names of queues");
   }
 }
 

@@ -92,6 +92,24 @@ describe("declaring", () => {
     expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
   });
 
+  test("a queue with other properties: the error names the argument, what the server has and what we want", async () => {
+    await using rig = await Rig.start();
+    const entity = rig.entity({ arguments: { "x-expires": 120_000, "x-max-priority": 10 } });
+    await rig.direct.declare([entity]);
+    const other = { ...entity, arguments: { "x-expires": 120_000, "x-max-priority": 5 } };
+    const expected = {
+      name: "TopologyMismatchError",
+      argument: "x-max-priority",
+      have: "10",
+      want: "5",
+      entity: entity.name,
+    };
+    await expect(rig.broker().declare([other])).rejects.toMatchObject(expected);
+    const each = rig.broker({ link: "call" });
+    await expect(each.declare([other])).rejects.toMatchObject(expected);
+    await expect(each.publish([task(entity.name)], { declare: [other] })).rejects.toMatchObject(expected);
+  });
+
   test("what stands before the refused one is declared and not asked again", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();

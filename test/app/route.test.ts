@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { QueueEntity } from "../../mod.ts";
+import { innerOf } from "../../src/app/inner.ts";
 import { failureOf, setup } from "./setup.ts";
 
 /** Where one call goes, and the names of what is declared for it. */
@@ -130,6 +131,77 @@ describe("a task goes", () => {
     expect(first?.message.properties).toMatchObject({ priority: 4 });
     expect(second?.to.routingKey).toBe("called");
     expect(third?.message.properties).toMatchObject({ priority: 9 });
+  });
+});
+
+describe("a function that routes", () => {
+  test("is asked with name, arguments, options and declaration, in its place in the list", async () => {
+    const asked: unknown[] = [];
+    const { app } = setup({
+      taskRoutes: [
+        { "exact": "first" },
+        (...question) => void asked.push(question),
+        { "*": "last" },
+      ],
+    });
+    const task = app.task("t", { priority: 4 }, (x: number) => x);
+    await task.applyAsync([1], { headers: { h: 1 } });
+    await app.sendTask("exact");
+    await app.sendTask("other", { kwargs: { k: 1 } });
+    expect(asked).toEqual([
+      [
+        "t",
+        [1],
+        {},
+        { priority: 4, headers: { h: 1 } },
+        expect.objectContaining({ name: "t", options: { priority: 4 } }),
+      ],
+      ["other", [], { k: 1 }, { kwargs: { k: 1 } }, undefined],
+    ]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ["a promise", Promise.resolve("q"), "at once"],
+    ["a number", 5, "the name of a queue"],
+    ["an option that does not exist", { que: "q" }, 'Did you mean "queue"?'],
+  ])("that answers %s is told so, and nothing is sent", async (_what, answer, text) => {
+    const { app, asked } = setup({ taskRoutes: () => answer as never });
+    const error = await failureOf(app.sendTask("t"));
+    expect(error).toMatchObject({ code: "route-invalid" });
+    expect(error.message).toContain(text);
+    expect(asked.batches).toHaveLength(0);
+  });
+
+  test("that throws makes sending throw", async () => {
+    const { app } = setup({
+      taskRoutes: () => {
+        throw new RangeError("no region");
+      },
+    });
+    expect(await failureOf(app.sendTask("t"))).toMatchObject({ name: "RangeError" });
+  });
+});
+
+describe("a broadcast", () => {
+  test("is sent to its exchange, which alone is declared", async () => {
+    const settings = { task_queues: { reload: { broadcast: true } } };
+    expect(await way(settings, { queue: "reload" })).toEqual(["reload", "celery", false, [
+      "exchange reload",
+    ]]);
+  });
+
+  test("has a queue of its own for each worker; what goes back to it goes there alone", () => {
+    const { app } = setup({ taskQueues: [{ name: "reload", broadcast: true }] });
+    const inner = innerOf(app);
+    const [one, other] = [inner.intake("reload"), inner.intake("reload")];
+    expect(one.name).toMatch(/^bcast\.[\w-]{36}$/);
+    expect(other.name).not.toBe(one.name);
+    expect(one.entities).toEqual([
+      { kind: "exchange", name: "reload", type: "fanout", durable: true, autoDelete: false },
+      { kind: "queue", name: one.name, durable: true, exclusive: false, autoDelete: true },
+      { kind: "binding", queue: one.name, exchange: "reload", routingKey: "celery" },
+    ]);
+    expect(inner.queue(one.name)).toMatchObject({ to: { exchange: "", routingKey: one.name }, entities: [] });
   });
 });
 

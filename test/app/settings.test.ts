@@ -139,6 +139,41 @@ describe("settings", () => {
     expect(error.message).toContain(name);
   });
 
+  test.each([
+    [
+      { task_routes: { "mail.send": { que: "mail" } } },
+      'task_routes: the route of "mail.send" has no option "que". Did you mean "queue"?',
+    ],
+    [
+      { task_routes: [() => null, { a: { queue: 5 } }] },
+      'task_routes[1]: the route of "a": queue must be a text that is not empty; it is 5.',
+    ],
+    [
+      { task_routes: { a: null } },
+      'task_routes: the route of "a" must be the name of a queue, or an object; it is null (Celery\'s None).',
+    ],
+    [{ taskRoutes: [["a", "b"]] }, "task_routes[0] must be an array of pairs [name, route]."],
+    [{ task_queues: { video: { routingkey: "k", exchangetype: "topic" } } }, 'queue "video"'],
+    [
+      { task_queues: { video: { exchange_typ: "topic" } } },
+      'task_queues: queue "video" has no option "exchange_typ". Did you mean "exchangeType"?',
+    ],
+    [{ task_queues: [{ nam: "video" }] }, 'task_queues[0] has no option "nam". Did you mean "name"?'],
+    [{ task_queues: [{ exchange: "x" }] }, "task_queues[0] has no name."],
+    [
+      { task_queues: { a: { bindings: [{ routing_key: "k" }] } } },
+      'task_queues: queue "a": bindings[0]: exchange must be a text',
+    ],
+    [
+      { task_queues: { a: { bindings: [{ exchange: "x", routing_kee: "k" }] } } },
+      'bindings[0] has no option "routing_kee". Did you mean "routingKey"?',
+    ],
+  ])("within %j a slip is named by its place", (settings, sentence) => {
+    const error = thrownBy(() => setup().app.configFromObject(settings));
+    expect(error).toMatchObject({ code: "setting-invalid" });
+    expect(error.message).toContain(sentence);
+  });
+
   test.each([["publish_timeout", "10"], ["result_expires", -1], ["broker_heartbeat", "2 weeks"]])(
     "%s: %j is no duration",
     (name, value) => {

@@ -164,6 +164,10 @@ describe("refusals", () => {
     const broker = memoryBroker();
     await broker.declare([queue("q")]);
     await expect(broker.declare([queue("q", { durable: false })])).rejects.toMatchObject({
+      name: "TopologyMismatchError",
+      argument: "durable",
+      have: "true",
+      want: "false",
       code: "topology-mismatch",
     });
     expect(await broker.publish([outgoing("q")])).toEqual([{ is: "confirmed" }]);

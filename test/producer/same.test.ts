@@ -84,8 +84,8 @@ function lean({ taskDefaultQueue, taskDefaultPriority, taskQueues, taskRoutes }:
   return {
     ...(taskDefaultQueue !== undefined && { taskDefaultQueue }),
     ...(taskDefaultPriority !== undefined && { taskDefaultPriority }),
-    ...(taskQueues && { taskQueues: queues(taskQueues) }),
-    ...(taskRoutes && { taskRoutes: routes(taskRoutes) }),
+    ...(taskQueues && { taskQueues: queues(taskQueues as Parameters<typeof queues>[0]) }),
+    ...(taskRoutes && { taskRoutes: routes(taskRoutes as Parameters<typeof routes>[0]) }),
   };
 }
 

@@ -6,7 +6,9 @@
 import type { Celery } from "../../app/app.ts";
 import { type AppInner, innerOf } from "../../app/inner.ts";
 import { AppCore } from "../../app/core.ts";
+import type { Entity } from "../../broker.ts";
 import { silentLogger } from "../../lib/logger.ts";
+import type { CallOptions } from "../../result/sender.ts";
 import type { Member } from "../faults/member.ts";
 import type { Recorder } from "../recorder.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
@@ -116,9 +118,18 @@ export function queuesOf(app: AppInner): readonly string[] {
   const queues = new Set(app.defaultQueues());
   if (!(app instanceof AppCore)) return [...queues];
   for (const { name, defaults = {} } of app.registry.tasks.values()) {
-    for (const entity of app.router.route(name, defaults).entities) {
+    for (const entity of entitiesOf(app, name, defaults)) {
       if (entity.kind === "queue") queues.add(entity.name);
     }
   }
   return [...queues];
+}
+
+/** A function that routes may want arguments that nobody has given yet. */
+function entitiesOf(app: AppCore, name: string, options: CallOptions): readonly Entity[] {
+  try {
+    return app.router.route({ name, args: [], kwargs: {}, options }, app.tasks.get(name)).entities;
+  } catch {
+    return [];
+  }
 }
