@@ -81,8 +81,13 @@ export class Ending implements Disposable {
  * Code cannot be killed here: it may go on for as long as the process lives, and what it comes to is dropped.
  */
 function abandon(request: Request): void {
-  const { env } = request;
-  if (request.isSettled) {
+  const { env, isSettled } = request;
+  const fate = !isSettled
+    ? "it goes back to its queue"
+    : request.outcome === undefined
+    ? "it is lost"
+    : "it has run";
+  if (isSettled) {
     if (request.outcome === undefined && request.keepsErrors) {
       const result = {
         exc_type: "WorkerLostError",
@@ -94,7 +99,6 @@ function abandon(request: Request): void {
       void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
     }
   } else void request.release({ as: "requeue" });
-  const fate = request.isSettled ? "it is lost" : "it goes back to its queue";
   env.logger.log("warning", `Task ${request.label} did not end in time: ${fate}.`, request.about);
   request.abandoned = true;
   env.probe?.abandoned?.(request);

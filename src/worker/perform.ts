@@ -173,11 +173,11 @@ function judged(request: Request, outcome: Outcome): Outcome {
 
 /**
  * Under a cold shutdown: a late-acked task that was cut short goes back to its queue, and so has one that was abandoned. What they came to
- * is dropped.
+ * is dropped. One that never looked at its signal has failed by itself.
  */
 function givesUp(request: Request): boolean {
   if (request.abandoned) return true;
-  if (!(request.aborted instanceof WorkerShutdownError)) return false;
+  if (!(request.aborted instanceof WorkerShutdownError) || !request.watched) return false;
   if (!request.acksLate || request.outcome?.is !== "failure") return false;
   void request.release({ as: "requeue" });
   return true;

@@ -40,6 +40,8 @@ export class Request implements Subject {
   unsent = false;
   /** Why the run was asked to end early, if it was. */
   aborted: TaskRevokedError | WorkerShutdownError | undefined;
+  /** Whether the task has asked for its signal: what it throws after an abort may then be its answer. */
+  watched = false;
   /** The worker waits for it no longer: what it comes to is dropped. */
   abandoned = false;
   /** False: its result could not be stored. */
@@ -73,6 +75,7 @@ export class Request implements Subject {
 
   /** Aborted when the run is to end early; made only for a task that asks. */
   get signal(): AbortSignal {
+    this.watched = true;
     return (this.#abort ??= new AbortController()).signal;
   }
 

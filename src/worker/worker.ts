@@ -149,8 +149,8 @@ export class Worker implements AsyncDisposable {
    * ("soft"), or hardly at all ("cold"). Results are stored, messages settled, and all of it flushed to the broker; then it resolves. Asked
    * again it waits for the same end, which may be made harder: a second `stop({ how: "cold" })` cuts a warm one short.
    *
-   * Cold, `task.signal` is aborted (`WorkerShutdownError`) and a task has a second to end. One that returns has succeeded. One that throws,
-   * or goes on, goes back to its queue where it is acked late, and runs again elsewhere; where it was acked early its failure is stored,
+   * Cold, `task.signal` is aborted (`WorkerShutdownError`) and a task has a second to end. One that returns has succeeded. One that throws
+   * (having asked for the signal), or goes on, goes back to its queue where it is acked late, and runs again elsewhere; where it was acked early its failure is stored,
    * since nobody runs it again. What a task that goes on comes to is dropped. A broker or backend that does not answer is given up after
    * five seconds. Warm, a backend that cannot be reached is waited for ten seconds once nothing runs.
    *

@@ -17,6 +17,8 @@ export const KINDS = [
   "late.linked",
   "early.linked",
   "late.once",
+  "early.heeds",
+  "late.heeds",
 ] as const;
 
 /** One call. Times are ms since the start. */
@@ -44,6 +46,8 @@ export interface Hand {
   readonly stops: number;
   /** How many events of the same instant come before the stop. */
   readonly hops: number;
+  /** How it is stopped. @default "warm" */
+  readonly how?: "warm" | "cold";
 }
 
 /** Points at which a worker can die. */
@@ -127,6 +131,7 @@ const hand: fc.Arbitrary<Hand> = fc.record({
   multiplier: fc.integer({ min: 1, max: 2 }),
   stops: rarely(instant(), 0),
   hops,
+  how: rarely(fc.constant("cold" as const), "warm"),
 });
 
 const node = fc.nat(5);

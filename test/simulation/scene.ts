@@ -4,6 +4,7 @@
  * @module
  */
 import { Celery } from "../../src/app/app.ts";
+import type { Running } from "../../src/app/running.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import { check, type Report } from "../../src/testing/check.ts";
 import type { Member } from "../../src/testing/faults/member.ts";
@@ -43,6 +44,21 @@ function declare(app: Celery, clock: Clock, done: Set<number>): void {
   };
   const params = ["number", "takes"] as const;
   const late = { params, acksLate: true } as const;
+  const heeds = async (task: Running, number: number, takes: number): Promise<number> => {
+    if (takes > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.after(takes, resolve);
+        task.signal.addEventListener("abort", () => {
+          timer.cancel();
+          resolve();
+        });
+      });
+    }
+    task.signal.throwIfAborted();
+    return number;
+  };
+  app.task("early.heeds", { params, bind: true }, heeds);
+  app.task("late.heeds", { ...late, bind: true }, heeds);
   app.task("early", { params }, body(false));
   app.task("late", late, body(false));
   app.task("early.fails", { params }, body(true));
@@ -185,7 +201,7 @@ class Scene {
   #stop(place: number, hand: Hand): void {
     const at = this.#places.get(place);
     if (at?.worker === undefined || !at.member.node.alive) return;
-    void at.worker.stop();
+    void at.worker.stop(hand.how === undefined ? {} : { how: hand.how });
     void at.run.then(() => {
       if (!this.#over) this.#start(place, hand);
     });

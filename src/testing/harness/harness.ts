@@ -8,6 +8,8 @@ import { innerOf } from "../../app/inner.ts";
 import { type Duration, toMs } from "../../lib/duration.ts";
 import type { Task, TaskArgs, TaskFunction } from "../../producer/task.ts";
 import type { AsyncResult } from "../../result/async-result.ts";
+import type { RevokeOptions } from "../../worker/revoke.ts";
+import type { StopOptions } from "../../worker/shutdown.ts";
 import type { WorkerOptions } from "../../worker/worker.ts";
 import { AssertionError } from "../assert.ts";
 import { check, type CheckOptions, flaws, type Report } from "../check.ts";
@@ -33,8 +35,10 @@ export interface HarnessWorker {
   readonly queues: readonly string[];
   /** Whether it runs. */
   readonly running: boolean;
-  /** Stops it as SIGTERM does: what runs ends, what has not begun goes back to its queue. */
-  stop(): Promise<void>;
+  /** Stops it as SIGTERM does, unless it is told how: what runs ends, what has not begun goes back to its queue. */
+  stop(options?: StopOptions): Promise<void>;
+  /** Revokes tasks at this worker; see `Worker.revoke`. Gives the ids that were terminated. */
+  revoke(ids: string | readonly string[], options?: RevokeOptions): Promise<readonly string[]>;
 }
 
 /** What `drain` did. */
@@ -277,9 +281,9 @@ class LabHarness implements Harness {
     }
   }
 
-  #stop(staff: Staff): Promise<void> {
+  #stop(staff: Staff, options?: StopOptions): Promise<void> {
     return this.#lab.until(`The stop of ${staff.node.name}`, async () => {
-      await staff.worker.stop();
+      await staff.worker.stop(options);
       // What it gave back is still on its way.
       await this.#lab.simulator.settle();
     }, [staff]);
@@ -293,7 +297,9 @@ class LabHarness implements Harness {
       get running() {
         return staff.lives;
       },
-      stop: () => this.#stop(staff),
+      stop: (options) => this.#stop(staff, options),
+      revoke: (ids, options) =>
+        this.#lab.until(`The revoke at ${staff.node.name}`, () => staff.worker.revoke(ids, options)),
     };
   }
 }

@@ -34,13 +34,12 @@ export function i6(past: Past): Violation[] {
       const flaw = lateFlaw(handing, one, past);
       if (flaw !== undefined) found.push({ rule: "I6", task, ...flaw });
     }
-    for (const { storing: { node, status }, stored } of one.stores) {
+    for (const { storing: { node, seq, status }, stored } of one.stores) {
       if (stored?.outcome !== "failed") continue;
-      // Repeats of one store are told of once, at the first.
-      const first = one.stores.find(({ storing }) => storing.node === node && storing.status === status);
-      const seq = first?.storing.seq ?? 0;
+      // Repeats of one store are told of once: when it first failed, or when it was not even tried since others had failed.
       const told = past.entries.some((entry) =>
-        entry.is === "told" && entry.task === task && entry.node === node && entry.seq > seq
+        entry.is === "told" && entry.code === "result-store-failed" && entry.task === task &&
+        entry.node === node
       );
       if (!told) found.push({ rule: "I6", task, says: `the loss of its ${status} was not told`, seq });
     }
