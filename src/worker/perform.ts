@@ -35,9 +35,8 @@ import { runWithin, tell, tellEnd } from "./tell.ts";
 const ACK: Settlement = { as: "ack" };
 const REJECT: Settlement = { as: "reject" };
 
-/** How long a message stays unsettled that waits for its result to be stored, and how long it then waits to run again, ms. */
+/** How long a message stays unsettled that waits for its result to be stored, ms. */
 const UNSTORED = 300_000;
-const AGAIN = 10_000;
 
 /**
  * Runs the task to its end. The slot is free as soon as the task has run, so that the next one need not wait for this one's result to be
@@ -295,7 +294,7 @@ function settlementOf(request: Request): Settlement {
   const { env, outcome, plan, stored, task: { rules }, unsent } = request;
   if (unsent) return { as: "requeue", notBefore: Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE) };
   if (!stored && request.acksLate && !env.settings.taskAcksOnStoreFailure) {
-    return { as: "requeue", notBefore: env.now() + AGAIN };
+    return { as: "requeue", notBefore: env.now() + env.settings.resultBackendMaxSleepBetweenRetriesMs };
   }
   if (outcome?.is === "rejected") return outcome.requeue ? { as: "requeue" } : REJECT;
   // A copy of poison is kept already.

@@ -62,6 +62,16 @@ describe("celeriac worker", () => {
     expect(child.log).not.toContain(": ended");
   });
 
+  test("aborts the signals of running tasks at SIGQUIT, and at SIGTERM where it is remapped: exit 1", async () => {
+    for (const [signal, env] of [["SIGQUIT", {}], ["SIGTERM", { REMAP_SIGTERM: "SIGQUIT" }]] as const) {
+      await using child = start([...WORKER, "-l", "INFO"], { WORK: "heeds", ...env });
+      await child.saw(/: began/);
+      expect(await child.stop(signal)).toBe("exit 1");
+      expect(child.log).toContain("worker: Cold shutdown (MainProcess)");
+      expect(child.log).toContain(": told to end by worker-shutdown");
+    }
+  });
+
   test("says little where nobody asks for more, and no banner with -q", async () => {
     await using child = start(["-q", ...WORKER], { WORK: "sum,boom" });
     await child.saw(/raised unexpected/);
