@@ -40,6 +40,7 @@ export type { Enqueued } from "./harness/sent.ts";
 export type { Call } from "./harness/succeeded.ts";
 export type { HarnessMatchers, MatcherContext, MatcherResult } from "./matchers.ts";
 export type {
+  AbandonedEntry,
   DeliveredEntry,
   DismissedEntry,
   EndedEntry,
@@ -52,6 +53,7 @@ export type {
   OfTask,
   PassedEntry,
   PublishedEntry,
+  RevokedEntry,
   Seen,
   SentEntry,
   SettledEntry,
