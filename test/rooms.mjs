@@ -19,6 +19,7 @@ export const ONCE = [
   "test/runners",
   "test/mutants",
   "test/redis/proof",
+  "test/interop/once",
   // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
   "test/amqp/private.test.ts",
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
@@ -47,7 +48,6 @@ export const LONG = [
   "test/contract/amqp-websocket.test.ts",
   "test/contract/redis.test.ts",
   "test/contract/upstash.test.ts",
-  "test/interop/once",
 ];
 
 /**

@@ -5,6 +5,8 @@
  */
 import { type AppInner, innerOf } from "../app/inner.ts";
 import { idsOf } from "../app/revoke.ts";
+import type { Broker } from "../broker.ts";
+import type { QueuePlan } from "../app/route.ts";
 import { CeleriacError, ConfigurationError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -203,6 +205,7 @@ export class Worker implements AsyncDisposable {
     const broker = this.#app.broker();
     const plans = this.queues.map((name) => this.#app.intake(name));
     const queues = plans.map(({ name }) => name);
+    demandHeard(broker, plans);
     const declared = broker.declare(plans.flatMap((plan) => plan.entities), { signal });
     if (!await unlessAborted(declared, signal)) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
@@ -224,6 +227,18 @@ export class Worker implements AsyncDisposable {
     this.#failure ??= error;
     this.#shutdown.ask();
   }
+}
+
+/** Better no worker than one that hears nothing of a queue that it seems to consume. */
+function demandHeard({ features, transport }: Broker, plans: readonly QueuePlan[]): void {
+  const unheard = plans.find(({ exchangeType }) => exchangeType === "fanout");
+  // A broker of leases keeps lists: what goes to a fanout exchange is told to those who listen, and kept for nobody.
+  if (unheard === undefined || features.loss === "link") return;
+  throw new ConfigurationError(
+    "broadcast-unsupported",
+    `The queue ${unheard.name} hangs on the fanout exchange ${unheard.exchange}, which ${transport} brings to listeners and no queue.`,
+    { hint: "Leave it out (excludeQueues, -X): workers cannot take broadcasts from this broker yet." },
+  );
 }
 
 /** Those that are named or the app's own, without those that are left alone, and the one of this worker alone (`workerDirect`). */
