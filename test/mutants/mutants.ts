@@ -19,7 +19,7 @@ export interface Mutant {
   readonly edits: readonly Edit[];
 }
 
-const REQUEST = "src/worker/request.ts";
+const PERFORM = "src/worker/perform.ts";
 const CONSUMER = "src/worker/consumer.ts";
 const HOLD = "src/worker/hold.ts";
 const RESULTS = "src/worker/results.ts";
@@ -33,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "ack before the run under acksLate",
     does: "a worker that dies in the middle of a late task takes it along",
     edits: [{
-      file: REQUEST,
+      file: PERFORM,
       find: "if (!request.acksLate && !await accept(request)) return free(request, slot);",
       put: "if (!await accept(request)) return free(request, slot);",
     }],
@@ -42,7 +42,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a stale early ack is taken for an ack",
     does: "a task runs here although the broker has taken its message back and gives it to somebody else",
     edits: [{
-      file: REQUEST,
+      file: PERFORM,
       find: "if (!request.acksLate && !await accept(request)) return free(request, slot);",
       put: "if (!request.acksLate) await accept(request);",
     }],
@@ -51,18 +51,18 @@ export const MUTANTS: readonly Mutant[] = [
     name: "result stored after the ack",
     does: "a worker that dies between the two leaves a task without a result for ever",
     edits: [{
-      file: REQUEST,
-      find: "    if (keeps(request)) await store(request);",
-      put: "    settle(request);\n    if (keeps(request)) await store(request);",
+      file: PERFORM,
+      find: "    if (isNews(request) && keeps(request)) await store(request);",
+      put: "    settle(request);\n    if (isNews(request) && keeps(request)) await store(request);",
     }],
   },
   {
     name: "the ack does not wait for the store",
     does: "the ack may be there before the result is",
     edits: [{
-      file: REQUEST,
-      find: "    if (keeps(request)) await store(request);",
-      put: "    if (keeps(request)) void store(request);",
+      file: PERFORM,
+      find: "    if (isNews(request) && keeps(request)) await store(request);",
+      put: "    if (isNews(request) && keeps(request)) void store(request);",
     }],
   },
   {

@@ -44,16 +44,13 @@ export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
  * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does.
  */
 export function startsExplained(task: TaskPast): number {
-  // What gave itself back begins again without a fault.
-  const begun = task.handings.filter((handing) =>
-    handing.started.length > 0 && !wasSettled(handing, "requeue")
-  );
+  const begun = task.handings.filter(({ started }) => started.length > 0);
+  // What began and went back to its queue begins again without a fault; where it went as a copy and its link was lost, twice.
+  const back = begun.filter((handing) => wasSettled(handing, "requeue")).length;
   for (const touch of task.touches) {
     const struck = begun.findLastIndex((handing) => strikes(touch, handing));
     if (struck >= 0) begun.splice(struck, 1);
   }
-  // What began and went back to its queue, such as by a cold shutdown, begins again.
-  const back = begun.filter((handing) => wasSettled(handing, "requeue")).length;
   return copiesOf(task) + startedCount(task) - begun.length + back;
 }
 
