@@ -88,6 +88,7 @@ export const OUT_OF_WORKERD = {
   "test/support": "servers and proxies",
   "test/app/thousand.test.ts": "starts RabbitMQ behind a TCP proxy",
   "test/worker/faults.test.ts": "a TCP proxy before RabbitMQ",
+  "test/worker/stop-servers.test.ts": "RabbitMQ and Redis over TCP",
   "test/contract/amqp.test.ts": "RabbitMQ over TCP",
   "test/contract/redis.test.ts": "Redis over TCP",
   "test/contract/amqp-websocket.test.ts":
