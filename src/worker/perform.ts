@@ -287,7 +287,10 @@ const LONGEST_PAUSE = 30_000;
 /** Late ack. */
 function settle(request: Request): void {
   request.env.successes.add(request);
-  void request.release(settlementOf(request));
+  const settling = request.release(settlementOf(request));
+  if (request.isCounted) {
+    void settling.then((settled) => settled ? undefined : request.env.starts.forget(request));
+  }
 }
 
 function settlementOf(request: Request): Settlement {

@@ -39,13 +39,22 @@ export class Starts {
       ? this.#env.settings.taskMaxDeliveries
       : rules.maxDeliveries;
     if (limit === null || !request.acksLate || !request.delivery.redelivered) return undefined;
-    const key = `starts:${request.message.id}:${request.message.retries}`;
+    const key = keyOf(request);
     // Neither the first delivery nor this one is in the count.
     const earlier = 1 + await this.#known(key, request);
     if (earlier >= limit) return earlier;
     if (earlier > 1) request.suspicion = await this.#alone();
     await this.#count(key);
+    request.isCounted = true;
     return undefined;
+  }
+
+  /** It came to its end, though its settlement was lost with its link: what comes again is no poison. */
+  async forget(request: Request): Promise<void> {
+    if (!request.isCounted) return;
+    const key = keyOf(request);
+    this.#own.delete(key);
+    await this.#facts?.put(key, "0", { ttl: KEPT }).catch(() => false);
   }
 
   async #known(key: string, { delivery }: Request): Promise<number> {
@@ -79,6 +88,10 @@ export class Starts {
     await before;
     return { [Symbol.dispose]: () => resolve() };
   }
+}
+
+function keyOf({ message }: Request): string {
+  return `starts:${message.id}:${message.retries}`;
 }
 
 /** Whether the task ended so. */

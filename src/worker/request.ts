@@ -34,6 +34,8 @@ export class Request implements Subject {
   plan: PlannedRetry | undefined;
   /** It has succeeded before, and was not run again. */
   known: KnownSuccess | undefined;
+  /** Its start is in the count of those that came to no end. */
+  isCounted = false;
   /** It runs alone among those that began before and came to no end. */
   suspicion: Disposable | undefined;
   /** The retry, or the copy beside the queue, could not be sent: the message goes back to its queue instead. */

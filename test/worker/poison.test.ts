@@ -53,6 +53,10 @@ describe("a message that kills its worker", () => {
         counts.set(key, String(Number(counts.get(key) ?? 0) + 1));
         return Promise.resolve(Number(counts.get(key)));
       },
+      put: (key: string, value: string) => {
+        counts.set(key, value);
+        return Promise.resolve(true);
+      },
     };
     const starts = new Starts({ backend: { facts }, settings: { taskMaxDeliveries: 3 } } as never);
     const request = (id: string): Request =>
@@ -77,6 +81,9 @@ describe("a message that kills its worker", () => {
     await second;
     expect(counts.get("starts:two:0")).toBe("2");
     expect(await starts.examine(request("two"))).toBe(3);
+    // Its settlement was lost with its link, and nothing else.
+    await starts.forget(two);
+    expect(await starts.examine(request("two"))).toBeUndefined();
   });
 
   test("leaves a confirmed copy as it came, with the reason in its headers", async () => {
