@@ -93,7 +93,7 @@ export class Reject extends CeleriacError {
   /** Celery's module. */
   readonly excModule: string = MODULE;
 
-  /** @param options.requeue back to its queue; false by default */
+  /** Why, and with `requeue` back to its queue instead of away. */
   constructor(reason: unknown = null, options: { readonly requeue?: boolean } = {}) {
     const requeue = options.requeue === true;
     const text = reason instanceof Error ? `${reason.name}: ${reason.message}` : reason;

@@ -61,7 +61,7 @@ describe("settings", () => {
   /** Ours in Celery's units. */
   function inSeconds(name: string, value: unknown): unknown {
     if (TIMES.has(name)) return typeof value === "number" ? value / 1000 : null;
-    if (value === undefined) return null;
+    if (value === undefined || value === Infinity) return null;
     if (Array.isArray(value) && value.length === 0) return UNSET.has(name) ? null : [];
     return value;
   }
