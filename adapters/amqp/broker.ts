@@ -30,6 +30,7 @@ import { Link } from "./link.ts";
 import { readMessage } from "./message.ts";
 import type { Settings } from "./options.ts";
 import { encoded } from "./outlet.ts";
+import { MAX_PARK, Parking } from "./parking.ts";
 import { addressOf, type Roads } from "./roads.ts";
 import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
@@ -50,6 +51,7 @@ export class AmqpBroker implements Broker {
   readonly #controls: WeakMap<Link, Control> = new WeakMap();
   readonly #topology: Topology;
   readonly #sender: SharedSender;
+  readonly #parking: Parking;
   readonly #consumers: Set<AmqpConsumer> = new Set();
   readonly #subscriptions: Set<AmqpSubscription> = new Set();
   /** Goodbyes of consumers with a connection of their own. */
@@ -78,14 +80,20 @@ export class AmqpBroker implements Broker {
       propertiesOf,
     });
     this.#publishing.onLost((epoch) => this.#sender.drop(epoch.lost));
+    this.#parking = new Parking({
+      clock: settings.platform.clock,
+      topology: settings.topology,
+      ask: (question) => this.#put("Declaring the delay queues", question),
+      publish: async (outgoing) => (await this.publish([outgoing]))[0] as Verdict,
+    });
     this.address = addressOf(roads);
     this.features = {
       ...sendingFeatures(settings.link, settings.maxMessage),
       delivery: "push",
       subscribe: true,
       requeue: "publication",
-      park: "none",
-      maxPark: 0,
+      park: "copy",
+      maxPark: MAX_PARK,
       loss: "link",
       attempts: false,
     };
@@ -135,6 +143,7 @@ export class AmqpBroker implements Broker {
     const consumer = new AmqpConsumer(queues, prefetch, {
       link,
       settings: this.#settings,
+      parking: this.#parking,
       emit: (event) => this.#emit(event),
       prepare: (epoch) => this.#restore(link, epoch),
       doubt: () => this.#doubt(link),
@@ -230,14 +239,18 @@ export class AmqpBroker implements Broker {
     question: (channel: AMQPChannel) => Promise<{ readonly messageCount: number }>,
   ): Promise<number> {
     try {
-      const { messageCount } = this.#calls !== undefined
-        ? await this.#pass({}, what, question)
-        : await this.#ask(this.#questions(), {}, what, (epoch, control) => control.ask(epoch, question));
-      return messageCount;
+      return (await this.#put(what, question)).messageCount;
     } catch (error) {
       if (sentenceOf(error)?.code === 404) return 0;
       throw channelError({ kind: "queue", name: queue }, error);
     }
+  }
+
+  /** Asks on a channel that an error of ours closes for nobody else. */
+  #put<T>(what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
+    return this.#calls !== undefined
+      ? this.#pass({}, what, question)
+      : this.#ask(this.#questions(), {}, what, (epoch, control) => control.ask(epoch, question));
   }
 
   /** A question's link: the consuming one where it is wanted, as an alarm never blocks it. */

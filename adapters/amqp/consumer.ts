@@ -14,11 +14,13 @@ import { type Attached, keep } from "./keeper.ts";
 import { within } from "./limit.ts";
 import type { Link } from "./link.ts";
 import type { Settings } from "./options.ts";
+import type { Parking } from "./parking.ts";
 
 /** What a consumer is made of. */
 export interface ConsumerParts {
   readonly link: Link;
   readonly settings: Settings;
+  readonly parking: Parking;
   readonly emit: (event: BrokerEvent) => void;
   /** Runs on each new connection, and anew after `doubt`: declares what is remembered. */
   readonly prepare: (epoch: Epoch) => Promise<void>;
@@ -152,6 +154,7 @@ export class AmqpConsumer implements Consumer {
     await this.#parts.prepare(epoch);
     if (tap.abort.signal.aborted) return { off: Promise.resolve(undefined) };
     const intake = await Intake.open(tap.queue, epoch, {
+      parking: this.#parts.parking,
       delivered: (delivery) => (this.#held ?? this.#deliveries).push(delivery),
       lost: (gone) => this.#gone(tap, gone),
     });

@@ -5,13 +5,16 @@
  */
 import type { AMQPMessage } from "@cloudamqp/amqp-client";
 import type { Delivery, Message, Settlement } from "../../src/broker.ts";
-import { CeleriacError, ConfigurationError } from "../../src/errors.ts";
+import { CeleriacError, PublishError } from "../../src/errors.ts";
 import { attemptsOf, readMessage } from "./message.ts";
+import { firstRoute, type Parking } from "./parking.ts";
 
 /** The channel that a delivery came by, as the delivery sees it. */
 export interface Origin {
   readonly queue: string;
   readonly lost: boolean;
+  /** Keeps copies for later. */
+  readonly parking: Parking;
   /** Sends the settlement with the others of this turn; an ack resolves when it has left, "stale" where the link went first. */
   settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): Promise<"settled" | "stale">;
   /** Calls `listener` when the channel is lost while the delivery is not settled. */
@@ -55,8 +58,11 @@ export class AmqpDelivery implements Delivery {
   }
 
   get route(): { readonly exchange: string; readonly routingKey: string; readonly priority: number } {
-    const { exchange, routingKey, properties } = this.#raw;
-    return { exchange, routingKey, priority: properties.priority ?? 0 };
+    const { exchange, routingKey, properties: { headers, priority = 0 } } = this.#raw;
+    const first = firstRoute(headers);
+    return first === undefined
+      ? { exchange, routingKey, priority }
+      : { exchange: first[0], routingKey: first[1], priority };
   }
 
   get redelivered(): boolean {
@@ -69,15 +75,23 @@ export class AmqpDelivery implements Delivery {
 
   settle(how: Settlement): Promise<"settled" | "stale"> {
     if (this.#settled) throw new CeleriacError("delivery-settled", "This delivery was settled before.");
-    if (how.as === "park") {
-      throw new ConfigurationError(
-        "park-unsupported",
-        "This RabbitMQ broker cannot park a message (features.park).",
-      );
-    }
+    const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
+    const wait = until === undefined ? 0 : this.#origin.parking.delay(until);
     this.#settled = true;
     if (this.#origin.lost) return STALE;
-    return this.#origin.settle(this, how.as);
+    if (until !== undefined && wait > 0) return this.#park(until);
+    return this.#origin.settle(this, how.as === "park" ? "requeue" : how.as);
+  }
+
+  /** A copy is confirmed first, then this one acked: in between there are two, never none. */
+  async #park(until: number): Promise<"settled" | "stale"> {
+    const problem = await this.#origin.parking.park(this, until);
+    if (this.#origin.lost) return "stale";
+    if (problem === undefined) return await this.#origin.settle(this, "ack");
+    this.#settled = false;
+    throw new PublishError("park-failed", `The copy that was to wait was not confirmed: ${problem}.`, {
+      hint: "The delivery is still held and can be settled.",
+    });
   }
 
   onLost(listener: () => void): Disposable {

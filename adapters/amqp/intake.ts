@@ -12,10 +12,13 @@ import { channelError, sentenceOf } from "./errors.ts";
 import { sleep } from "./limit.ts";
 import type { Outbox } from "./outbox.ts";
 import { writeAck, writeNack } from "./settle.ts";
+import type { Parking } from "./parking.ts";
 import { tell } from "./tell.ts";
 
 /** What an intake tells its consumer. */
 export interface IntakeEvents {
+  /** Where its messages are put aside. */
+  readonly parking: Parking;
   /** A message came. */
   delivered(delivery: AmqpDelivery): void;
   /** The channel is gone; what was not yielded must not be. */
@@ -34,6 +37,7 @@ const WRITING = 250;
 /** One consuming channel, from its opening to its end. */
 export class Intake implements Origin {
   readonly queue: string;
+  readonly parking: Parking;
   readonly #epoch: Epoch;
   readonly #channel: AMQPChannel;
   readonly #events: IntakeEvents;
@@ -66,6 +70,7 @@ export class Intake implements Origin {
 
   private constructor(queue: string, epoch: Epoch, channel: AMQPChannel, events: IntakeEvents) {
     this.queue = queue;
+    this.parking = events.parking;
     this.#epoch = epoch;
     this.#channel = channel;
     this.#events = events;

@@ -79,7 +79,12 @@ class InMemory implements MemoryBroker {
     this.world = world ?? new MemoryWorld(platform === undefined ? {} : { platform });
     this.#clock = (platform ?? this.world.platform).clock;
     this.#network = network;
-    this.#publisher = new Publisher(this.#clock, this.world.maxMessage, () => this.#link("publish"));
+    this.#publisher = new Publisher(
+      this.#clock,
+      this.world.maxMessage,
+      () => this.#link("publish"),
+      () => this.world.platform.clock.now() - this.#clock.now(),
+    );
     this.features = {
       link: "shared",
       confirm: "memory",

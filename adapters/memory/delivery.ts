@@ -5,7 +5,7 @@
  */
 import type { Delivery, Message, Outgoing, Settlement, Verdict } from "../../src/broker.ts";
 import { CeleriacError, ConfigurationError, PublishError } from "../../src/errors.ts";
-import { copyMessage, reborn } from "./message.ts";
+import { copyMessage, firstRoute, reborn } from "./message.ts";
 import type { Deliver } from "./rabbit/event.ts";
 import type { ClientChannel } from "./session.ts";
 
@@ -61,9 +61,11 @@ export class MemoryDelivery implements Delivery {
   }
 
   get route(): Delivery["route"] {
-    const { exchange, routingKey, message } = this.#event;
+    if (this.#route !== undefined) return this.#route;
+    const { message } = this.#event;
+    const [exchange, routingKey] = firstRoute(message) ?? [this.#event.exchange, this.#event.routingKey];
     const priority = message.properties["priority"];
-    return this.#route ??= { exchange, routingKey, priority: typeof priority === "number" ? priority : 0 };
+    return this.#route = { exchange, routingKey, priority: typeof priority === "number" ? priority : 0 };
   }
 
   get redelivered(): boolean {
@@ -144,7 +146,7 @@ export class MemoryDelivery implements Delivery {
   /** A copy is confirmed first, then this one acked: in between there are two, never none. */
   async #park(until: number): Promise<"settled" | "stale"> {
     const verdict = await this.#lane.publish({
-      message: reborn(this.#event.message),
+      message: reborn(this.#event.message, this.route),
       to: { exchange: "", routingKey: this.queue },
       mustRoute: true,
       notBefore: until,

@@ -63,8 +63,27 @@ export function copyMessage(message: Message): Message {
   };
 }
 
-/** The copy that is sent on to wait: it starts a life of its own, without the deaths of the first one. */
-export function reborn(message: Message): Message {
-  const alive = Object.entries(message.headers).filter(([key]) => !/^x-(first-)?death/.test(key));
-  return { ...message, headers: Object.fromEntries(alive) };
+/** Tells how a message that waited came to its queue first. */
+const ROUTE_HEADER = "celeriac-route";
+
+/** Headers that a copy goes without: deaths and deliveries of the first one, copies for other queues, and its own first route. */
+const DROPPED = /^(x-(first-|last-)?death|x-delivery-count$|B?CC$|celeriac-route$)/;
+
+/** The copy that is sent on to wait: it starts a life of its own, which no expiration ends early. */
+export function reborn(
+  message: Message,
+  route: { readonly exchange: string; readonly routingKey: string },
+): Message {
+  const { expiration: _, ...properties } = message.properties;
+  const kept = Object.entries(message.headers).filter(([key]) => !DROPPED.test(key));
+  const headers = { ...Object.fromEntries(kept), [ROUTE_HEADER]: [route.exchange, route.routingKey] };
+  return { ...message, headers, properties };
+}
+
+/** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */
+export function firstRoute({ headers }: Message): readonly [string, string] | undefined {
+  const route: unknown = headers[ROUTE_HEADER];
+  if (!Array.isArray(route)) return undefined;
+  const [exchange, routingKey] = route as unknown[];
+  return typeof exchange === "string" && typeof routingKey === "string" ? [exchange, routingKey] : undefined;
 }

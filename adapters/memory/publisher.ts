@@ -69,16 +69,18 @@ export class Publisher {
   readonly #clock: Clock;
   readonly #maxMessage: number;
   readonly #open: () => Session;
+  readonly #drift: () => number;
   /** By the number of the publish on its channel, lowest first. */
   #pending: Map<number, Pending> = new Map<number, Pending>();
   #channel: ClientChannel | undefined;
   #published = 0;
 
-  /** `maxMessage` in bytes; `open` gives the link, a new one after a loss. */
-  constructor(clock: Clock, maxMessage: number, open: () => Session) {
+  /** `maxMessage` in bytes; `open` gives the link, a new one after a loss; `drift` how far the server's clock is ahead, ms. */
+  constructor(clock: Clock, maxMessage: number, open: () => Session, drift: () => number) {
     this.#clock = clock;
     this.#maxMessage = maxMessage;
     this.#open = open;
+    this.#drift = drift;
   }
 
   publish(batch: readonly Outgoing[], { signal, deadline }: Call = {}): Promise<readonly Verdict[]> {
@@ -128,7 +130,8 @@ export class Publisher {
       routingKey: to.routingKey,
       mandatory: mustRoute,
       message: copyMessage(message),
-      ...(notBefore === undefined ? {} : { notBefore }),
+      // What waits at a server waits for a time, not until an instant of ours.
+      ...(notBefore === undefined ? {} : { notBefore: notBefore + this.#drift() }),
     };
     this.#pending.set(++this.#published, { batch, index, outgoing, command, returned: false });
     channel.post(command);

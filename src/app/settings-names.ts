@@ -33,7 +33,7 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "worker_cancel_long_running_tasks_on_connection_loss worker_consumer " +
   "worker_detect_quorum_queues " +
   "worker_disable_prefetch worker_disable_rate_limits worker_enable_prefetch_count_reduction " +
-  "worker_enable_remote_control worker_eta_task_limit " +
+  "worker_enable_remote_control " +
   "worker_executable worker_gid worker_hijack_root_logger worker_log_color worker_log_format " +
   "worker_logfile worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child " +
   "worker_pidfile worker_pool worker_pool_putlocks worker_pool_restarts worker_proc_alive_timeout " +

@@ -109,6 +109,8 @@ const TABLE: Table = {
   workerSoftShutdownTimeout: is(time, 0),
   workerEnableSoftShutdownOnIdle: is(flag, false),
   workerCheckRevoked: is(oneOf("returned", "always", "never"), "returned"),
+  workerEtaTaskLimit: orNone(whole(0), Infinity, Infinity),
+  workerParkAfter: is(time, 5000),
   contentLimits: is(limits, DEFAULT_LIMITS),
   publishTimeout: is(time, 30_000),
 };

@@ -138,6 +138,16 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
   readonly workerPrefetchMultiplier?: number;
+  /**
+   * How many tasks of one queue a worker holds until their ETA, at most half of the queue's window; the others are parked in the broker. Where
+   * the broker cannot park it limits how far held tasks widen the window, as in Celery. @default null (no limit but the half)
+   */
+  readonly workerEtaTaskLimit?: number | null;
+  /**
+   * celeriac's own: a task that is due later than this is parked in the broker, one that is due sooner may be held by the worker. Keep it
+   * below RabbitMQ's `consumer_timeout`. @default "5s"
+   */
+  readonly workerParkAfter?: Duration;
   /** celeriac's own: what a message may cost a worker to read; one beyond it counts as one that cannot be read. */
   readonly contentLimits?: {
     /** Bytes on the wire. @default 134217728 (128 MiB) */
@@ -252,4 +262,8 @@ export interface Settings extends PlainSettings {
   readonly taskMaxDeliveries: number | null;
   /** undefined: the worker's default. */
   readonly workerConcurrency: number | undefined;
+  /** Infinity: none. */
+  readonly workerEtaTaskLimit: number;
+  /** ms. */
+  readonly workerParkAfter: number;
 }

@@ -1,5 +1,5 @@
 /**
- * Takes deliveries, opens them, and does with each what the strategy says: run, hold, refuse, discard, reject or drop.
+ * Takes deliveries, opens them, and does with each what the strategy says: run, hold or park, refuse, discard, reject or drop.
  *
  * @module
  */
@@ -47,15 +47,17 @@ export class TaskConsumer {
   /** Messages whose content is being opened. */
   readonly #opening = new Set<Promise<void>>();
   #lastOpening: Promise<void> = Promise.resolve();
+  /** Messages that the broker is about to keep for later. */
+  readonly #parking = new Set<Promise<void>>();
   /** How many tasks may have run without being stored and settled: a slow backend must hold up the next ones. */
   readonly #backlog: number;
   #stopping = false;
 
-  /** `prefetch` is what the consumer was made with. */
-  constructor(env: Env, pool: Pool, consumer: Consumer, prefetch: number) {
+  /** `prefetch` is what the consumer was made with, `longestPark` in ms; 0 is none. */
+  constructor(env: Env, pool: Pool, consumer: Consumer, prefetch: number, longestPark: number) {
     this.#env = env;
     this.#consumer = consumer;
-    this.#holds = new Holds(env, consumer, prefetch);
+    this.#holds = new Holds(env, consumer, prefetch, longestPark);
     this.#slots = new Slots(env, pool, (slot) => this.#given(slot));
     this.#backlog = Math.max(prefetch, 4 * pool.size);
   }
@@ -96,6 +98,7 @@ export class TaskConsumer {
       this.#env.state.drop(request);
       void request.release({ as: "requeue" });
     }
+    await ending.flush(Promise.all(this.#parking));
     await ending.work();
     await ending.flush(this.#env.quiet());
     // Flushes what was settled since.
@@ -178,7 +181,7 @@ export class TaskConsumer {
     const revoked = this.#env.revokes.find(message);
     if (decision.do === "discard") this.#discard(request);
     else if (revoked !== undefined) this.#discard(request, revoked);
-    else if (decision.do === "hold") this.#hold(request, decision.until);
+    else if (decision.do === "hold") this.#putOff(request, decision.until);
     else this.#reserve(request);
   }
 
@@ -186,6 +189,21 @@ export class TaskConsumer {
     const { logger } = this.#env;
     if (heeds(logger, "info")) logger.log("info", `Task ${request.label} received`, request.about);
     void tell(request, "taskReceived");
+  }
+
+  /** Its time has not come: it is held here until then, or kept by the broker. */
+  #putOff(request: Request, until: number): void {
+    const plan = this.#holds.plan(request.delivery.queue, until);
+    if (plan.as === "hold") return this.#hold(request, until);
+    const parking = this.#park(request, plan.until, until).finally(() => this.#parking.delete(parking));
+    this.#parking.add(parking);
+  }
+
+  async #park(request: Request, parkedUntil: number, until: number): Promise<void> {
+    if (await request.park(parkedUntil)) return;
+    this.#holds.onParkFailed();
+    if (this.#stopping) await request.release({ as: "requeue" });
+    else this.#hold(request, until);
   }
 
   #hold(request: Request, until: number): void {

@@ -8,6 +8,7 @@ import type { Settings } from "../app/settings.ts";
 import type { Backend, ResultRecord } from "../backend.ts";
 import type { Delivery, Settlement } from "../broker.ts";
 import type { Logger } from "../lib/logger.ts";
+import { pause } from "../lib/pause.ts";
 import type { Clock, Context } from "../lib/port.ts";
 import { guarded } from "./guarded.ts";
 import { failed } from "./outcome.ts";
@@ -20,6 +21,9 @@ import { Revokes } from "./revokes.ts";
 import { WorkerState } from "./state.ts";
 
 export type { Subject };
+
+/** Before a message goes back that the broker could not keep for later, ms. */
+const UNKEPT_PAUSE = 1000;
 
 /** The surroundings of a worker's requests. */
 export class Env {
@@ -112,6 +116,7 @@ export class Env {
       if (await delivery.settle(how) === "settled") return true;
     } catch (error) {
       reason = exceptionRepr(failed(error).exception);
+      if (how.as === "requeue" && how.notBefore !== undefined) return await this.#putBack(delivery, subject);
     } finally {
       this.#done();
     }
@@ -127,6 +132,29 @@ export class Env {
     // Beside it: whoever waits for the work does not wait for us.
     work.then(done, done);
     return work;
+  }
+
+  /** The broker cannot keep it until later, and takes it back all the same: not at once, lest it go round and round. */
+  async #putBack(delivery: Delivery, subject?: Subject): Promise<boolean> {
+    if (!this.stopping.aborted) await pause(this.clock, UNKEPT_PAUSE, this.stopping);
+    return await this.settle(delivery, { as: "requeue" }, subject);
+  }
+
+  /**
+   * Whether the broker keeps the delivery until then. "stale": its link went, and it comes again, perhaps twice. "refused": it is still
+   * ours, which is told.
+   */
+  async park(delivery: Delivery, until: number, subject: Subject): Promise<"parked" | "stale" | "refused"> {
+    this.#busy++;
+    try {
+      return await delivery.settle({ as: "park", until }) === "settled" ? "parked" : "stale";
+    } catch (error) {
+      const line = `Couldn't park ${subject.label}, it is held: ${exceptionRepr(failed(error).exception)}`;
+      this.logger.log("warning", line, { ...subject.about, code: "park-failed", error });
+      return "refused";
+    } finally {
+      this.#done();
+    }
   }
 
   /** Resolves when no store and no settlement is on its way; none may be begun any more. */

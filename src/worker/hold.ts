@@ -1,5 +1,6 @@
 /**
- * Messages with an ETA: kept unsettled until their time, each with a timer, while the prefetch grows to make room for others.
+ * Messages with an ETA that are kept unsettled until their time, each with a timer. Few and not for long, where the broker parks the others;
+ * where it does not, the prefetch grows to make room.
  *
  * @module
  */
@@ -9,27 +10,45 @@ import type { Env } from "./env.ts";
 import { exceptionRepr } from "./lines.ts";
 import { failed } from "./outcome.ts";
 import type { Request } from "./request.ts";
-import { widen } from "./window.ts";
+import { type Patience, putOff } from "./strategy.ts";
+import { holdingRoom, widen, widestFor } from "./window.ts";
 
-/** How far held messages may widen the prefetch; what comes beyond holds up its queue. */
-const WIDEST = 10_000;
+/** After a park that failed all are held for so long, ms: the next one would fare the same, and hold its place meanwhile. */
+const UNPARKED = 30_000;
 
 /** The held messages of one worker. */
 export class Holds {
   readonly #env: Env;
   readonly #consumer: Consumer;
   readonly #base: number;
+  readonly #patience: Patience;
   readonly #timers = new Map<Request, Timer>();
   readonly #perQueue = new Map<string, number>();
   #width = 0;
+  /** Not before this instant, ms since the epoch, is anything parked. */
+  #parksFrom = -Infinity;
   #asked = 0;
   #asking = false;
 
-  /** `base` is the prefetch without held messages; 0 is unlimited. */
-  constructor(env: Env, consumer: Consumer, base: number) {
+  /** `base` is the prefetch without held messages, 0 for unlimited; `longest` the broker's longest park, ms, 0 for none. */
+  constructor(env: Env, consumer: Consumer, base: number, longest: number) {
     this.#env = env;
     this.#consumer = consumer;
     this.#base = base;
+    const { workerEtaTaskLimit, workerParkAfter } = env.settings;
+    this.#patience = { near: workerParkAfter, room: holdingRoom(base, workerEtaTaskLimit), longest };
+  }
+
+  /** Whether a task of this queue that is due at `until` (ms since the epoch) is held, or until when it is parked. */
+  plan(queue: string, until: number): ReturnType<typeof putOff> {
+    const now = this.#env.now();
+    if (now < this.#parksFrom) return { as: "hold" };
+    return putOff(until, now, this.#perQueue.get(queue) ?? 0, this.#patience);
+  }
+
+  /** A park failed: for a while all are held. */
+  onParkFailed(): void {
+    this.#parksFrom = this.#env.now() + UNPARKED;
   }
 
   /** The requests that wait for their ETA. */
@@ -68,7 +87,11 @@ export class Holds {
     const left = (this.#perQueue.get(queue) ?? 0) + by;
     if (left === 0) this.#perQueue.delete(queue);
     else this.#perQueue.set(queue, left);
-    this.#width = widen(this.#base, this.#width, Math.max(0, ...this.#perQueue.values()), WIDEST);
+    const { longest, room } = this.#patience;
+    // What the window has room for does not widen it.
+    const beyond = Math.max(0, ...this.#perQueue.values()) - (longest > 0 ? room : 0);
+    const widest = widestFor(this.#env.settings.workerEtaTaskLimit);
+    this.#width = widen(this.#base, this.#width, Math.max(0, beyond), widest);
     void this.#ask();
   }
 

@@ -110,6 +110,15 @@ export class Request implements Subject {
     return await this.env.settle(this.delivery, how, this);
   }
 
+  /** Has the broker keep the delivery until `until`, ms since the epoch. False: it refuses, and the delivery is still ours. */
+  async park(until: number): Promise<boolean> {
+    if (this.#settled) return true;
+    this.#settled = true;
+    const parked = await this.env.park(this.delivery, until, this);
+    if (parked === "refused") this.#settled = false;
+    return parked !== "refused";
+  }
+
   /** Ends our part in a delivery whose link is lost: nothing is sent, and nothing is told. */
   forget(): void {
     if (this.#settled) return;

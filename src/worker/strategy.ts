@@ -37,6 +37,34 @@ export function decide(request: TaskRequest, task: TaskDefinition | undefined, n
   return { do: "run", task };
 }
 
+/** What a worker may do with tasks whose time has not come. Durations in ms. */
+export interface Patience {
+  /** A task that is due within this time may be held (`workerParkAfter`). */
+  readonly near: number;
+  /** So many of one queue may be held. */
+  readonly room: number;
+  /** The longest park of the broker; 0 where it has none. */
+  readonly longest: number;
+}
+
+/**
+ * Whether a task is held until its time, or parked in the broker: held when it is due soon and few are held, for what is held is lost from
+ * sight with the worker, fills its window, and meets RabbitMQ's `consumer_timeout`. Where the broker cannot park, all are held.
+ *
+ * @param until when it is due, ms since the epoch; further away than the longest park it comes back to be parked again
+ * @param held how many of its queue are held
+ */
+export function putOff(
+  until: number,
+  now: number,
+  held: number,
+  { near, room, longest }: Patience,
+): { readonly as: "hold" } | { readonly as: "park"; readonly until: number } {
+  if (longest <= 0 || (until - now <= near && held < room)) return { as: "hold" };
+  // A little less than the longest: the broker asks its own clock.
+  return { as: "park", until: Math.min(until, now + Math.floor(longest * 0.99)) };
+}
+
 /** Decides about a message that could not be read (`on_unknown_message`, `on_invalid_task`, `on_decode_error`). */
 export function decideUnread(error: unknown): Decision {
   if (error instanceof ContentDisallowedError) return { do: "reject", why: "content" };

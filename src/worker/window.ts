@@ -7,6 +7,14 @@
 /** AMQP's field has 16 bits. */
 const MOST = 65_535;
 
+/** How far held messages may widen the prefetch where they cannot be parked; what comes beyond holds up its queue. */
+const WIDEST = 10_000;
+
+/** How far held messages may widen the prefetch, with the app's own `limit` on them. */
+export function widestFor(limit: number): number {
+  return Math.min(WIDEST, limit);
+}
+
 /**
  * The prefetch of each queue: concurrency times multiplier, shared out evenly (contract: prefetch is per queue), but never below the
  * concurrency, so that one busy queue among many idle ones can fill every slot. 0, which is unlimited, for the multiplier 0.
@@ -15,6 +23,16 @@ export function prefetchWindow(concurrency: number, multiplier: number, queues: 
   if (multiplier === 0) return 0;
   const share = Math.floor((concurrency * multiplier) / Math.max(1, queues));
   return Math.min(MOST, Math.max(share, concurrency));
+}
+
+/**
+ * How many messages of one queue may be held for their ETA where the rest can be parked: half of the window, so that ready ones always pass,
+ * and no more than `limit` (`worker_eta_task_limit`).
+ *
+ * @param prefetch the queue's window; 0 is unlimited
+ */
+export function holdingRoom(prefetch: number, limit: number): number {
+  return Math.min(Math.floor((prefetch === 0 ? WIDEST : prefetch) / 2), limit);
 }
 
 /**

@@ -214,6 +214,7 @@ export class Worker implements AsyncDisposable {
       this.#pool,
       broker.consume(queues, { prefetch }),
       prefetch,
+      broker.features.park === "none" ? 0 : broker.features.maxPark,
     );
     this.#consumer = consumer;
     await serve(consumer, signal, cold, queues, () => {

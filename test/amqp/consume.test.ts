@@ -107,17 +107,6 @@ describe("settlements of one turn", () => {
     await delivery?.settle({ as: "reject" });
     await rig.counts(grave, 1);
   });
-
-  test("park is refused with a code and leaves the delivery open", async () => {
-    await using rig = await Rig.start();
-    const queue = await rig.queue();
-    await rig.fill(queue, ["1"]);
-    const [delivery] = await take(rig.broker().consume([queue], { prefetch: 1 }), 1);
-    expect(() => delivery?.settle({ as: "park", until: Date.now() + 1000 })).toThrow(
-      expect.objectContaining({ code: "park-unsupported" }),
-    );
-    expect(await delivery?.settle({ as: "requeue", notBefore: Date.now() + 1000 })).toBe("settled");
-  });
 });
 
 test("a quorum queue tells how often a message was delivered before, a classic one does not", async () => {

@@ -45,7 +45,10 @@ export const CLASSES: readonly string[] = [
   "stale ack",
   "stale reject",
   "stale requeue",
-  "held for its ETA",
+  "settled park",
+  "stale park",
+  "failed park",
+  "sent with an ETA",
   "expired in a worker",
   "expired in its queue",
   "stored",
@@ -83,7 +86,7 @@ export function count(coverage: Coverage, { history, report }: Outcome): void {
 function countEntry(coverage: Coverage, entry: Entry, running: Set<number>, started: Set<string>): void {
   switch (entry.is) {
     case "published":
-      coverage.note("held for its ETA", entry.eta !== undefined);
+      coverage.note("sent with an ETA", entry.eta !== undefined);
       return coverage.note(`sent ${entry.name}`);
     case "verdict":
       return entry.verdict === "unsent" || entry.verdict === "unroutable"
@@ -97,7 +100,6 @@ function countEntry(coverage: Coverage, entry: Entry, running: Set<number>, star
     case "lost":
       return coverage.note(running.has(entry.delivery) ? "lost while running" : "lost while waiting");
     case "settled":
-      if (entry.as === "park" || entry.outcome === "failed") return undefined;
       return coverage.note(`${entry.outcome} ${entry.as}`);
     case "dismissed":
       return coverage.note("expired in a worker", entry.why === "expired");

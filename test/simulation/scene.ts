@@ -149,7 +149,13 @@ class Scene {
   #app(name: string): Made {
     const member = this.faults.member(name);
     const { backend, broker, platform } = member;
-    const app = new Celery("simulation", { backend, broker, platform, logger: member.logger(SILENT) });
+    const app = new Celery("simulation", {
+      backend,
+      broker,
+      platform,
+      logger: member.logger(SILENT),
+      workerParkAfter: "1s",
+    });
     declare(app, platform.clock, this.#done);
     const made = { app, member };
     this.#apps.push(made);

@@ -1,17 +1,24 @@
 import { describe, expect, test } from "vitest";
-import type { Consumer, Delivery } from "../../src/broker.ts";
+import { memoryBroker } from "../../adapters/memory/mod.ts";
+import type { Running } from "../../src/app/running.ts";
+import type { Broker, Consumer, Delivery, Settlement } from "../../src/broker.ts";
 import type { Clock, Timer } from "../../src/lib/port.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import { until } from "../support/wait.ts";
 import { ManualClock, manualPlatform } from "../memory/platform.ts";
-import { intercept, setup } from "./setup.ts";
+import { intercept, setup, type SetupOptions } from "./setup.ts";
 
-describe("a task with an ETA", () => {
+/** A broker that cannot park. */
+function parkless(broker: Broker): Broker {
+  return intercept(broker, { features: { ...broker.features, park: "none", maxPark: 0 } });
+}
+
+describe("a task with an ETA, of a broker that cannot park", () => {
   test("runs at its time, never before it, while others pass", async () => {
-    await using bench = setup();
+    await using bench = setup({ wrapBroker: parkless });
     const ran = new Map<string, number>();
     bench.app.task("t.add", (id: string) => void ran.set(id, Date.now()));
-    const eta = Date.now() + 250;
+    const eta = Date.now() + 1000;
     await bench.pushTask({ id: "later", eta: new Date(eta).toISOString() }, [["later"], {}, {}]);
     await bench.pushTask({ id: "now" }, [["now"], {}, {}]);
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 1 });
@@ -22,7 +29,7 @@ describe("a task with an ETA", () => {
   });
 
   test("is not acked before it runs, and goes back to its queue at the stop", async () => {
-    await using bench = setup();
+    await using bench = setup({ wrapBroker: parkless });
     bench.app.task("t.add", () => 1);
     await bench.pushTask({ eta: "9999-12-31T23:59:59+00:00" });
     const { worker, done } = bench.work();
@@ -38,7 +45,7 @@ describe("a task with an ETA", () => {
     const asked: number[] = [];
     await using bench = setup({
       wrapBroker: (broker) =>
-        intercept(broker, {
+        intercept(parkless(broker), {
           consume(queues, options) {
             const consumer = broker.consume(queues, options);
             return intercept(consumer, {
@@ -51,7 +58,7 @@ describe("a task with an ETA", () => {
         }),
     });
     bench.app.task("t.add", () => 1);
-    const eta = new Date(Date.now() + 600).toISOString();
+    const eta = new Date(Date.now() + 1500).toISOString();
     for (let i = 0; i < 25; i++) await bench.pushTask({ id: `held-${i}`, eta });
     await bench.pushTask({ id: "ready" });
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 2 });
@@ -63,6 +70,28 @@ describe("a task with an ETA", () => {
     expect(asked.length).toBeLessThan(15);
   });
 
+  test("worker_eta_task_limit is how far held tasks widen the window, as in Celery", async () => {
+    const asked: number[] = [];
+    await using bench = setup({
+      workerEtaTaskLimit: 3,
+      wrapBroker: (broker) =>
+        intercept(parkless(broker), {
+          consume: (queues, options) =>
+            intercept(broker.consume(queues, options), {
+              setPrefetch: (count) => (asked.push(count), Promise.resolve()),
+            }),
+        }),
+    });
+    bench.app.task("t.add", () => 1);
+    for (let i = 0; i < 10; i++) await bench.pushTask({ id: `held-${i}`, eta: "2999-01-01T00:00:00Z" });
+    const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 8 });
+    await until(() => worker.snapshot().reserved.length === 8, { what: "a full window" });
+    await until(() => asked.at(-1) === 11, { what: "the window and the limit" });
+    expect(Math.max(...asked)).toBe(11);
+  });
+});
+
+describe("a task with an ETA", () => {
   test("is not run early by a timer that fires early, and leaves no timer behind", async () => {
     const timers = new Set<Timer>();
     const { clock } = systemPlatform;
@@ -118,6 +147,202 @@ describe("a task with an ETA", () => {
     expect(runs).toBe(0);
   });
 });
+
+describe("what is held and what is parked", () => {
+  test("a task that is due soon is held, a later one parked; both run at their time", async () => {
+    const clock = new ManualClock();
+    await using bench = setup({ ...by(clock), workerParkAfter: 5 });
+    const ran = new Map<string, number>();
+    bench.app.task("t.add", (id: string) => void ran.set(id, clock.now()));
+    const start = clock.now();
+    const at = (ms: number): string => new Date(start + ms).toISOString();
+    await bench.pushTask({ id: "soon", eta: at(5000) }, [["soon"], {}, {}]);
+    await bench.pushTask({ id: "later", eta: at(5001) }, [["later"], {}, {}]);
+    const { worker } = bench.work();
+    await until(() => bench.trace.includes("settle park later"), { what: "a park" });
+    expect(worker.snapshot().reserved.map(({ id }) => id)).toEqual(["soon"]);
+    await clock.advance(5000);
+    await bench.sees("soon", "SUCCESS");
+    await clock.advance(1);
+    await bench.sees("later", "SUCCESS");
+    expect([...ran]).toEqual([["soon", start + 5000], ["later", start + 5001]]);
+  });
+
+  test("no more than half of the window is held, whatever comes: ready tasks pass, and the window stays", async () => {
+    const asked: number[] = [];
+    await using bench = setup({
+      wrapBroker: (broker) =>
+        intercept(broker, {
+          consume: (queues, options) =>
+            intercept(broker.consume(queues, options), {
+              setPrefetch: (count) => (asked.push(count), Promise.resolve()),
+            }),
+        }),
+    });
+    bench.app.task("t.add", () => 1);
+    const eta = new Date(Date.now() + 1500).toISOString();
+    for (let i = 0; i < 50; i++) await bench.pushTask({ id: `later-${i}`, eta });
+    await bench.pushTask({ id: "ready" });
+    const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 4 });
+    await bench.sees("ready", "SUCCESS");
+    expect(worker.snapshot().reserved.length).toBeLessThanOrEqual(4);
+    expect(bench.trace.filter((line) => line.startsWith("settle park")).length).toBeGreaterThanOrEqual(46);
+    await until(() => worker.snapshot().totals.get("t.add") === 51, { what: "all of them" });
+    expect(asked).toEqual([]);
+  });
+
+  test("worker_eta_task_limit is how many are held", async () => {
+    await using bench = setup({ workerEtaTaskLimit: 1 });
+    bench.app.task("t.add", () => 1);
+    const eta = new Date(Date.now() + 1500).toISOString();
+    for (let i = 0; i < 3; i++) await bench.pushTask({ id: `later-${i}`, eta });
+    const { worker } = bench.work();
+    const parks = (): number => bench.trace.filter((line) => line.startsWith("settle park")).length;
+    await until(() => parks() === 2, { what: "two parks" });
+    expect(worker.snapshot().reserved.map(({ id }) => id)).toEqual(["later-0"]);
+  });
+
+  test("in the year 9999 it is parked again and again, for no longer than the broker parks", async () => {
+    const clock = new ManualClock();
+    const parks: number[] = [];
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: () =>
+        settling(memoryBroker({ platform: manualPlatform(clock) }), (delivery, how) => {
+          if (how.as === "park") parks.push(how.until - clock.now());
+          return delivery.settle(how);
+        }),
+    });
+    bench.app.task("t.add", () => 1);
+    await bench.pushTask({ eta: "9999-12-31T23:59:59+00:00" });
+    bench.work();
+    for (let round = 1; round <= 3; round++) {
+      await until(() => parks.length === round, { what: `park ${round}` });
+      const [last = 0] = parks.slice(-1);
+      expect(last).toBeLessThanOrEqual(bench.broker.features.maxPark);
+      expect(last).toBeGreaterThan(27 * 86_400_000);
+      if (round < 3) await clock.advance(last);
+    }
+  });
+
+  test("one that expired while it was parked is revoked, and does not run", async () => {
+    const clock = new ManualClock();
+    await using bench = setup(by(clock));
+    let runs = 0;
+    bench.app.task("t.add", () => void runs++);
+    const at = (ms: number): string => new Date(clock.now() + ms).toISOString();
+    await bench.pushTask({ id: "late", eta: at(60_000), expires: at(30_000) });
+    bench.work();
+    await until(() => bench.trace.includes("settle park late"), { what: "a park" });
+    await clock.advance(60_000);
+    expect(await bench.sees("late", "REVOKED")).toMatchObject({ result: { exc_message: ["expired"] } });
+    expect(runs).toBe(0);
+  });
+
+  test("a park that fails leaves it held, is told, and is not tried with the next ones", async () => {
+    const clock = new ManualClock();
+    let tries = 0;
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: () =>
+        settling(memoryBroker({ platform: manualPlatform(clock) }), (delivery, how) => {
+          if (how.as !== "park" || ++tries > 1) return delivery.settle(how);
+          return Promise.reject(new Error("no room"));
+        }),
+    });
+    bench.app.task("t.add", () => 1);
+    const eta = new Date(clock.now() + 60_000).toISOString();
+    await bench.pushTask({ id: "first", eta });
+    const { worker } = bench.work();
+    await bench.says(/Couldn't park t.add\[first\], it is held: .*no room/);
+    await bench.pushTask({ id: "second", eta });
+    await until(() => worker.snapshot().reserved.length === 2, { what: "both held" });
+    expect(tries).toBe(1);
+    await clock.advance(30_000);
+    await bench.pushTask({ id: "third", eta });
+    await until(() => tries === 2, { what: "the next try" });
+    await clock.advance(30_000);
+    for (const id of ["first", "second", "third"]) await bench.sees(id, "SUCCESS");
+  });
+
+  test("a stop in the middle of a park that fails gives the message back", async () => {
+    let refuse: (error: Error) => void = () => {};
+    await using bench = setup({
+      wrapBroker: (broker) =>
+        settling(
+          broker,
+          (delivery, how) =>
+            how.as === "park" ? new Promise((_, reject) => refuse = reject) : delivery.settle(how),
+        ),
+    });
+    bench.app.task("t.add", () => 1);
+    await bench.pushTask({ id: "far", eta: "2999-01-01T00:00:00Z" });
+    const { worker, done } = bench.work();
+    await until(() => bench.trace.includes("settle park far"), { what: "a park" });
+    const stopped = worker.stop();
+    refuse(new Error("too late"));
+    await stopped;
+    await done;
+    expect(await bench.broker.count("celery")).toBe(1);
+  });
+});
+
+test("what the broker cannot keep for later goes back to its queue all the same", async () => {
+  let refused = 0;
+  await using bench = setup({
+    wrapBroker: (broker) =>
+      intercept(
+        settling(broker, (delivery, how) =>
+          how.as === "requeue" && how.notBefore !== undefined
+            ? Promise.reject(new Error("no room"))
+            : delivery.settle(how)),
+        {
+          publish: (batch, options) =>
+            batch[0]?.message.headers["retries"] === 1 && refused++ === 0
+              ? Promise.resolve([{ is: "refused", reason: "by the test", retry: false }])
+              : broker.publish(batch, options),
+        },
+      ),
+  });
+  bench.app.task("t.add", { bind: true, acksLate: true }, (task: Running) => {
+    if (task.retries === 0) task.retry({ countdown: 0 });
+    return "done";
+  });
+  await bench.pushTask({});
+  bench.work();
+  await bench.sees("id-1", "SUCCESS");
+  expect(bench.trace.filter((step) => step.startsWith("settle"))).toEqual([
+    "settle requeue id-1",
+    "settle requeue id-1",
+    "settle ack id-1",
+    "settle ack id-1",
+  ]);
+});
+
+/** App and broker by this clock. */
+function by(clock: ManualClock): SetupOptions {
+  const platform = manualPlatform(clock);
+  return { platform, wrapBroker: () => memoryBroker({ platform }) };
+}
+
+/** The broker with another way to settle. */
+function settling(
+  broker: Broker,
+  settle: (delivery: Delivery, how: Settlement) => Promise<"settled" | "stale">,
+): Broker {
+  return intercept(broker, {
+    consume(queues, options) {
+      const consumer = broker.consume(queues, options);
+      return intercept(consumer, {
+        async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
+          for await (const delivery of consumer) {
+            yield intercept(delivery, { settle: (how) => settle(delivery, how) });
+          }
+        },
+      });
+    },
+  });
+}
 
 /** Its deliveries come when their link is lost already. */
 function withoutLink(consumer: Consumer): Consumer {

@@ -51,7 +51,7 @@ describe("a worker that is told that a task is revoked", () => {
   });
 
   test("discards at once what waits for a slot or for its ETA", async () => {
-    await using bench = setup();
+    await using bench = setup({ workerParkAfter: "9999999d" });
     const gate = deferred<void>();
     bench.app.task("t.add", () => gate.promise);
     for (const id of ["runs", "waits"]) await bench.pushTask({ id });

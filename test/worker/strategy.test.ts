@@ -3,7 +3,7 @@ import type { TaskDefinition } from "../../src/app/inner.ts";
 import { ContentDisallowedError, DecodeError, InvalidTaskError } from "../../src/errors.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "../../src/protocol/signature.ts";
 import type { TaskRequest } from "../../src/protocol/task.ts";
-import { decide, decideUnread } from "../../src/worker/strategy.ts";
+import { decide, decideUnread, type Patience, putOff } from "../../src/worker/strategy.ts";
 
 const NOW = 1_000_000;
 
@@ -108,4 +108,24 @@ test.each([
   ["a fault of ours", new TypeError("x"), { do: "reject", why: "invalid" }],
 ])("a message with %s is settled as Celery does", (_what, error, decision) => {
   expect(decideUnread(error)).toEqual(decision);
+});
+
+describe("a task whose time has not come", () => {
+  const DAY = 86_400_000;
+  const usual: Patience = { near: 5000, room: 2, longest: 28 * DAY };
+  const day27 = NOW + Math.floor(28 * DAY * 0.99);
+
+  test.each<[string, number, number, Partial<Patience>, ReturnType<typeof putOff>]>([
+    ["due soon is held", 5000, 0, {}, { as: "hold" }],
+    ["due later is parked", 5001, 0, {}, { as: "park", until: NOW + 5001 }],
+    ["due soon is parked where enough are held", 5000, 2, {}, { as: "park", until: NOW + 5000 }],
+    ["is parked where none is to be held", 1, 0, { room: 0 }, { as: "park", until: NOW + 1 }],
+    ["due beyond the longest park is parked for less than that", 400 * DAY, 0, {}, {
+      as: "park",
+      until: day27,
+    }],
+    ["is held where the broker cannot park", 400 * DAY, 99, { longest: 0 }, { as: "hold" }],
+  ])("%s", (_, wait, held, patience, expected) => {
+    expect(putOff(NOW + wait, NOW, held, { ...usual, ...patience })).toEqual(expected);
+  });
 });

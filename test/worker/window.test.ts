@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { prefetchWindow, widen } from "../../src/worker/window.ts";
+import { holdingRoom, prefetchWindow, widen } from "../../src/worker/window.ts";
 
 describe("the prefetch of a queue", () => {
   test.each([
@@ -14,6 +14,16 @@ describe("the prefetch of a queue", () => {
   ])("is $prefetch for concurrency $concurrency, multiplier $multiplier, $queues queues", (each) => {
     expect(prefetchWindow(each.concurrency, each.multiplier, each.queues)).toBe(each.prefetch);
   });
+});
+
+test.each([
+  { prefetch: 40, limit: Infinity, room: 20 },
+  { prefetch: 40, limit: 5, room: 5 },
+  { prefetch: 5, limit: Infinity, room: 2 },
+  { prefetch: 1, limit: Infinity, room: 0 },
+  { prefetch: 0, limit: Infinity, room: 5000 },
+])("of a window of $prefetch and a limit of $limit $room may be held", ({ prefetch, limit, room }) => {
+  expect(holdingRoom(prefetch, limit)).toBe(room);
 });
 
 describe("the prefetch while messages are held", () => {

@@ -41,17 +41,24 @@ export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
 
 /**
  * How often it may have begun: once for each message of it, and once more for each fault that struck a delivery of it that began. Whether it
- * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does.
+ * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does. A
+ * fault that struck while it was parked left two: the copy, and the one whose ack was lost. A park that failed may have left a copy, too.
  */
 export function startsExplained(task: TaskPast): number {
   const begun = task.handings.filter(({ started }) => started.length > 0);
   // What began and went back to its queue begins again without a fault; where it went as a copy and its link was lost, twice.
   const back = begun.filter((handing) => wasSettled(handing, "requeue")).length;
+  const spared = task.handings.filter((handing) => handing.started.length > 0 || wasPutAside(handing));
+  const { length } = spared;
   for (const touch of task.touches) {
-    const struck = begun.findLastIndex((handing) => strikes(touch, handing));
-    if (struck >= 0) begun.splice(struck, 1);
+    const struck = spared.findLastIndex((handing) => strikes(touch, handing));
+    if (struck >= 0) spared.splice(struck, 1);
   }
-  return copiesOf(task) + startedCount(task) - begun.length + back;
+  const unsure =
+    task.handings.filter(({ settled }) =>
+      settled.some(({ as, outcome }) => as === "park" && outcome === "failed")
+    ).length;
+  return copiesOf(task) + back + unsure + length - spared.length;
 }
 
 /** Whether the fault broke the link by which this delivery came. */
@@ -59,8 +66,9 @@ function strikes({ node, epochs }: Touch, { delivered }: Handing): boolean {
   return (node === "" || node === delivered.node) && delivered.epoch <= (epochs.get(delivered.node) ?? 0);
 }
 
-function startedCount({ handings }: TaskPast): number {
-  return handings.filter(({ started }) => started.length > 0).length;
+/** Whether it was to be parked, whatever came of that. */
+function wasPutAside({ settling }: Handing): boolean {
+  return settling.some(({ as }) => as === "park");
 }
 
 /** I1: what is confirmed is run or refused, each message ends settled, and none is acked that was not run. */
@@ -81,7 +89,7 @@ export function i1(past: Past): Violation[] {
 function flawOf(handing: Handing, task: TaskPast, past: Past): string | undefined {
   const { delivered, lost, settling, started, dismissed, killed } = handing;
   const number = `delivery ${delivered.delivery}`;
-  const settled = wasSettled(handing) && !wasSettled(handing, "requeue");
+  const settled = wasSettled(handing, "ack") || wasSettled(handing, "reject");
   if (settled) {
     const told = started.length > 0 || dismissed !== undefined || killed !== undefined;
     return told ? undefined : `${number} was settled (${settling[0]?.as}) without being run`;
@@ -144,7 +152,7 @@ function begun(past: Past, late: boolean, rule: string): Violation[] {
   return found;
 }
 
-/** Each delivery begins once at most; each beyond the first of its message is explained by a requeue or a fault. */
+/** Each delivery begins once at most; each beyond the first of its message is explained by a requeue, a park or a fault. */
 export function once(past: Past): Violation[] {
   const found: Violation[] = [];
   for (const [task, one] of past.tasks) {
@@ -154,7 +162,8 @@ export function once(past: Past): Violation[] {
       found.push({ rule: "once", task, says, seq: delivered.seq });
     }
     const requeues = one.handings.filter((handing) => wasSettled(handing, "requeue")).length;
-    const most = copiesOf(one) + requeues + one.touches.length;
+    const parks = one.handings.filter(wasPutAside).length;
+    const most = copiesOf(one) + requeues + parks + one.touches.length;
     const { length } = one.handings;
     if (length > most) {
       found.push({ rule: "once", task, says: `was delivered ${length} times, and ${most} are explained` });

@@ -54,7 +54,7 @@ function lateFlaw(
 ): { readonly says: string; readonly seq: number } | undefined {
   const { delivered, accepted, dismissed, ended, settling } = handing;
   const { delivery, node } = delivered;
-  const ack = settling.find(({ as }) => as !== "requeue");
+  const ack = settling.find(({ as }) => as !== "requeue" && as !== "park");
   // What is put aside, or has succeeded before, has its slot and does not run.
   if (accepted?.late !== true || ack === undefined || dismissed !== undefined) return undefined;
   const { seq } = ack;

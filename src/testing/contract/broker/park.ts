@@ -90,6 +90,53 @@ export function parkTests({ subject: { features, routing = "amqp" }, check, test
     });
   }
 
+  test("a message parked three times in a row comes out once each time, in its own queue, whatever other queues are called", async (bench) => {
+    const broker = await bench.broker();
+    const own = bench.queueEntity();
+    const longer = { ...bench.queueEntity(), name: `a.${own.name}` };
+    await broker.declare([own, longer]);
+    await bench.publish(broker, { exchange: "", routingKey: own.name }, ["thrice"]);
+    const { reader } = bench.consume(broker, [own.name]);
+    let delivery = await reader.next();
+    for (let round = 1; round <= 3; round++) {
+      const due = bench.now + 200;
+      await delivery.settle({ as: "park", until: due });
+      delivery = await reader.next();
+      check.between(bench.now, due - 1, due + bench.patience, `the instant at which it came, round ${round}`);
+    }
+    check.equal([textOf(delivery.message), delivery.queue], ["thrice", own.name], "message and queue");
+    await bench.ack(delivery);
+    await reader.quiet("once it was acked");
+    check.equal([await broker.count(own.name), await broker.count(longer.name)], [0, 0], "messages left");
+  });
+
+  test("a parked message keeps what it carries and the way that it came, and outlives its expiration", async (bench) => {
+    const broker = await bench.broker();
+    const queue = await bench.queue(broker);
+    const properties = { correlation_id: "an-id", reply_to: "a-queue", priority: 3, expiration: "300" };
+    const exchange = routing === "amqp" ? bench.exchangeEntity("direct") : undefined;
+    if (exchange !== undefined) {
+      await broker.declare([
+        exchange,
+        { kind: "binding", queue, exchange: exchange.name, routingKey: "a.key" },
+      ]);
+    }
+    const to = exchange === undefined ? queue : { exchange: exchange.name, routingKey: "a.key" };
+    const { reader } = bench.consume(broker, [queue]);
+    const outgoing = bench.outgoing(to, "kept", properties);
+    const headers = { ...outgoing.message.headers, nested: { list: [1, "two", null] } };
+    await broker.publish([{ ...outgoing, message: { ...outgoing.message, headers } }]);
+    const first = await reader.next();
+    await first.settle({ as: "park", until: bench.now + 600 });
+    const second = await reader.next();
+    const { expiration: _, ...others } = properties;
+    check.has(second.message.properties, { delivery_mode: 2, ...others }, "the properties");
+    check.has(second.message.headers, headers, "the headers");
+    check.equal(textOf(second.message), "kept", "the body");
+    check.equal(second.route, first.route, "how it came");
+    await bench.ack(second);
+  });
+
   test("parking for longer than the feature record allows is refused with a code, and the delivery can still be settled", async (bench) => {
     const { reader } = await bench.filled(["1"]);
     const delivery = await reader.next();

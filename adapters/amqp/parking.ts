@@ -1,0 +1,138 @@
+/**
+ * Parking: a confirmed copy of a delivery climbs down the ladder and comes back to the delivery's own queue.
+ *
+ * @module
+ */
+import type { AMQPChannel } from "@cloudamqp/amqp-client";
+import type { Delivery, Message, Outgoing, Verdict } from "../../src/broker.ts";
+import { ConfigurationError } from "../../src/errors.ts";
+import type { Clock } from "../../src/lib/port.ts";
+import { textOf } from "./errors.ts";
+import {
+  declareGate,
+  declareLadder,
+  delayKey,
+  entryOf,
+  findGate,
+  ladderFor,
+  QUEUE_HEADER,
+} from "./ladder.ts";
+import type { Topology } from "./options.ts";
+
+/** The longest park, ms: as long as a revoke is remembered. */
+export const MAX_PARK: number = 28 * 86_400_000;
+
+/** Tells how a message that waited came to its queue first. */
+const ROUTE_HEADER = "celeriac-route";
+
+/**
+ * Headers that a copy goes without: RabbitMQ's own records of deaths and deliveries, by which it takes the next round for an endless one
+ * and drops the message; copies for other queues, which have theirs; and ours of the round before.
+ */
+const DROPPED = /^(x-(first-|last-)?death|x-delivery-count$|x-acquired-count$|B?CC$|celeriac-(queue|route)$)/;
+
+/** What parking needs of its broker. */
+export interface ParkingSite {
+  readonly clock: Clock;
+  readonly topology: Topology;
+  /** Asks on a channel of its own. */
+  ask(question: (channel: AMQPChannel) => Promise<void>): Promise<void>;
+  publish(outgoing: Outgoing): Promise<Verdict>;
+}
+
+/** Parks the deliveries of one broker. The queues for it are declared when the first one is parked. */
+export class Parking {
+  readonly #site: ParkingSite;
+  /** What was declared, or is being declared, by name. */
+  readonly #standing: Map<string, Promise<void>> = new Map();
+
+  constructor(site: ParkingSite) {
+    this.#site = site;
+  }
+
+  /** How long it would wait, ms. Throws `ConfigurationError` "park-too-long". */
+  delay(until: number): number {
+    const ms = until - this.#site.clock.now();
+    if (ms <= MAX_PARK) return ms;
+    throw new ConfigurationError(
+      "park-too-long",
+      "A message cannot be parked for so long (features.maxPark).",
+    );
+  }
+
+  /** Why no copy waits, or undefined where one does. Never rejects. */
+  async park(delivery: Delivery, until: number): Promise<string | undefined> {
+    try {
+      const ladder = ladderFor(delivery.route.priority);
+      await this.#declare(ladder, delivery.queue);
+      const first = await this.#send(delivery, until, ladder);
+      if (!isGone(first)) return reasonOf(first);
+      // Somebody took the ladder away.
+      this.#standing.clear();
+      await this.#declare(ladder, delivery.queue);
+      return reasonOf(await this.#send(delivery, until, ladder));
+    } catch (error) {
+      return textOf(error);
+    }
+  }
+
+  async #send(delivery: Delivery, until: number, ladder: string): Promise<Verdict> {
+    const { clock, publish } = this.#site;
+    return await publish({
+      message: copyOf(delivery),
+      to: { exchange: entryOf(ladder), routingKey: delayKey(until - clock.now()) },
+      mustRoute: true,
+    });
+  }
+
+  async #declare(ladder: string, queue: string): Promise<void> {
+    const declares = this.#site.topology === "declare";
+    // A missing ladder is told by the publish; a missing gate is not.
+    if (declares) await this.#once(`ladder ${ladder}`, (channel) => declareLadder(channel, ladder));
+    await this.#once(`gate ${queue}`, (channel) => (declares ? declareGate : findGate)(channel, queue));
+  }
+
+  #once(what: string, declare: (channel: AMQPChannel) => Promise<void>): Promise<void> {
+    const standing = this.#standing.get(what);
+    if (standing !== undefined) return standing;
+    const declaring = this.#site.ask(declare);
+    this.#standing.set(what, declaring);
+    // The next one tries again.
+    declaring.catch(() => {
+      if (this.#standing.get(what) === declaring) this.#standing.delete(what);
+    });
+    return declaring;
+  }
+}
+
+/** The message as it waits. Its `expiration` would let it out early, and a `user_id` is the first sender's to use. */
+export function copyOf({ message, queue, route }: Delivery): Message {
+  const { expiration: _, user_id: __, ...properties } = message.properties;
+  const kept = Object.entries(message.headers).filter(([name]) => !DROPPED.test(name));
+  const headers = {
+    ...Object.fromEntries(kept),
+    [QUEUE_HEADER]: queue,
+    [ROUTE_HEADER]: [route.exchange, route.routingKey],
+  };
+  return { ...message, headers, properties };
+}
+
+/** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */
+export function firstRoute(
+  headers: Readonly<Record<string, unknown>> | undefined,
+): [string, string] | undefined {
+  const route: unknown = headers?.[ROUTE_HEADER];
+  if (!Array.isArray(route)) return undefined;
+  const [exchange, routingKey] = route as unknown[];
+  return typeof exchange === "string" && typeof routingKey === "string" ? [exchange, routingKey] : undefined;
+}
+
+/** The ladder's exchange is missing, or leads nowhere. */
+function isGone(verdict: Verdict): boolean {
+  return verdict.is === "unroutable" || (verdict.is === "refused" && /404|no exchange/i.test(verdict.reason));
+}
+
+function reasonOf(verdict: Verdict): string | undefined {
+  if (verdict.is === "confirmed") return undefined;
+  return verdict.is === "unroutable" ? "the delay queues are missing" : verdict.reason;
+}
