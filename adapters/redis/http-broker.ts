@@ -25,6 +25,7 @@ import { bind } from "./packer.ts";
 import { STEPS } from "./kombu.ts";
 import { LEASED, RedisConsumer } from "./lease/consumer.ts";
 import { LeaseKeys } from "./lease/keys.ts";
+import { checkEntities, checkQueue, isToReserved, reservedReason } from "./reserved.ts";
 
 /** What a message needs besides its body, about. */
 const HEAD = 1500;
@@ -74,6 +75,8 @@ export class HttpBroker extends HttpPublisher implements Broker {
       await this.declare(options.declare ?? [], options);
       return [];
     }
+    checkEntities(options.declare ?? []);
+    if (batch.some(isToReserved)) return await this.#publishOthers(batch, options);
     const half = batch.length >> 1;
     const size = batch.reduce((sum, { message }) => sum + message.body.length + HEAD, 0);
     if (half === 0 || size <= MOST) return await super.publish(batch, options);
@@ -89,6 +92,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
 
   async declare(entities: readonly Entity[], options: Call = {}): Promise<void> {
     options.signal?.throwIfAborted();
+    checkEntities(entities);
     const bindings = bind(this, entities);
     if (bindings.length > 0) await this.#run([], this.script(bindings, [], 0), options);
   }
@@ -170,7 +174,17 @@ export class HttpBroker extends HttpPublisher implements Broker {
     }
   }
 
+  /** All but what goes to a reserved name, which is refused. */
+  async #publishOthers(batch: readonly Outgoing[], options: PublishOptions): Promise<readonly Verdict[]> {
+    const verdicts = [...await this.publish(batch.filter((one) => !isToReserved(one)), options)];
+    return batch.map((one): Verdict => {
+      const own = isToReserved(one) ? undefined : verdicts.shift();
+      return own ?? { is: "refused", reason: reservedReason(one.to.routingKey), retry: false };
+    });
+  }
+
   async #lengths(queue: string, more: readonly string[]): Promise<number> {
+    checkQueue(queue);
     const lists = STEPS.map((step) => this.prefix + queue + step);
     const asked = [...lists.map((list) => ["LLEN", list]), ...more.map((name) => [name, ...lists])];
     const all = await this.#run(["multi-exec"], asked);

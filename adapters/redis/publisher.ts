@@ -10,7 +10,7 @@ import type { Commands } from "./client.ts";
 import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
 import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES, PUBLISH_SHA } from "./publish-script.ts";
-import { checkEntities, isReserved, reservedReason } from "./reserved.ts";
+import { checkEntities, isToReserved, reservedReason } from "./reserved.ts";
 import { runScript, type Script } from "./scripts.ts";
 
 const PUBLISH: Script = { text: PUBLISH_MESSAGES, sha: PUBLISH_SHA };
@@ -63,10 +63,9 @@ export class RedisPublisher {
     if (declare.length > 0) signal?.throwIfAborted();
     checkEntities(declare);
     this.#remember(bind(packer, declare));
-    const packed = batch.map((outgoing) => {
-      const { exchange, routingKey } = outgoing.to;
-      return exchange === "" && isReserved(routingKey) ? reservedReason(routingKey) : pack(packer, outgoing);
-    });
+    const packed = batch.map((outgoing) =>
+      isToReserved(outgoing) ? reservedReason(outgoing.to.routingKey) : pack(packer, outgoing)
+    );
     const parts: Promise<Verdict[]>[] = [];
     for (let at = 0; at < batch.length;) {
       const end = endOf(packed, at);

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Entity } from "../../src/broker.ts";
+import type { Entity, Outgoing } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 
-/** kombu's keys, and all of ours; the prefix stands before them as it does before queues. */
-const RESERVED = /^(celeriac:|_kombu\.binding\.|unacked(_index|_mutex)?$)/;
+/** kombu's keys, which all begin with `_kombu.` but three, and all of ours; the prefix stands before them as it does before queues. */
+const RESERVED = /^(celeriac:|_kombu\.|unacked(_index|_mutex)?$)/;
 
 /** Whether no queue may have this name. */
 export function isReserved(queue: string): boolean {
@@ -17,6 +17,11 @@ export function isReserved(queue: string): boolean {
 /** Throws `queue-reserved` for such a name. */
 export function checkQueue(queue: string): void {
   if (isReserved(queue)) throw new ConfigurationError("queue-reserved", reservedReason(queue));
+}
+
+/** Whether the message goes to such a name. */
+export function isToReserved({ to: { exchange, routingKey } }: Outgoing): boolean {
+  return exchange === "" && isReserved(routingKey);
 }
 
 /** Why it is refused. */

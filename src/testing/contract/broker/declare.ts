@@ -63,6 +63,17 @@ export function declareTests(suite: Suite): void {
     check.equal(await broker.purge(queue), 0, "messages purged of none");
   });
 
+  if (features.priority !== "none") {
+    test("purge empties a queue of messages of every priority", async (bench) => {
+      const broker = await bench.broker();
+      const most = features.priority === "high-first" ? { "x-max-priority": 9 } : {};
+      const queue = await bench.queue(broker, most);
+      await broker.publish([0, 3, 6, 9].map((priority) => bench.outgoing(queue, "1", { priority })));
+      check.equal(await broker.purge(queue), 4, "messages purged of four");
+      check.equal(await broker.count(queue), 0, "messages left");
+    });
+  }
+
   if (subject.consume === undefined) {
     test("count and purge leave alone what is being worked on", async (bench) => {
       const { broker, queue, consumer, reader } = await bench.filled(["held", "waiting"], 1);

@@ -38,6 +38,19 @@ export function subscribeTests({ subject: { features, routing = "amqp" }, check,
         await subscription.close();
       }
     });
+
+    test("a subscription that is ready hears what is published at once, over a link that stood before", async (bench) => {
+      const broker = await bench.broker();
+      await bench.publish(broker, await bench.queue(broker), ["the link stands"]);
+      const exchange = { name: bench.name("exchange"), type: "fanout", durable: false } as const;
+      await broker.declare([{ kind: "exchange", autoDelete: false, ...exchange }]);
+      // With the news of it the publish is on its way; to listen takes a link of its own.
+      const subscription = (await bench.broker()).subscribe({ queue: bench.name("pidbox"), exchange });
+      await subscription.ready;
+      await bench.publish(broker, { exchange: exchange.name, routingKey: "" }, ["ping"]);
+      check.equal((await bench.reader(subscription).take(1)).map(textOf), ["ping"], "what was heard");
+      await subscription.close();
+    });
   }
 
   if (features.exchanges.includes("topic")) {
