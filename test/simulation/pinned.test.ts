@@ -49,6 +49,15 @@ const PINNED: Readonly<Record<string, Plan>> = {
     ],
     scatters: true,
   }),
+  "what a killed worker held was named by no fault, as its broker was restarted before it heard of the death":
+    plan({
+      sends: [{ ...SEND, countdown: 1000, insists: true }, SEND],
+      hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [2] }],
+      mishaps: [
+        { what: "kill", at: 600, hops: 0, node: 1, point: undefined, after: 0, unsent: "arrives" },
+        { what: "restart", at: 600, hops: 0, node: 0, dirty: false },
+      ],
+    }),
   "a message that the broker took back before its worker read it was missed by the checker": plan({
     sends: [{ ...SEND, at: 600 }],
     hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [0, 2] }],

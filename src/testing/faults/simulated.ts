@@ -94,7 +94,8 @@ export class SimulatedFaults implements Faults {
   async restart({ dirty = false }: RestartOptions = {}): Promise<void> {
     const members = this.#reached(undefined);
     const { world } = this.#simulator;
-    const touched = world.unsettled(members.flatMap(({ wire }) => [...wire.connections]));
+    // A worker that was just killed may not have been heard of by the broker.
+    const touched = world.unsettled(this.#named(undefined).flatMap(({ wire }) => [...wire.connections]));
     if (!dirty) {
       this.#note("restart", undefined, touched.map(taskOf));
       world.restart();

@@ -76,6 +76,8 @@ export class Wire implements Network {
   readonly #host: WireHost;
   readonly #links: Map<Lines, Link> = new Map<Lines, Link>();
   readonly #traps: Map<Trap, number> = new Map<Trap, number>();
+  /** Connections that were shut here, of which the server has not heard. */
+  readonly #leaving: Set<number> = new Set<number>();
   #refusals = 0;
   /** Whether confirms come in any order, and several in one word. */
   scatters = false;
@@ -90,9 +92,9 @@ export class Wire implements Network {
     return this.#severedAt ?? this.#inner.stalledAt;
   }
 
-  /** The connections that stand. */
+  /** The connections that stand, as far as the server knows. */
   get connections(): readonly number[] {
-    return [...this.#links.values()].map(({ connection }) => connection);
+    return [...this.#leaving, ...[...this.#links.values()].map(({ connection }) => connection)];
   }
 
   /** The messages that were published and whose confirm is still on its way, or not given yet. */
@@ -154,7 +156,9 @@ export class Wire implements Network {
   shut(lines: Lines): void {
     const link = this.#links.get(lines);
     this.#links.delete(lines);
-    if (link !== undefined) this.#inner.shut(link.lines);
+    if (link === undefined) return;
+    this.#leaving.add(link.connection);
+    this.#inner.shut(link.lines);
   }
 
   /** `passes` gives the word that goes on, or nothing. */
@@ -192,7 +196,10 @@ export class Wire implements Network {
 
   /** A word comes to the server. */
   #arrives({ ends, published, unconfirmed }: Link, word: ClientWord): void {
-    if (word.do === "connection.drop") this.#host.onDrop(word.connection);
+    if (word.do === "connection.drop") {
+      this.#leaving.delete(word.connection);
+      this.#host.onDrop(word.connection);
+    }
     if (word.do === "basic.publish") {
       const number = (published.get(word.channel) ?? 0) + 1;
       published.set(word.channel, number);
