@@ -54,6 +54,7 @@ function amqpOptions({ logger, platform, settings }: TransportOptions): AmqpOpti
   return {
     connectTimeout: `${settings.brokerConnectionTimeout}ms`,
     publishTimeout: `${settings.publishTimeout}ms`,
+    failover: settings.brokerFailoverStrategy,
     ...(settings.brokerHeartbeat === CELERY_HEARTBEAT ? {} : { heartbeat: `${settings.brokerHeartbeat}ms` }),
     ...adapterOptions("broker_transport_options", settings.brokerTransportOptions, logger),
     platform,

@@ -3,7 +3,8 @@
  *
  *     npm run test:long -- rabbit-differential --minutes 60 --runs 10000 --seed 1
  *
- * `--list` names them; `--path` replays one run of a seed; `--no-record` writes no file into records/.
+ * `--list` names them; `--path` replays one run of a seed; `--nice` is how far it steps back for others on the machine (10);
+ * `--no-record` writes no file into records/.
  *
  * @module
  */
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
     runs: { type: "string" },
     seed: { type: "string" },
     path: { type: "string" },
+    nice: { type: "string", default: "10" },
     record: { type: "boolean", default: true },
   },
 });
@@ -39,6 +41,7 @@ if (values.list) {
     seed: number(values.seed),
     path: values.path,
     minutes: Number(values.minutes),
+    nice: Number(values.nice),
     record: values.record,
   });
 }

@@ -20,6 +20,7 @@ export const ONCE = [
   "test/mutants",
   "test/redis/proof",
   "test/interop/once",
+  "test/acceptance",
   // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
   "test/amqp/private.test.ts",
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
@@ -39,6 +40,7 @@ export const LONG = [
   "test/simulation/simulation.test.ts",
   "test/amqp/websocket-faults.test.ts",
   "test/amqp/private.test.ts",
+  "test/acceptance/rabbit.test.ts",
   "test/redis/upstash-faults.test.ts",
   "test/redis/proof/kill.test.ts",
   "test/mutants/mutants.test.ts",

@@ -5,10 +5,11 @@
  */
 import { Epoch, type EpochEvents } from "./epoch.ts";
 import { nextOf, type Roads } from "./roads.ts";
+import type { Target } from "./url.ts";
 
 /**
- * Tries each URL once, beginning with the one whose turn it is; throws the last attempt's coded error. When `signal` aborts, what became
- * of it is left at once.
+ * Tries each URL once, beginning with the one whose turn it is and going on as the settings' `failover` says; throws the last attempt's
+ * coded error. When `signal` aborts, what became of it is left at once.
  */
 export async function connect(
   roads: Roads,
@@ -17,15 +18,33 @@ export async function connect(
   signal?: AbortSignal,
 ): Promise<Epoch> {
   let error: unknown;
-  for (let tried = 0; tried < roads.targets.length && signal?.aborted !== true; tried++) {
+  const untried = new Set(roads.targets);
+  while (untried.size > 0 && signal?.aborted !== true) {
+    const target = nextOf(roads);
     try {
-      return await Epoch.open(nextOf(roads), roads, kind, events, signal);
+      return await Epoch.open(target, roads, kind, events, signal);
     } catch (caught) {
       error = caught;
-      roads.turn++;
+      untried.delete(target);
+      pass(roads, target, [...untried]);
     }
   }
   throw error;
+}
+
+/** The turn goes on from the target that failed, unless the other link has moved it already to one that was not tried here. */
+function pass(roads: Roads, failed: Target, untried: readonly Target[]): void {
+  const { settings: { failover, platform }, targets } = roads;
+  const now = nextOf(roads);
+  if (now !== failed && untried.includes(now)) return;
+  const chosen = failover === "shuffle"
+    ? untried[Math.floor(platform.random.next() * untried.length)]
+    : undefined;
+  if (chosen !== undefined) {
+    roads.turn = targets.indexOf(chosen);
+    return;
+  }
+  do roads.turn++; while (untried.length > 0 && !untried.includes(nextOf(roads)));
 }
 
 /**

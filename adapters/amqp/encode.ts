@@ -65,8 +65,10 @@ export function writePublish(
     out.rewind(mark);
     throw error;
   }
+  const most = frameMax - 8;
+  out.reserve(body.length + 8 * Math.ceil(body.length / most));
   for (let at = 0; at < body.length;) {
-    const size = Math.min(body.length - at, frameMax - 8);
+    const size = Math.min(body.length - at, most);
     out.u8(3);
     out.u16(channel);
     out.u32(size);

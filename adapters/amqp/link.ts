@@ -13,6 +13,7 @@ import { FRAME_END } from "./encode.ts";
 import { silence } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { sleep, within } from "./limit.ts";
+import { pulseOf } from "./pulse.ts";
 import type { Roads } from "./roads.ts";
 
 /** An empty heartbeat frame on channel 0. */
@@ -151,7 +152,10 @@ export class Link {
 
   #stand(epoch: Epoch): void {
     this.#epoch = epoch;
+    // Nobody asks the publishing one how it is: its publishes say.
+    const pulse = this.kind === "consume" ? pulseOf(epoch) : undefined;
     epoch.onLost((error) => {
+      pulse?.[Symbol.dispose]();
       if (this.#epoch !== epoch) return;
       this.#epoch = undefined;
       const { clock } = this.#parts.roads.settings.platform;

@@ -51,10 +51,15 @@ export interface AmqpOptions {
   readonly reconnect?: { readonly min?: Duration; readonly max?: Duration };
   /** What RabbitMQ's management calls our connections. @default "celeriac" */
   readonly name?: string;
+  /** Which of several URLs comes after one that failed: the next one, or any (Celery: `broker_failover_strategy`). @default "round-robin" */
+  readonly failover?: "round-robin" | "shuffle";
 }
 
 /** Options of a publisher: those that mean something where each call opens a connection of its own. */
-export type PublisherOptions = Omit<AmqpOptions, "closeTimeout" | "heartbeat" | "link" | "reconnect">;
+export type PublisherOptions = Omit<
+  AmqpOptions,
+  "closeTimeout" | "failover" | "heartbeat" | "link" | "reconnect"
+>;
 
 /** The settings of what only publishes with a connection for each call: it asks less of the platform. Durations in ms. */
 export interface CallSettings {
@@ -71,6 +76,7 @@ export interface CallSettings {
 export interface Settings extends CallSettings {
   readonly platform: BasePlatform;
   readonly link: "shared" | "call";
+  readonly failover: "round-robin" | "shuffle";
   /** Whole seconds. */
   readonly heartbeat: number;
   readonly closeTimeout: number;
@@ -91,7 +97,8 @@ export function readOptions(given: AmqpOptions): Settings {
   const { platform = basePlatform } = given;
   const link: "shared" | "call" = platform.host.runtime === "workerd" ? "call" : "shared";
   const reconnect: NonNullable<AmqpOptions["reconnect"]> = {};
-  const more = { heartbeat: "60s", closeTimeout: "5s", reconnect, platform, link } as const;
+  const failover: "round-robin" | "shuffle" = "round-robin";
+  const more = { heartbeat: "60s", closeTimeout: "5s", failover, reconnect, platform, link } as const;
   const options = filled<Required<AmqpOptions>>(
     "The AMQP broker",
     given,
@@ -99,6 +106,7 @@ export function readOptions(given: AmqpOptions): Settings {
     checkOptionNames,
   );
   demand(/^(shared|call)$/.test(options.link), "link", "shared or call");
+  demand(/^(round-robin|shuffle)$/.test(options.failover), "failover", "round-robin or shuffle");
   const pauses = filled(
     "The option reconnect",
     options.reconnect,

@@ -57,6 +57,11 @@ export class Outbox {
     else this.#schedule();
   }
 
+  /** Makes room for so many bytes at once: in steps, all that is here would be copied with each. */
+  reserve(count: number): void {
+    this.#room(count);
+  }
+
   /** Calls `writer` just before the bytes of this turn leave, to add what it gathered. */
   beforeFlush(writer: () => void): void {
     this.#writers.push(writer);

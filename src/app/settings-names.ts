@@ -8,7 +8,7 @@
 const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "beat_cron_starting_deadline beat_executable beat_gid beat_logfile beat_max_loop_interval " +
   "beat_pidfile beat_schedule beat_schedule_filename beat_scheduler beat_sync_every beat_uid beat_umask " +
-  "broker_channel_error_retry broker_failover_strategy broker_heartbeat_checkrate broker_host " +
+  "broker_heartbeat_checkrate broker_host " +
   "broker_login_method broker_native_delayed_delivery_queue_type broker_password " +
   "broker_pool_acquire_timeout broker_pool_limit broker_port broker_read_url broker_transport " +
   "broker_use_ssl broker_user broker_vhost broker_write_url cache_backend cache_backend_options " +

@@ -62,6 +62,8 @@ const TABLE: Table = {
   brokerConnectionRetry: is(flag, true),
   brokerConnectionRetryOnStartup: orNone(flag, true, true),
   brokerConnectionMaxRetries: orNone(whole(0), 100, Infinity),
+  brokerChannelErrorRetry: is(flag, true),
+  brokerFailoverStrategy: orNone(oneOf("round-robin", "shuffle"), "round-robin", "round-robin"),
   brokerHeartbeat: orNone(time, 120_000, 0),
   resultBackend: maybe(text),
   resultBackendTransportOptions: is(record, {}),

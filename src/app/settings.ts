@@ -38,6 +38,13 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
   readonly brokerConnectionRetryOnStartup?: boolean | null;
   /** Attempts before giving up; null or 0 is for ever. @default 100 */
   readonly brokerConnectionMaxRetries?: number | null;
+  /**
+   * Whether a worker goes on when the broker closes its channel while the link stands (a message held beyond `consumer_timeout`, a
+   * declaration that is refused); false ends it with that error, as Celery does by default. @default true
+   */
+  readonly brokerChannelErrorRetry?: boolean;
+  /** Which of several URLs comes after one that failed: the next one, or any. @default "round-robin" */
+  readonly brokerFailoverStrategy?: "round-robin" | "shuffle" | null;
   /** AMQP's heartbeat; null or 0 turns it off. @default 120 */
   readonly brokerHeartbeat?: Duration | null;
   /** The result backend's URL. Needs `transports`. */
@@ -170,6 +177,7 @@ export type PlainSettings = Required<
   Pick<
     SettingsOptions,
     | "acceptContent"
+    | "brokerChannelErrorRetry"
     | "brokerConnectionRetry"
     | "brokerTransportOptions"
     | "enableUtc"
@@ -220,6 +228,8 @@ export interface Settings extends PlainSettings {
   readonly brokerConnectionRetryOnStartup: boolean;
   /** Infinity: for ever. */
   readonly brokerConnectionMaxRetries: number;
+  /** Which URL comes after one that failed. */
+  readonly brokerFailoverStrategy: "round-robin" | "shuffle";
   /** ms; 0: off. */
   readonly brokerHeartbeat: number;
   /** What a message may cost to read: complete. */

@@ -9,6 +9,7 @@ import process from "node:process";
 import { explain } from "./failure.ts";
 import { EXIT, type Host, type Output, type StopSignal } from "./host.ts";
 import { main } from "./main.ts";
+import { serve } from "./serve.ts";
 
 const host: Host = {
   args: process.argv.slice(2),
@@ -32,6 +33,7 @@ const host: Host = {
     process.on("unhandledRejection", listener);
     return { [Symbol.dispose]: () => void process.off("unhandledRejection", listener) };
   },
+  serve,
   exit: (code) => process.exit(code),
 };
 

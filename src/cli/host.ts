@@ -14,6 +14,13 @@ export interface Output {
   readonly colour: boolean;
 }
 
+/** Where something is served. */
+export interface Address {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
 /** The process around a command. */
 export interface Host {
   /** The arguments after the program's name. */
@@ -33,6 +40,8 @@ export interface Host {
   onSignal(signal: StopSignal, listener: () => void): Disposable;
   /** Calls `listener` for each rejection that nobody handles, until disposed; it does not end the process meanwhile. */
   onStray(listener: (error: unknown) => void): Disposable;
+  /** Answers HTTP requests at that address until disposed of; rejects where the address cannot be had. */
+  serve(at: Address, answer: (request: Request) => Response): Promise<Disposable & Address>;
   /** Ends the process at once. */
   exit(code: number): never;
 }

@@ -4,9 +4,11 @@
  * @module
  */
 import { InvalidArgumentError } from "commander";
+import { type Duration, toMs } from "../lib/duration.ts";
 import { LOG_LEVELS } from "../lib/logger.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import { decodeJson } from "../protocol/json.ts";
+import type { Address } from "./host.ts";
 
 /** A JSON array, as `--args` takes it. */
 export function jsonArray(text: string): unknown[] {
@@ -83,4 +85,23 @@ export function secondsOrInstant(text: string): number | Date {
   if (text.trim() !== "" && Number.isFinite(value)) return value;
   const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) || !text.includes("T") ? text : `${text}Z`;
   return new Date(instant(zoned));
+}
+
+/** `8080`, `0.0.0.0:8080`, `[::1]:8080`; without a host it is this machine alone. */
+export function address(text: string): Address {
+  const [, host = "127.0.0.1", digits = ""] = /^(?:(.+):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === "" || port > 65_535) throw new InvalidArgumentError("It is a port, or host:port.");
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port };
+}
+
+/** A duration: seconds, or a text with its unit. */
+export function duration(text: string): Duration {
+  const value = /^[\d.]+$/.test(text) ? Number(text) : text as Duration;
+  try {
+    toMs(value, "It", 0.001);
+  } catch {
+    throw new InvalidArgumentError('It is a number of seconds, or a text such as "5m".');
+  }
+  return value;
 }

@@ -7,19 +7,21 @@ import type { Command } from "commander";
 import type { Celery } from "../app/app.ts";
 import { innerOf } from "../app/inner.ts";
 import { type ConsoleLogger, consoleLogger, localTime } from "../lib/console-logger.ts";
+import type { Duration } from "../lib/duration.ts";
 import type { LogLevel } from "../lib/logger.ts";
 import { LOG_LEVELS } from "../lib/logger.ts";
 import { oneLine } from "../lib/printable.ts";
 import type { StopOptions } from "../worker/shutdown.ts";
 import { unlessAborted } from "../worker/abort.ts";
+import { healthHandler } from "../worker/health-handler.ts";
 import { Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker.ts";
 import { renderBanner } from "./banner.ts";
 import { explain } from "./failure.ts";
 import { findApp, type Globals } from "./globals.ts";
-import { EXIT, type Host } from "./host.ts";
+import { type Address, EXIT, type Host } from "./host.ts";
 import { declareMissingWorkerFlags, missingFlag } from "./missing.ts";
-import { level, list, whole } from "./options.ts";
+import { address, duration, level, list, whole } from "./options.ts";
 import { stopOnSignals } from "./signals.ts";
 import { VERSION } from "./version.ts";
 
@@ -32,6 +34,8 @@ interface WorkerFlags {
   readonly pool: string;
   readonly prefetchMultiplier?: number;
   readonly include?: readonly string[];
+  readonly health?: Address;
+  readonly deadLimit?: Duration;
 }
 
 /** Makes `command` the worker command; `done` takes the exit code. */
@@ -49,6 +53,12 @@ export function workerCommand(
     .option("-l, --loglevel <level>", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, "warning")
     .option("-P, --pool <kind>", "what runs the tasks: loop", "loop")
     .option("--prefetch-multiplier <count>", "messages held for each slot; 0 is unlimited", whole(0))
+    .option("--health <address>", "answer health probes over HTTP at this port, or host:port", address)
+    .option(
+      "--dead-limit <time>",
+      "end with 1 after so long without consuming: seconds, or such as 10m",
+      duration,
+    )
     .option("-I, --include <list>", "more modules with tasks, with commas", list)
     .action(async (flags: WorkerFlags) => {
       const missing = missingFlag({ ...flags }) ?? missingPool(flags.pool);
@@ -85,6 +95,8 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
   const signals = stopOnSignals(host, { stop }, logger, isSoft);
   const watches = [signals, logStrays(host, logger)];
   try {
+    // Before all else: a worker whose modules take long to load is asked as well.
+    if (flags.health !== undefined) watches.push(await probe(host, flags.health, worker, logger));
     if (!await unlessAborted(innerOf(app).ready(), stopping.signal)) return signals.code;
     if (!globals.quiet) host.stdout.write(banner(host, globals, app, worker, flags.loglevel));
     await worker.run();
@@ -100,8 +112,15 @@ async function runWorker(host: Host, globals: Globals, flags: WorkerFlags): Prom
   }
 }
 
+async function probe(host: Host, at: Address, worker: Worker, logger: ConsoleLogger): Promise<Disposable> {
+  const served = await host.serve(at, healthHandler(worker).fetch);
+  const name = served.host.includes(":") ? `[${served.host}]` : served.host;
+  logger.log("info", `Health is at http://${name}:${served.port}/`);
+  return served;
+}
+
 function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
-  const { queues, excludeQueues, concurrency, hostname, prefetchMultiplier } = flags;
+  const { queues, excludeQueues, concurrency, deadLimit, hostname, prefetchMultiplier } = flags;
   return {
     logger,
     ...(queues === undefined || queues.length === 0 ? {} : { queues }),
@@ -109,6 +128,7 @@ function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(hostname === undefined ? {} : { hostname }),
     ...(prefetchMultiplier === undefined ? {} : { prefetchMultiplier }),
+    ...(deadLimit === undefined ? {} : { deadLimit }),
   };
 }
 

@@ -8,6 +8,7 @@ import { CeleriacError, ConnectionError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
 import { unlessAborted } from "./abort.ts";
 import type { Env } from "./env.ts";
+import type { Health } from "./health.ts";
 import { printable } from "./lines.ts";
 
 /** Refusals that no repeat will change. */
@@ -27,6 +28,7 @@ const LONGEST = 32_000;
 export class Link implements Disposable {
   readonly #env: Env;
   readonly #broker: Broker;
+  readonly #health: Pick<Health, "failed" | "heed">;
   readonly #fail: (error: Error) => void;
   readonly #watch: Disposable;
   /** Whether it ever stood: until then open() tells. */
@@ -34,10 +36,16 @@ export class Link implements Disposable {
   #connected = false;
   #attempts = 0;
 
-  /** `fail` is called when the link is given up after it once stood. */
-  constructor(env: Env, broker: Broker, fail: (error: Error) => void) {
+  /** `health` hears of everything; `fail` is called when the link is given up after it once stood. */
+  constructor(
+    env: Env,
+    broker: Broker,
+    health: Pick<Health, "failed" | "heed">,
+    fail: (error: Error) => void,
+  ) {
     this.#env = env;
     this.#broker = broker;
+    this.#health = health;
     this.#fail = fail;
     this.#watch = broker.observe((event) => this.#heed(event));
   }
@@ -57,6 +65,7 @@ export class Link implements Disposable {
         const allowed = settings.brokerConnectionRetryOnStartup &&
           attempt <= settings.brokerConnectionMaxRetries;
         if (!allowed || !(error instanceof ConnectionError) || FINAL.has(error.code)) throw error;
+        this.#health.failed(error);
         const wait = Math.min(LONGEST, STEP * attempt);
         this.#cannot(error, wait, attempt);
         await this.#pause(wait, signal);
@@ -70,6 +79,7 @@ export class Link implements Disposable {
   }
 
   #heed(event: BrokerEvent): void {
+    this.#health.heed(event);
     switch (event.is) {
       case "up":
         if (event.link === "consume" && this.#opened) this.#up();
@@ -107,6 +117,7 @@ export class Link implements Disposable {
     if (!isLinkError(error)) {
       const reason = printable(error.message.replace(/\.$/, ""));
       logger.log("error", `consumer: Cannot consume: ${reason}.\n${again(retryIn ?? 0)}\n`, { error });
+      if (!settings.brokerChannelErrorRetry && isChannelError(error)) this.#fail(error);
       return;
     }
     if (this.#connected) {
@@ -149,6 +160,11 @@ export class Link implements Disposable {
 /** A queue may be lost to us while the link stands: it was deleted, or a message was held for too long. */
 function isLinkError(error: Error): boolean {
   return !(error instanceof CeleriacError) || error.code.startsWith("broker-");
+}
+
+/** A consumer that was cancelled is none: py-amqp takes that for a loss of the connection. */
+function isChannelError(error: Error): boolean {
+  return error instanceof CeleriacError && error.code !== "consumer-cancelled";
 }
 
 function again(ms: number): string {

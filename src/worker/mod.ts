@@ -16,6 +16,7 @@
  * @module
  */
 export { consoleLogger } from "../lib/console-logger.ts";
+export { healthHandler } from "./health-handler.ts";
 export { Worker } from "./worker.ts";
 
 export type { ConsoleLogger, ConsoleLoggerOptions } from "../lib/console-logger.ts";
@@ -25,5 +26,8 @@ export type { StampedHeaders } from "../result/revoke.ts";
 export type { UnstoredResults } from "./results.ts";
 export type { RevokeOptions } from "./revoke.ts";
 export type { StopOptions } from "./shutdown.ts";
+export type { HealthReason, WorkerHealth, WorkerPhase } from "./health.ts";
+export type { HealthHandler } from "./health-handler.ts";
 export type { TaskInHand, WorkerSnapshot } from "./state.ts";
+export type { WatchOptions } from "./watchdog.ts";
 export type { WorkerOptions } from "./worker.ts";

@@ -17,16 +17,18 @@ import type { StampedHeaders } from "../result/revoke.ts";
 import { unlessAborted } from "./abort.ts";
 import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
+import { Health, type WorkerHealth } from "./health.ts";
 import { Link } from "./link.ts";
 import { LoopPool } from "./pool.ts";
 import { probeOf } from "./probe.ts";
 import { revokeIn, type RevokeOptions } from "./revoke.ts";
 import { Shutdown, type StopOptions } from "./shutdown.ts";
 import type { WorkerSnapshot } from "./state.ts";
+import { readWatchOptions, watchdogOf, type WatchOptions, type WatchTimes } from "./watchdog.ts";
 import { prefetchWindow } from "./window.ts";
 
 /** How a worker works. */
-export interface WorkerOptions {
+export interface WorkerOptions extends WatchOptions {
   /** The queues to consume. @default those of the app (`taskQueues`, or the default queue) */
   readonly queues?: readonly string[];
   /** Queues among them that are left alone (Celery: `worker -X`). @default [] */
@@ -51,6 +53,9 @@ const OPTIONS = [
   "hostname",
   "pool",
   "logger",
+  "silenceLimit",
+  "blockedLimit",
+  "deadLimit",
 ] as const;
 
 /** Tasks at a time where nobody says otherwise: they share an event loop and mostly wait. */
@@ -76,6 +81,8 @@ export class Worker implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #multiplier: number;
   readonly #shutdown = new Shutdown(() => this.#env);
+  readonly #health: Health;
+  readonly #watch: WatchTimes;
   readonly #ended = deferred<void>();
   #state: "new" | "running" | "ended" = "new";
   #failure: Error | undefined;
@@ -98,6 +105,8 @@ export class Worker implements AsyncDisposable {
       this.#shutdown.begun,
       probeOf(options),
     );
+    this.#watch = readWatchOptions(options);
+    this.#health = new Health(platform.clock, this.#watch.silence);
   }
 
   /** Tasks that run at a time. */
@@ -117,6 +126,14 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
+   * Whether a message that waits would come to it now, and why not; `aliveAt` is the last moment at which it would have. Asks nobody: it may
+   * be called as often as one likes. See `healthHandler` for an HTTP answer.
+   */
+  health(): WorkerHealth {
+    return this.#health.look();
+  }
+
+  /**
    * Connects, consumes, and runs tasks; resolves when it was stopped and everything is settled, at whatever
    * moment of its start-up that was. Rejects with the coded error of a broker
    * that cannot be reached or refuses (see the settings `brokerConnectionRetryOnStartup` and `brokerConnectionMaxRetries`), "broker-missing"
@@ -128,6 +145,7 @@ export class Worker implements AsyncDisposable {
       throw new CeleriacError("worker-used", "A worker runs once.", { hint: "Make a new one." });
     }
     this.#state = "running";
+    this.#health.enter("running");
     try {
       if (!await unlessAborted(this.#app.ready(), this.#shutdown.begun)) return;
       this.#shutdown.begun.addEventListener(
@@ -135,12 +153,14 @@ export class Worker implements AsyncDisposable {
         () => void this.#app.hooks.tell("workerShuttingDown", this),
         { once: true },
       );
-      using link = new Link(this.#env, this.#app.broker(), (error) => this.#fail(error));
+      using link = new Link(this.#env, this.#app.broker(), this.#health, (error) => this.#fail(error));
+      using _watchdog = watchdogOf(this.#watch, this.#env, this.#health, (error) => this.#fail(error));
       await this.#consume(link);
     } finally {
       await this.#app.hooks.tell("workerShutdown", this);
       this.#state = "ended";
       this.#shutdown.end();
+      this.#health.enter("stopped");
       this.#ended.resolve();
     }
     if (this.#failure !== undefined) throw this.#failure;
@@ -164,6 +184,7 @@ export class Worker implements AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     if (this.#state === "ended") return;
     this.#shutdown.ask(options);
+    this.#health.enter(this.#state === "new" ? "stopped" : "stopping");
     if (this.#state === "new") {
       this.#shutdown.end();
       this.#state = "ended";
@@ -209,13 +230,10 @@ export class Worker implements AsyncDisposable {
     const declared = broker.declare(plans.flatMap((plan) => plan.entities), { signal });
     if (!await unlessAborted(declared, signal)) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
-    const consumer = new TaskConsumer(
-      this.#env,
-      this.#pool,
-      broker.consume(queues, { prefetch }),
-      prefetch,
-      broker.features.park === "none" ? 0 : broker.features.maxPark,
-    );
+    const deliveries = broker.consume(queues, { prefetch });
+    this.#health.watch(deliveries);
+    const longest = broker.features.park === "none" ? 0 : broker.features.maxPark;
+    const consumer = new TaskConsumer(this.#env, this.#pool, deliveries, prefetch, longest);
     this.#consumer = consumer;
     await serve(consumer, signal, cold, queues, () => {
       this.#env.logger.log("info", `${this.hostname} ready.`);
@@ -227,6 +245,7 @@ export class Worker implements AsyncDisposable {
   #fail(error: Error): void {
     this.#failure ??= error;
     this.#shutdown.ask();
+    this.#health.enter("stopping");
   }
 }
 

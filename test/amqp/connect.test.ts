@@ -75,7 +75,7 @@ async function failure(url: string, options: AmqpTcpOptions = {}): Promise<Conne
 const secretUrl = (host: string, path = "/"): string =>
   `amqp://${encodeURIComponent(USER)}:${encodeURIComponent(PASSWORD)}@${host}${path}`;
 
-describe("connecting", () => {
+describe("A11: connecting", () => {
   test("to a closed port is broker-unreachable", async () => {
     const port = await serve(() => {});
     await new Promise((resolve) => servers.pop()?.close(resolve));
@@ -207,6 +207,32 @@ describe("a failover list", () => {
     const dead = await serve((socket) => socket.destroy());
     const error = await failure(`${secretUrl(`127.0.0.1:${dead}`)};${urlWith({ path: "/no-such-vhost" })}`);
     expect(error.code).toBe("broker-vhost-missing");
+  });
+});
+
+describe("two links at once on a failover list", () => {
+  test.each(["round-robin", "shuffle"] as const)(
+    "both find the one that works within their first round, %s",
+    async (failover) => {
+      const dead = await serve((socket) => socket.destroy());
+      const alive = new URL(inject("amqp")).host;
+      for (let turn = 0; turn < 5; turn++) {
+        const urls = [`127.0.0.1:${dead}`, "127.0.0.1:1", alive].map((host) => urlWith({ host }));
+        const broker = amqpBroker(urls, { failover });
+        const downs: string[] = [];
+        broker.observe((event) => void (event.is === "down" && downs.push(event.error.message)));
+        const consumer = broker.consume([`no.${crypto.randomUUID()}`], { prefetch: 1 });
+        const refused = consumer[Symbol.asyncIterator]().next().catch((error: unknown) => error);
+        await broker.connect();
+        expect(await refused).toMatchObject({ code: "queue-missing" });
+        expect(downs).toEqual([]);
+        await broker.close();
+      }
+    },
+  );
+
+  test("an unknown strategy is an error", () => {
+    expect(() => amqpBroker("amqp://h", { failover: "random" as "shuffle" })).toThrow(/failover/);
   });
 });
 

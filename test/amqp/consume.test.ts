@@ -180,7 +180,7 @@ test("a stop gives back what a cancelled consumer had brought, and yields nothin
   });
 });
 
-describe("the window", () => {
+describe("A26: the window", () => {
   test("may be changed at any moment, many times at once, and nothing is lost or doubled", async () => {
     await using rig = await Rig.start();
     const queue = await rig.queue();
@@ -233,7 +233,7 @@ describe("the window", () => {
   });
 });
 
-describe("a queue that is deleted under a consumer", () => {
+describe("A15: a queue that is deleted under a consumer", () => {
   test("is declared and consumed again", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();

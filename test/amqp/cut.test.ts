@@ -12,7 +12,7 @@ import { consuming, events, kinds, lost, Rig, take, task, times } from "./rig.ts
 const ACK = "60.80";
 const NACK = "60.120";
 
-describe("a cut", () => {
+describe("A16: a cut", () => {
   test("while a delivery is held makes it stale, sends nothing for it, and brings it again once", async () => {
     await using rig = await Rig.start();
     const queue = await rig.queue();

@@ -23,7 +23,7 @@ async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
   throw new Error("the iteration ended");
 }
 
-describe("a body that the broker takes for too large", () => {
+describe("A08: a body that the broker takes for too large", () => {
   test("is refused for good with its words, and those behind it are published", async () => {
     await using rig = await Rig.start(server.url);
     const queue = await rig.queue();
@@ -63,7 +63,7 @@ describe("a user that may only write", () => {
   });
 });
 
-describe("a memory alarm", () => {
+describe("A06: a memory alarm", () => {
   test("settles publishes by their deadline, leaves consuming alone, and ends", async () => {
     await using rig = await Rig.start(server.url);
     const queue = await rig.queue();
@@ -165,7 +165,7 @@ describe("a publish that waits for its confirm while the broker closes the conne
   });
 });
 
-describe("a delivery that is held longer than the broker's consumer_timeout", () => {
+describe("A32: a delivery that is held longer than the broker's consumer_timeout", () => {
   test("is lost and comes again, and the consumer goes on", async () => {
     await server.ctl(
       "eval",

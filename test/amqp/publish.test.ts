@@ -244,7 +244,7 @@ describe("pipelining", () => {
   });
 });
 
-describe("a cut", () => {
+describe("A09: a cut", () => {
   test("before any confirm confirms none of 1,000 publishes, and settles each once", async () => {
     await using rig = await Rig.start();
     const broker = rig.broker();

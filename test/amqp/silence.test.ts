@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { until } from "../support/wait.ts";
 import { consuming, events, Rig, take, task } from "./rig.ts";
 
-describe("silence", () => {
+describe("A11: silence", () => {
   test("is noticed within 2.5 heartbeats, and health says so meanwhile", async () => {
     await using rig = await Rig.start();
     const queue = await rig.queue();

@@ -26,7 +26,7 @@ function watched<B extends PublishBroker>(broker: B): { readonly broker: B; aske
   return watch;
 }
 
-describe("a server that is not there", () => {
+describe("A06: a server that is not there", () => {
   test.each<[string, (platform: ReturnType<typeof counted>["platform"]) => PublishBroker]>([
     ["TCP", (platform) => overTcp(`amqp://${NOBODY}`, { platform })],
     ["WebSocket", (platform) => overWebSocket(`ws://${NOBODY}`, { ...OWN, platform })],

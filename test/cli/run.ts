@@ -79,6 +79,7 @@ export async function attempt(
     chdir() {},
     onSignal: () => nothing,
     onStray: () => nothing,
+    serve: () => Promise.reject(new Error("not here")),
     exit(code) {
       throw new Error(`exit ${code}`);
     },

@@ -33,6 +33,27 @@ describe("celeriac worker", () => {
     expect(log).not.toContain("\u001b");
   });
 
+  test("answers health probes on this machine alone, and goes on without them", async () => {
+    await using child = start([...WORKER, "--loglevel=info", "--health", "0", "--dead-limit", "10m"]);
+    const [, url = ""] = await child.saw(/Health is at (http:\/\/127\.0\.0\.1:\d+\/)/);
+    await child.saw(/ready\./);
+    const answer = await fetch(url);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ hostname: "w1@box", state: "consuming", healthy: true });
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(405);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+  });
+
+  test.each([
+    ["--health", "nowhere", /It is a port, or host:port/],
+    ["--health", "70000", /It is a port, or host:port/],
+    ["--dead-limit", "soon", /It is a number of seconds/],
+  ])("refuses %s %s", async (flag, value, sentence) => {
+    await using child = start([...WORKER, flag, value]);
+    expect(await child.end).toBe("exit 2");
+    expect(child.log).toMatch(sentence);
+  });
+
   test("lets a running task finish after SIGTERM", async () => {
     await using child = start([...WORKER, "-l", "INFO"], { WORK: "slow" });
     await child.saw(/tasks\.slow\[[0-9a-f-]{36}\]: began/);

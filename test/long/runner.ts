@@ -24,6 +24,8 @@ export interface LongOptions {
   readonly path: string | undefined;
   /** For each part. */
   readonly minutes: number;
+  /** Of the process and of all that it starts. */
+  readonly nice: number;
   readonly record: boolean;
 }
 
@@ -48,7 +50,7 @@ export async function long(options: LongOptions): Promise<number> {
     return 2;
   }
   // Servers inherit it: whoever works on the machine goes first.
-  setPriority(10);
+  setPriority(options.nice);
   let failed = 0;
   for (const part of all) {
     if (options.names.length > 0 && !options.names.includes(part.name)) continue;

@@ -161,7 +161,7 @@ describe("a claim", () => {
   });
 });
 
-describe("a lease that is lost", () => {
+describe("A27: a lease that is lost", () => {
   test("is told, its settlement is stale and does nothing to the message that is somebody else's now", async () => {
     const own = broker({ consumerTimeout: "400ms" });
     await publish(own, "1");

@@ -153,6 +153,20 @@ describe("a link that is lost", () => {
     );
   });
 
+  test("a channel that the broker closes ends the worker where the setting says so; a cancelled consumer never does", async () => {
+    const { wrapBroker, emit } = shaky([]);
+    await using bench = setup({ wrapBroker, brokerChannelErrorRetry: false });
+    const { done, worker } = bench.work();
+    await bench.says(/ready\.$/);
+    const cancelled = new ConnectionError("consumer-cancelled", 'The broker cancelled the consumer of "q".');
+    emit({ is: "down", link: "consume", error: cancelled, retryIn: 250 });
+    await bench.says(/Cannot consume/);
+    expect(worker.health().state).not.toBe("stopping");
+    const closed = new ConnectionError("consumer-timeout", "A message was held for too long.");
+    emit({ is: "down", link: "consume", error: closed, retryIn: 250 });
+    await expect(done).rejects.toBe(closed);
+  });
+
   test("is no longer watched after the end", async () => {
     const { wrapBroker, listeners } = shaky([]);
     await using bench = setup({ wrapBroker });
