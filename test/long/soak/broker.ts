@@ -19,12 +19,12 @@ export function soakBroker(kind: "rabbit" | "redis", url: string): Broker {
     ? amqpBroker(url, {
       heartbeat: HEARTBEAT,
       publishTimeout: "10s",
-      connectTimeout: "3s",
+      connectTimeout: "10s",
       reconnect: { max: "2s" },
     })
     : redisBroker(url, {
-      commandTimeout: "4s",
-      connectTimeout: "3s",
+      commandTimeout: "6s",
+      connectTimeout: "10s",
       publishTimeout: "10s",
       reconnectMax: "2s",
       consumerTimeout: `${CONSUMER_TIMEOUT}ms`,

@@ -22,7 +22,7 @@ import { shuffled } from "./random.ts";
 const EVERY = 20_000;
 
 /** So long after a fault is over, at most, the next task has run, ms. */
-const BACK = 60_000;
+const BACK = 180_000;
 
 /** The part of the run in which a heap still fills, and at least so many ms of it. */
 const WARM_UP = { part: 0.15, least: 45_000 };
