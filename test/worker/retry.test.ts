@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Celery, type Outgoing, Retry, type Running, type Verdict } from "../../mod.ts";
+import {
+  Celery,
+  type Consumer,
+  type Delivery,
+  type Outgoing,
+  Retry,
+  type Running,
+  type Verdict,
+} from "../../mod.ts";
 import { memoryBroker } from "../../adapters/memory/mod.ts";
 import type { TaskRules } from "../../src/app/task-rules.ts";
 import { createHarness } from "../../src/testing/mod.ts";
@@ -22,7 +30,7 @@ class Busy extends Error {
 
 /** A bench, and what its app publishes; `verdict` says what the broker says, undefined leaves it to the broker. */
 function tapped(
-  options: SetupOptions = {},
+  { keeps = true, ...options }: SetupOptions & { readonly keeps?: boolean } = {},
   verdict: (outgoing: Outgoing, count: number) => Verdict | undefined = () => undefined,
 ): { bench: Bench; sent: Outgoing[] } {
   const sent: Outgoing[] = [];
@@ -31,6 +39,8 @@ function tapped(
     taskPublishRetryPolicy: { maxRetries: 0 },
     wrapBroker: (broker) =>
       intercept(broker, {
+        consume: (queues, how) =>
+          keeps ? broker.consume(queues, how) : unkeeping(broker.consume(queues, how)),
         async publish(batch, call) {
           // What the bench puts in itself is not the app's.
           if (batch.every(({ message }) => message.headers["origin"] === undefined)) {
@@ -44,6 +54,22 @@ function tapped(
       }),
   });
   return { bench, sent };
+}
+
+/** A consumer whose broker keeps no message for a while. */
+function unkeeping(consumer: Consumer): Consumer {
+  return intercept(consumer, {
+    async *[Symbol.asyncIterator](): AsyncGenerator<Delivery> {
+      for await (const delivery of consumer) {
+        yield intercept(delivery, {
+          settle: (how) =>
+            how.as === "requeue" && how.notBefore !== undefined
+              ? Promise.reject(new Error("not kept"))
+              : delivery.settle(how),
+        });
+      }
+    },
+  });
 }
 
 const REFUSED: Verdict = { is: "refused", reason: "full", retry: true };
@@ -260,6 +286,20 @@ describe("a retry that cannot be sent", () => {
       "settle ack id-1",
       "settle ack id-1",
     ]);
+  });
+
+  test("late ack: it goes back also where the broker will not keep it for a while", async () => {
+    const { bench } = tapped({ keeps: false }, (_outgoing, count) => count === 1 ? REFUSED : undefined);
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true, acksLate: true }, (task: Running) => {
+      if (task.retries === 0) task.retry({ countdown: 0 });
+      return "done";
+    });
+    await bench.pushTask({});
+    bench.work();
+    await bench.sees("id-1", "SUCCESS");
+    expect(bench.trace.filter((step) => step === "settle requeue id-1").length).toBe(2);
+    expect(bench.lines.filter(({ fields }) => fields["code"] === "settlement-stale")).toEqual([]);
   });
 
   test("early ack: it is sent again until the broker has it", async () => {
