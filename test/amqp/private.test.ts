@@ -5,9 +5,11 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { amqpBroker, amqpPublisher } from "../../adapters/amqp/tcp.ts";
-import type { Delivery } from "../../src/broker.ts";
+import { Celery } from "../../src/app/app.ts";
+import type { Delivery, QueueEntity } from "../../src/broker.ts";
 import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "../contract/rabbit-features.ts";
+import { Worker as TaskWorker } from "../../src/worker/worker.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, everything, kinds, QUICK, Rig, task, times, urlWith } from "./rig.ts";
@@ -196,6 +198,49 @@ describe("A32: a delivery that is held longer than the broker's consumer_timeout
       );
     }
   });
+});
+
+test("A05: a task due later than the consumer_timeout is parked out of its reach, and runs once, at its time", async () => {
+  await server.ctl(
+    "eval",
+    "application:set_env(rabbit,consumer_timeout,2000), application:set_env(rabbit,channel_tick_interval,500).",
+  );
+  try {
+    await using rig = await Rig.start(server.url);
+    const entity: QueueEntity = { ...rig.entity(), arguments: {} };
+    const queue = entity.name;
+    const broker = rig.broker();
+    const seen = events(broker);
+    const app = new Celery("late", { broker, logger: { log: () => {} } });
+    const ran: number[] = [];
+    app.task("late.run", { acksLate: true }, () => void ran.push(Date.now()));
+    await rig.direct.declare([entity]);
+    const eta = Date.now() + 6000;
+    await rig.direct.publish([{
+      message: {
+        ...task(queue).message,
+        headers: { task: "late.run", id: "late", eta: new Date(eta).toISOString() },
+        body: new TextEncoder().encode("[[], {}, {}]"),
+      },
+      to: { exchange: "", routingKey: queue },
+      mustRoute: true,
+    }]);
+    const worker = new TaskWorker(app, { queues: [queue] });
+    const run = worker.run();
+    await until(() => ran.length > 0, { what: "the run", deadline: 20_000 });
+    await worker.stop();
+    await run;
+    expect(ran[0]).toBeGreaterThanOrEqual(eta);
+    expect(ran.length).toBe(1);
+    expect(seen.filter(({ is }) => is === "down")).toEqual([]);
+    expect(await rig.count(queue)).toBe(0);
+    console.log(`A05: ran ${(ran[0] ?? 0) - eta} ms after its time`);
+  } finally {
+    await server.ctl(
+      "eval",
+      "application:set_env(rabbit,consumer_timeout,1800000), application:set_env(rabbit,channel_tick_interval,60000).",
+    );
+  }
 });
 
 describe("a broker that", () => {
