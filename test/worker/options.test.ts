@@ -8,7 +8,7 @@ describe("a worker's options", () => {
   test.each<[options: Record<string, unknown>, code: string, text: RegExp]>([
     [{ queue: ["a"] }, "option-unknown", /"queue"\. Did you mean "queues"\?/],
     [{ prefetch_multiplier: 1 }, "option-unknown", /Did you mean "prefetchMultiplier"\?/],
-    [{ zzz: 1 }, "option-unknown", /It has queues, concurrency/],
+    [{ zzz: 1 }, "option-unknown", /It has queues, excludeQueues, concurrency/],
     [{ concurrency: 0 }, "option-invalid", /concurrency must be a whole number from 1 up/],
     [{ concurrency: 1.5 }, "option-invalid", /concurrency/],
     [{ concurrency: "4" }, "option-invalid", /concurrency/],
