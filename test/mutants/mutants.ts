@@ -98,8 +98,9 @@ export const MUTANTS: readonly Mutant[] = [
     does: "what waits in a worker that stops is neither run nor given back",
     edits: [{
       file: CONSUMER,
-      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
-      put: "    }\n    await ending.work();",
+      find:
+        '      void request.release({ as: "requeue" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
+      put: "    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();",
     }],
   },
   {
@@ -107,8 +108,10 @@ export const MUTANTS: readonly Mutant[] = [
     does: "a worker that stops loses what it had not begun",
     edits: [{
       file: CONSUMER,
-      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
-      put: '      void request.release({ as: "ack" });\n    }\n    await ending.work();',
+      find:
+        '      void request.release({ as: "requeue" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
+      put:
+        '      void request.release({ as: "ack" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
     }],
   },
   {
