@@ -10,6 +10,7 @@ import { until } from "../support/wait.ts";
 import { Rig, task } from "../amqp/rig.ts";
 import { bench, QUICK } from "./bench.ts";
 import { cutRun, LIMIT } from "./cuts-run.ts";
+import { parkedRun } from "./parked-run.ts";
 import { restartRun } from "./restarts-run.ts";
 
 let server: RabbitServer;
@@ -287,4 +288,16 @@ test(
     expect(ended()).toBeUndefined();
   },
   90_000,
+);
+
+test(
+  "A21: tasks whose time is far wait in the broker, what is due meanwhile is served, each runs once and none too early",
+  async () => {
+    const report = await parkedRun({ server, tasks: 1000, first: 15_000, spread: 2000 });
+    console.log(report);
+    expect(report.probes).toBeGreaterThan(0);
+    // Half of a window of 40 may wait in the worker, the other half is on its way.
+    expect(report.held).toBeLessThanOrEqual(40);
+  },
+  120_000,
 );

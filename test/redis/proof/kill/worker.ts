@@ -55,7 +55,8 @@ const running = Array.from({ length: workers }, (_, number) => {
     logger,
   });
   const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-  app.task("kill.late", { acksLate: true }, wait);
+  // As often as a worker is killed here, innocent tasks would be put aside as poison.
+  app.task("kill.late", { acksLate: true, maxDeliveries: null }, wait);
   app.task("kill.early", { acksLate: false }, wait);
   const worker = new Worker(
     app,
