@@ -87,7 +87,7 @@ export interface WatchdogParts {
   readonly dead: (error: CeleriacError) => void;
 }
 
-/** Looks twice a second, until it is disposed of. */
+/** Looks twice a second, until it is disposed of; never where neither limit is finite. */
 export class Watchdog implements Disposable {
   readonly #parts: WatchdogParts;
   #timer: Timer | undefined;
@@ -101,7 +101,8 @@ export class Watchdog implements Disposable {
     this.#parts = parts;
     this.#lookedAt = parts.clock.elapsed();
     this.#deadSince = this.#lookedAt;
-    this.#arm();
+    // With nothing to look for it keeps no clock busy.
+    if (parts.blockedAfter < Infinity || parts.deadAfter < Infinity) this.#arm();
   }
 
   [Symbol.dispose](): void {

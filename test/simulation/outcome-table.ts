@@ -68,7 +68,7 @@ async function play(outcome: string, setting: Setting, point: Point | undefined)
   for (let at = 1; at <= 2; at++) {
     const member = faults.member(`worker-${at}`);
     if (at === 1 && point !== undefined) void faults.kill(member.name, { at: point });
-    const worker = new Worker(app(member), withProbe({ concurrency: 1 }, member.probe));
+    const worker = new Worker(app(member), withProbe({ concurrency: 1, blockedLimit: null }, member.probe));
     member.recorder.add({ is: "worker-started" });
     void worker.run();
     await simulator.advance(20_000);

@@ -193,6 +193,7 @@ class Scene {
       withProbe({
         queues: hand.queues.map(queueName),
         concurrency: hand.concurrency,
+        blockedLimit: null,
         prefetchMultiplier: hand.multiplier,
       }, member.probe),
     );

@@ -99,7 +99,7 @@ export function setup(options: SetupOptions = {}): Bench {
     trace,
     unsettled,
     work(workerOptions = {}) {
-      const worker = new Worker(app, workerOptions);
+      const worker = new Worker(app, { blockedLimit: null, ...workerOptions });
       const done = worker.run();
       // Whoever does not look at the end still has it ended before the next test.
       ends.push(done.catch(() => {}));

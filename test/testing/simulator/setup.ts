@@ -48,7 +48,7 @@ export function rig(origin: Celery, options: SimulatorOptions = {}): Rig {
     work(name, workerOptions = {}) {
       const node = simulator.node(name);
       const fork = on(node);
-      const worker = new Worker(fork, workerOptions);
+      const worker = new Worker(fork, { blockedLimit: null, ...workerOptions });
       const done = systemPlatform.context.run(undefined, () => worker.run());
       const one = { node, worker, app: fork, done };
       staff.push(one);
