@@ -72,6 +72,7 @@ describe("settings", () => {
   /** Where ours differs, and why. */
   const DIFFERENT: Readonly<Record<string, string>> = {
     worker_concurrency: "None here too, but the worker then runs 10 at a time, not one a CPU",
+    broker_failover_strategy: "None is kombu's round-robin",
     task_publish_retry_policy: "the same, in ms and camelCase",
     result_accept_content: "None is resolved to accept_content",
     task_default_exchange: "None is resolved to the queue's name",

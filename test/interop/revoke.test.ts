@@ -27,6 +27,8 @@ test("Python's AsyncResult sees REVOKED, by whichever way a task of Python's was
     broker: amqpBroker(urls.broker),
     backend: redisBackend(urls.backend),
     taskDefaultQueue: queue,
+    // So that the worker itself holds what has a countdown.
+    workerParkAfter: "1h",
     logger: { log: (_level, message) => void lines.push(message) },
   });
   const ran: string[] = [];

@@ -15,12 +15,14 @@ const PINNED = {
   AbortSignal: "interface AbortSignal { readonly aborted: boolean }",
   AsyncDisposable: "interface AsyncDisposable { [Symbol.asyncDispose](): PromiseLike<void> }",
   Disposable: "interface Disposable { [Symbol.dispose](): void }",
+  Request: "interface Request { readonly url: string }",
+  Response: "interface Response { readonly status: number }",
   "Symbol.asyncDispose": "interface SymbolConstructor { readonly asyncDispose: unique symbol }",
+  "Symbol.dispose": "interface SymbolConstructor { readonly dispose: unique symbol }",
 };
 
 /** Inside, where no program of a user's comes: the web's, that every runtime has. */
 const INSIDE = {
-  "Symbol.dispose": "interface SymbolConstructor { readonly dispose: unique symbol }",
   TextDecoder: "interface TextDecoder { decode(input?: Uint8Array): string }",
   TextEncoder: "interface TextEncoder { encode(input?: string): Uint8Array }",
   URL: "interface URL { readonly href: string }",

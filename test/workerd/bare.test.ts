@@ -7,7 +7,11 @@ import type { Report } from "../support/bare/vitest.ts";
 import { type Isolate, run } from "./isolate.ts";
 
 /** Beyond what needs more than `vitest` in workerd gives. */
-const OUT = { ...OUT_OF_WORKERD, "test/worker/trouble.test.ts": "listens to Node's unhandledRejection" };
+const OUT = {
+  ...OUT_OF_WORKERD,
+  "test/worker/trouble.test.ts": "listens to Node's unhandledRejection",
+  "test/worker/hooks-context.test.ts": "an AsyncLocalStorage of its own",
+};
 const files = testFiles(IN_WORKERD, Object.keys(OUT));
 const known: ReadonlySet<string> = new Set([...NO_CONTEXT, ...ONE_FILE]);
 
