@@ -256,7 +256,7 @@ describe("silence behind a relay", () => {
   test("is noticed within 2.5 heartbeats by both links, while one writes into it", async () => {
     await using relay = await startRelay(server);
     await withQueue(async (queue) => {
-      const broker = over(relay.url, { heartbeat: "1s", connectTimeout: "200ms" });
+      const broker = over(relay.url, { heartbeat: "1s", connectTimeout: "1s" });
       const seen = events(broker);
       const consumer = broker.consume([queue], { prefetch: 1 });
       await consuming(consumer);

@@ -53,5 +53,5 @@ test(
     }
     expect(existsSync(folder)).toBe(false);
   },
-  60_000,
+  180_000,
 );
