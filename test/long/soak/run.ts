@@ -11,7 +11,7 @@ import { pause, until } from "../../support/wait.ts";
 import { bareClient } from "../../redis/setup.ts";
 import type { Outcome } from "../part.ts";
 import { account, type Fault } from "./account.ts";
-import { bundleWorker } from "./bundle.ts";
+import { bundleWorker } from "../../support/bundle-worker.ts";
 import { Crew } from "./crew.ts";
 import { type FaultKind, FAULTS, strike } from "./faults.ts";
 import { Feed } from "./feed.ts";
@@ -50,7 +50,7 @@ export async function soak(options: SoakOptions): Promise<Outcome> {
   const faults: Fault[] = [];
   const recoveries: number[] = [];
   try {
-    const script = await bundleWorker(folder);
+    const script = await bundleWorker(new URL("./worker.ts", import.meta.url), folder);
     await using crew = await Crew.start({ kind, broker, backend, folder, script });
     await using feed = await Feed.start(kind, broker);
     feed.go();

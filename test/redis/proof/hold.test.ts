@@ -16,7 +16,7 @@ import { type PrivateServer, startRedis } from "../../support/servers.ts";
 import { pause, until } from "../../support/wait.ts";
 import { bareClient } from "../setup.ts";
 import type { Orders } from "./kill/orders.ts";
-import { bundleWorker } from "./kill/bundle.ts";
+import { bundleWorker } from "../../support/bundle-worker.ts";
 
 let server: PrivateServer;
 let kombu: Python;
@@ -155,7 +155,7 @@ test(
     const queue = "a04frozen";
     const folder = mkdtempSync(join(tmpdir(), "celeriac-frozen-"));
     clean.push(() => Promise.resolve(rmSync(folder, { recursive: true, force: true })));
-    const script = await bundleWorker(folder);
+    const script = await bundleWorker(new URL("./kill/worker.ts", import.meta.url), folder);
     const file = join(folder, "record.log");
     const log = openSync(file, "a");
     const orders: Orders = {

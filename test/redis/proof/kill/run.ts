@@ -18,7 +18,7 @@ import { startRedis } from "../../../support/servers.ts";
 import { until } from "../../../support/wait.ts";
 import { bareClient, placeOf, through } from "../../setup.ts";
 import { type Account, account, type Life } from "./account.ts";
-import { bundleWorker } from "./bundle.ts";
+import { bundleWorker } from "../../../support/bundle-worker.ts";
 import type { Orders } from "./orders.ts";
 
 const POINTS: readonly Point[] = [
@@ -128,7 +128,7 @@ class Run {
   }
 
   async prepare(): Promise<void> {
-    this.#script = await bundleWorker(this.#folder);
+    this.#script = await bundleWorker(new URL("./worker.ts", import.meta.url), this.#folder);
   }
 
   async work(): Promise<void> {

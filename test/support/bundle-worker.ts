@@ -1,5 +1,5 @@
 /**
- * The process of a worker as one file, so that it comes up fast.
+ * The process of workers as one file, so that it comes up fast.
  *
  * @module
  */
@@ -7,11 +7,11 @@ import { build } from "esbuild";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Writes it into the folder; its path. */
-export async function bundleWorker(folder: string): Promise<string> {
+/** Writes the program `entry` into the folder; its path. */
+export async function bundleWorker(entry: URL, folder: string): Promise<string> {
   const outfile = join(folder, "worker.mjs");
   await build({
-    entryPoints: [fileURLToPath(new URL("./worker.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     outfile,
     bundle: true,
     platform: "node",
