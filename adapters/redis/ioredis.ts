@@ -123,6 +123,7 @@ async function open(
   let trouble: unknown;
   let ready = false;
   let over = false;
+  let leaving = false;
   let ended!: () => void;
   const end = new Promise<void>((resolve) => ended = resolve);
   let giveUp!: (reason: unknown) => void;
@@ -175,7 +176,9 @@ async function open(
     },
     async close() {
       ready = false;
-      client.disconnect();
+      // Each call of it adds a timer and a listener to the socket, and all whose time runs out in one black hole close the connection.
+      if (!leaving) client.disconnect();
+      leaving = true;
       let timer: Timer | undefined;
       await Promise.race([end, new Promise<void>((resolve) => timer = clock.after(FAREWELL, resolve))]);
       timer?.cancel();
