@@ -5,10 +5,6 @@
  */
 import type { Backend } from "../backend.ts";
 import type { Broker } from "../broker.ts";
-import { optionsFromWire } from "../canvas/options.ts";
-import { merged } from "../canvas/signature.ts";
-import { wireSignature } from "../canvas/wire-kinds.ts";
-import { InvalidTaskError } from "../errors.ts";
 import type { Logger } from "../lib/logger.ts";
 import { defined } from "../lib/options.ts";
 import type { Platform } from "../lib/port.ts";
@@ -20,7 +16,8 @@ import { AsyncResult, type ResultSource } from "../result/async-result.ts";
 import type { StampedHeaders } from "../result/revoke.ts";
 import type { CallOptions, Sender, SendOptions } from "../result/sender.ts";
 import { Adapters, type GivenAdapters } from "./adapters.ts";
-import { type Call, checkOptions, NO_KWARGS, NO_OPTIONS } from "./compose.ts";
+import { callOf, over, wireCall } from "./calls.ts";
+import { type Call, checkOptions, NO_OPTIONS } from "./compose.ts";
 import type { Config } from "./config.ts";
 import { makeRoad, type Road } from "./gathering.ts";
 import { type AppInner, COPY, type SendScope } from "./inner.ts";
@@ -291,44 +288,4 @@ export class AppCore implements AppInner, ResultSource, Sender {
     }
     return this.#compiled;
   }
-}
-
-/** A call by name. */
-export function callOf(name: string, options: SendOptions): Call {
-  if (typeof name !== "string" || name === "") {
-    throw new InvalidTaskError("task-invalid", "The name of a task is a text that is not empty.");
-  }
-  checkOptions(options);
-  return { name, args: options.args ?? [], kwargs: options.kwargs ?? NO_KWARGS, options };
-}
-
-/** A signature as a peer wrote it, as a call: its options under those given, by Celery's rules of merging. */
-function wireCall(signature: WireSignature, leading: readonly unknown[], options: SendOptions): Call {
-  const { task, args, kwargs, options: own, subtask_type: kind, immutable } = wireSignature(
-    signature,
-    "The signature",
-  );
-  if (kind !== null && kind !== undefined) {
-    throw new InvalidTaskError(
-      "signature-unsupported",
-      `A signature of type ${JSON.stringify(String(kind).slice(0, 40))} cannot be sent yet.`,
-    );
-  }
-  const wire = optionsFromWire(own ?? {});
-  const parts = {
-    task,
-    args: args ?? [],
-    kwargs: kwargs ?? NO_KWARGS,
-    options: wire.options,
-    immutable: immutable === true,
-  };
-  const all = merged(parts, leading, options);
-  return { name: task, args: all.args ?? [], kwargs: all.kwargs ?? NO_KWARGS, options: all, wire };
-}
-
-/** What the call says, and where it says nothing, the declaration. */
-function over(defaults: SendOptions, options: SendOptions): SendOptions {
-  const all: Record<string, unknown> = { ...defaults };
-  for (const [name, value] of Object.entries(options)) if (value !== undefined) all[name] = value;
-  return all;
 }
