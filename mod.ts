@@ -17,6 +17,7 @@
  */
 export { Celery } from "./src/app/app.ts";
 export { Ignore, MaxRetriesExceededError, Reject, Retry } from "./src/app/predicates.ts";
+export { SoftTimeLimitExceeded, TimeLimitExceeded } from "./src/app/time-limits.ts";
 export { Signature } from "./src/canvas/signature.ts";
 export {
   CeleriacError,

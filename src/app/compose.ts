@@ -12,6 +12,7 @@ import { isInstant } from "../protocol/instant.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "../protocol/signature.ts";
 import type { TaskSpec } from "../protocol/task.ts";
 import type { CallOptions } from "../result/sender.ts";
+import { checkLimits } from "./task-rules.ts";
 
 /** One call, before anything is resolved. */
 export interface Call {
@@ -45,6 +46,8 @@ export function appSpec(
   const text = typeof expires === "string" && ISO_START.test(expires) ? expires : undefined;
   const plain = text === undefined ? options : { ...options, expires: undefined };
   const spec = specOf(name, args, kwargs, plain as CallOptions, { ...sending, embed, group });
+  // What a peer says is its own affair: it must be possible to retry it.
+  if (wire === undefined) checkLimits(`The call of ${name}`, spec.timeLimit, spec.softTimeLimit);
   const stamps = wire === undefined ? undefined : stampsOf(wire.rest);
   const written = (at: TaskSpec["eta"]): TaskSpec["eta"] =>
     instant !== undefined && typeof at === "number" && isInstant(at) ? instant(at) : at;

@@ -54,7 +54,7 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /** What a worker of ours does not act on yet: said once for each task, never silently. */
-const IDLE = ["acksOnTimeout", "rateLimit", "rejectOnWorkerLost", "softTimeLimit", "timeLimit"] as const;
+const IDLE = ["rateLimit", "rejectOnWorkerLost"] as const;
 
 /** The options of `app.task` in all three forms. */
 export type AnyTaskOptions = TaskOptions & {

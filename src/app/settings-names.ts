@@ -26,11 +26,11 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "result_cache_max result_chord_join_timeout result_chord_retry_interval result_compression " +
   "result_exchange result_exchange_type result_persistent " +
   "security_cert_store security_certificate " +
-  "security_digest security_key security_key_password task_acks_on_timeout " +
+  "security_digest security_key security_key_password " +
   "task_allow_error_cb_on_chord_header task_always_eager task_annotations task_default_rate_limit " +
   "task_eager_propagates task_reject_on_worker_lost task_remote_tracebacks task_send_sent_event " +
-  "task_soft_time_limit task_store_eager_result task_time_limit worker_agent worker_autoscaler " +
-  "worker_cancel_long_running_tasks_on_connection_loss worker_consumer " +
+  "task_store_eager_result worker_agent worker_autoscaler " +
+  "worker_consumer " +
   "worker_detect_quorum_queues " +
   "worker_disable_prefetch worker_disable_rate_limits worker_enable_prefetch_count_reduction " +
   "worker_enable_remote_control " +

@@ -102,6 +102,12 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
   readonly taskAcksOnFailureOrTimeout?: boolean;
   /** The same for failures alone; null: what `taskAcksOnFailureOrTimeout` says. @default null */
   readonly taskAcksOnFailure?: boolean | null;
+  /** The same for runs that exceed their time limit; null: what `taskAcksOnFailureOrTimeout` says. @default null */
+  readonly taskAcksOnTimeout?: boolean | null;
+  /** When a worker waits for a run no longer that has no `timeLimit` of its own; null and 0 are never. @default null */
+  readonly taskTimeLimit?: Duration | null;
+  /** When a worker asks such a run to end, by `task.signal`; null and 0 are never. @default null */
+  readonly taskSoftTimeLimit?: Duration | null;
   /** How often a task acked late may begin without coming to an end before it counts as poison; null is without limit. celeriac's own. @default 3 */
   readonly taskMaxDeliveries?: number | null;
   /**
@@ -141,6 +147,11 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
   readonly workerCheckRevoked?: "returned" | "always" | "never";
   /** Whether each worker also consumes a queue of its own, `<node name>.dq2`. @default false */
   readonly workerDirect?: boolean;
+  /**
+   * Whether a task acked late is asked to end, by its `task.signal`, where the link is lost that its message came by: the broker gives it out
+   * again, and what this run comes to is dropped. @default false
+   */
+  readonly workerCancelLongRunningTasksOnConnectionLoss?: boolean;
   /** Tasks that a worker runs at a time. @default 10 (Celery: one a CPU; tasks here share an event loop) */
   readonly workerConcurrency?: number | null;
   /** Messages held for each slot; 0 is unlimited. @default 4 */
@@ -206,6 +217,7 @@ export type PlainSettings = Required<
     | "taskSerializer"
     | "taskStoreErrorsEvenIfIgnored"
     | "taskTrackStarted"
+    | "workerCancelLongRunningTasksOnConnectionLoss"
     | "workerCheckRevoked"
     | "workerDeduplicateSuccessfulTasks"
     | "workerEnableSoftShutdownOnIdle"
@@ -268,6 +280,12 @@ export interface Settings extends PlainSettings {
   readonly publishTimeout: number;
   /** undefined: what `taskAcksOnFailureOrTimeout` says. */
   readonly taskAcksOnFailure: boolean | undefined;
+  /** undefined: what `taskAcksOnFailureOrTimeout` says. */
+  readonly taskAcksOnTimeout: boolean | undefined;
+  /** ms; 0: none. */
+  readonly taskTimeLimit: number;
+  /** ms; 0: none. */
+  readonly taskSoftTimeLimit: number;
   /** null: without limit. */
   readonly taskMaxDeliveries: number | null;
   /** undefined: the worker's default. */

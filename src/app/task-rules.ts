@@ -12,6 +12,11 @@ import type { ErrorMatch, TaskOptions } from "./task.ts";
 /** Durations are ms; `undefined` leaves it to the setting. */
 export interface TaskRules {
   readonly acksOnFailure: boolean | undefined;
+  readonly acksOnTimeout: boolean | undefined;
+  /** 0: none. */
+  readonly timeLimit: number | undefined;
+  /** 0: none. */
+  readonly softTimeLimit: number | undefined;
   /** null: without limit. */
   readonly maxDeliveries: number | null | undefined;
   /** null: for ever. */
@@ -30,7 +35,8 @@ export interface TaskRules {
 /** Throws `ConfigurationError` "option-invalid", "option-unknown" or "duration-invalid". */
 export function readRules(name: string, options: TaskOptions): TaskRules {
   const of = (option: string): string => `The option ${option} of task ${name}`;
-  const { acksOnFailure, acksOnFailureOrTimeout, defaultRetryDelay = 180, maxDeliveries } = options;
+  const { acksOnFailure, acksOnFailureOrTimeout, acksOnTimeout, defaultRetryDelay = 180, maxDeliveries } =
+    options;
   const { retryBackoff = false, retryBackoffMax = 600, retryJitter = true, retryKwargs = {} } = options;
   const { autoretryFor = [], dontAutoretryFor = [], maxRetries = 3, throws = [] } = options;
   for (const [option, list] of Object.entries({ autoretryFor, dontAutoretryFor, throws })) {
@@ -46,9 +52,18 @@ export function readRules(name: string, options: TaskOptions): TaskRules {
   if (maxDeliveries !== undefined && !isCount(maxDeliveries, 1)) {
     throw invalid(of("maxDeliveries"), "a whole number from 1 up, or null");
   }
+  const limit = (option: "softTimeLimit" | "timeLimit"): number | undefined => {
+    const value = options[option];
+    return value === undefined ? undefined : toMs(value, of(option));
+  };
+  const [timeLimit, softTimeLimit] = [limit("timeLimit"), limit("softTimeLimit")];
+  checkLimits(`Task ${name}`, timeLimit, softTimeLimit);
   checkOptionNames(`The retryKwargs of task ${name}`, retryKwargs, RETRY_KWARGS);
   return {
     acksOnFailure: acksOnFailure ?? acksOnFailureOrTimeout,
+    acksOnTimeout: acksOnTimeout ?? acksOnFailureOrTimeout,
+    timeLimit,
+    softTimeLimit,
     maxDeliveries,
     maxRetries,
     retryDelay: toMs(defaultRetryDelay, of("defaultRetryDelay")),
@@ -60,6 +75,21 @@ export function readRules(name: string, options: TaskOptions): TaskRules {
     retryJitter,
     throws,
   };
+}
+
+/** Throws `ConfigurationError` "option-invalid" where the soft limit, in ms as the other one, would never be reached (Celery: ValueError). */
+export function checkLimits(
+  who: string,
+  hard: number | null | undefined,
+  soft: number | null | undefined,
+): void {
+  if (!hard || !soft || soft <= hard) return;
+  throw new ConfigurationError(
+    "option-invalid",
+    `${who} has a softTimeLimit of ${soft / 1000} s, which must not be longer than its timeLimit of ${
+      hard / 1000
+    } s.`,
+  );
 }
 
 const FLAGS = [

@@ -39,7 +39,7 @@ export interface TaskOptions {
   readonly acksOnFailureOrTimeout?: boolean;
   /** Ack late failures all the same; wins over `acksOnFailureOrTimeout`. @default the setting `taskAcksOnFailure` */
   readonly acksOnFailure?: boolean;
-  /** Ack late timeouts all the same. Kept, and changes nothing yet: time limits are not enforced. @default the setting `taskAcksOnTimeout` */
+  /** Ack late all the same what ran into its `timeLimit`; else it goes back to its queue. Wins over `acksOnFailureOrTimeout`. @default the setting `taskAcksOnTimeout` */
   readonly acksOnTimeout?: boolean;
   /** Give a task back whose process died. Kept, and changes nothing yet: there is no pool of processes. @default the setting `taskRejectOnWorkerLost` */
   readonly rejectOnWorkerLost?: boolean;
@@ -67,9 +67,12 @@ export interface TaskOptions {
   readonly throws?: readonly ErrorMatch[];
   /** At most so many starts in a second, minute or hour, on each worker. */
   readonly rateLimit?: `${number}/${"s" | "m" | "h"}`;
-  /** The run is ended after this. */
+  /**
+   * After this the worker waits for the run no longer: it has failed with `TimeLimitExceeded`, and what it comes to is dropped. Code goes on
+   * that does not heed `task.signal`: nothing in one event loop can stop it. 0 is none. @default the setting `taskTimeLimit`
+   */
   readonly timeLimit?: Duration;
-  /** The run is told to end after this. */
+  /** After this `task.signal` is aborted with `SoftTimeLimitExceeded`. 0 is none. @default the setting `taskSoftTimeLimit` */
   readonly softTimeLimit?: Duration;
 }
 

@@ -33,8 +33,6 @@ const WORKER_FLAGS = [
   "--disable-prefetch",
   "-E, --task-events",
   "--events",
-  "--time-limit <seconds>",
-  "--soft-time-limit <seconds>",
   "--max-tasks-per-child <count>",
   "--max-memory-per-child <kib>",
   "--purge",

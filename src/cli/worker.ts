@@ -36,6 +36,8 @@ interface WorkerFlags {
   readonly include?: readonly string[];
   readonly health?: Address;
   readonly deadLimit?: Duration;
+  readonly timeLimit?: Duration;
+  readonly softTimeLimit?: Duration;
 }
 
 /** Makes `command` the worker command; `done` takes the exit code. */
@@ -53,6 +55,8 @@ export function workerCommand(
     .option("-l, --loglevel <level>", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, "warning")
     .option("-P, --pool <kind>", "what runs the tasks: loop", "loop")
     .option("--prefetch-multiplier <count>", "messages held for each slot; 0 is unlimited", whole(0))
+    .option("--time-limit <time>", "how long a task may run: seconds, or such as 10m", duration)
+    .option("--soft-time-limit <time>", "when a task is asked to end: seconds, or such as 10m", duration)
     .option("--health <address>", "answer health probes over HTTP at this port, or host:port", address)
     .option(
       "--dead-limit <time>",
@@ -121,6 +125,7 @@ async function probe(host: Host, at: Address, worker: Worker, logger: ConsoleLog
 
 function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
   const { queues, excludeQueues, concurrency, deadLimit, hostname, prefetchMultiplier } = flags;
+  const { softTimeLimit, timeLimit } = flags;
   return {
     logger,
     ...(queues === undefined || queues.length === 0 ? {} : { queues }),
@@ -129,6 +134,8 @@ function optionsOf(flags: WorkerFlags, logger: ConsoleLogger): WorkerOptions {
     ...(hostname === undefined ? {} : { hostname }),
     ...(prefetchMultiplier === undefined ? {} : { prefetchMultiplier }),
     ...(deadLimit === undefined ? {} : { deadLimit }),
+    ...(timeLimit === undefined ? {} : { timeLimit }),
+    ...(softTimeLimit === undefined ? {} : { softTimeLimit }),
   };
 }
 

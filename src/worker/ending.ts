@@ -99,6 +99,7 @@ function abandon(request: Request): void {
       void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
     }
   } else void request.release({ as: "requeue" });
+  request.limits?.[Symbol.dispose]();
   env.logger.log("warning", `Task ${request.label} did not end in time: ${fate}.`, request.about);
   request.abandoned = true;
   env.probe?.abandoned?.(request);

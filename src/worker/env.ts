@@ -11,6 +11,7 @@ import type { Logger } from "../lib/logger.ts";
 import { pause } from "../lib/pause.ts";
 import type { Clock, Context } from "../lib/port.ts";
 import { guarded } from "./guarded.ts";
+import type { Limits } from "./limits.ts";
 import { failed } from "./outcome.ts";
 import { exceptionRepr } from "./lines.ts";
 import { Successes } from "./known.ts";
@@ -24,6 +25,17 @@ export type { Subject };
 
 /** Before a message goes back that the broker could not keep for later, ms. */
 const UNKEPT_PAUSE = 1000;
+
+/** What an environment is made of, besides its app. */
+export interface EnvParts {
+  /** The worker's node name. */
+  readonly hostname: string;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly probe: Probe | undefined;
+  /** Aborted when the worker is to stop. */
+  readonly stopping: AbortSignal;
+}
 
 /** The surroundings of a worker's requests. */
 export class Env {
@@ -44,6 +56,8 @@ export class Env {
   readonly probe: Probe | undefined;
   /** Aborted when the worker is to stop. */
   readonly stopping: AbortSignal;
+  /** Those of a task that says nothing of its own. */
+  readonly limits: Limits;
   /** Starts that came to no end. */
   readonly starts: Starts = new Starts(this);
   /** Tasks that are known to have succeeded. */
@@ -56,11 +70,12 @@ export class Env {
   #instantOf = Number.NaN;
   #instant = "";
 
-  constructor(app: AppInner, hostname: string, logger: Logger, stopping: AbortSignal, probe?: Probe) {
+  constructor(app: AppInner, { hostname, limits, logger, probe, stopping }: EnvParts) {
     this.app = app;
     this.probe = probe;
     this.stopping = stopping;
     this.settings = app.settings;
+    this.limits = limits;
     const { clock, context, host, random } = app.platform;
     this.clock = clock;
     this.turn = host.runtime === "workerd"

@@ -21,7 +21,8 @@ export interface Failure {
   readonly error: unknown;
   /** The error as it is stored. */
   readonly exception: WireException;
-  readonly traceback: string;
+  /** Null where nothing was thrown. */
+  readonly traceback: string | null;
 }
 
 /** The task runs again later. */
@@ -93,7 +94,7 @@ export function hasFailed(outcome: Outcome | undefined): outcome is Failure | Re
 /** A failure as the state that is stored for the task, and for those that it concerns. */
 export function failureOf(
   outcome: Outcome | undefined,
-): { status: "FAILURE"; result: WireException; traceback: string } {
+): { status: "FAILURE"; result: WireException; traceback: string | null } {
   if (!hasFailed(outcome)) throw new TypeError("The task has not failed.");
   return { status: "FAILURE", result: outcome.exception, traceback: outcome.traceback };
 }

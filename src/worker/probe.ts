@@ -37,6 +37,8 @@ export interface Probe {
   dismissed(delivery: Delivery, why: string): void;
   /** The worker waits for the task no longer: it goes back to its queue, or is lost. */
   abandoned?(passing: Passing): void;
+  /** Whether time alone would end, or ask to end, the run of this task: it has a limit that is not reached. */
+  limited?(id: string, isLimited: boolean): void;
   /** The worker heard that these tasks are revoked. */
   revoked?(ids: readonly string[]): void;
   /** The compressed body of a message is being read, until the promise resolves. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { exceptionRepr, heeds, printable, seconds, shown } from "./lines.ts";
+import { isTimeout } from "./limits.ts";
 import { isOneOf } from "./outcome.ts";
 import type { Request } from "./request.ts";
 
@@ -37,7 +38,9 @@ export function report(request: Request): void {
           error,
         });
       }
-      const line = `Task ${label} raised unexpected: ${exceptionRepr(exception)}`;
+      // Celery's words for what the worker says of a task (celery/worker/request.py `on_failure`).
+      const start = isTimeout(outcome) ? "Task handler raised error" : `Task ${label} raised unexpected`;
+      const line = `${start}: ${exceptionRepr(exception)}`;
       return logger.log("error", line, { ...about, error, traceback });
     }
   }

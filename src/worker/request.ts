@@ -6,7 +6,8 @@
 import type { SendScope, TaskDefinition } from "../app/inner.ts";
 import type { ResultRecord } from "../backend.ts";
 import type { Delivery, Settlement } from "../broker.ts";
-import { TaskRevokedError, type WorkerShutdownError } from "../errors.ts";
+import type { SoftTimeLimitExceeded, TimeLimitExceeded } from "../app/time-limits.ts";
+import { type ConnectionError, TaskRevokedError, type WorkerShutdownError } from "../errors.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import type { ResultTuple } from "../result/tuple.ts";
 import type { Env, Subject } from "./env.ts";
@@ -15,6 +16,14 @@ import { label } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { recordOf } from "./record.ts";
 import type { PlannedRetry } from "./retry.ts";
+
+/** Why a run is asked to end early. */
+export type AbortReason =
+  | ConnectionError
+  | SoftTimeLimitExceeded
+  | TaskRevokedError
+  | TimeLimitExceeded
+  | WorkerShutdownError;
 
 /** A task that this worker has taken on, from receipt to settlement. */
 export class Request implements Subject {
@@ -41,7 +50,9 @@ export class Request implements Subject {
   /** The retry, or the copy beside the queue, could not be sent: the message goes back to its queue instead. */
   unsent = false;
   /** Why the run was asked to end early, if it was. */
-  aborted: TaskRevokedError | WorkerShutdownError | undefined;
+  aborted: AbortReason | undefined;
+  /** Its limits, while it runs: disposed of, they count no more. */
+  limits: Disposable | undefined;
   /** Whether the task has asked for its signal: what it throws after an abort may then be its answer. */
   watched = false;
   /** The worker waits for it no longer: what it comes to is dropped. */
@@ -126,9 +137,9 @@ export class Request implements Subject {
     void this.delivery.settle({ as: "requeue" });
   }
 
-  /** Asks the run to end early, as far as its code heeds the signal. That it was revoked counts more than that the worker stops. */
-  abort(reason: TaskRevokedError | WorkerShutdownError): void {
-    if (!(this.aborted instanceof TaskRevokedError)) this.aborted = reason;
+  /** Asks the run to end early, as far as its code heeds the signal. It hears of the first reason; that it was revoked counts more than that. */
+  abort(reason: AbortReason): void {
+    if (this.aborted === undefined || reason instanceof TaskRevokedError) this.aborted = reason;
     (this.#abort ??= new AbortController()).abort(reason);
   }
 

@@ -9,8 +9,6 @@ import type { Broker } from "../broker.ts";
 import type { QueuePlan } from "../app/route.ts";
 import { CeleriacError, ConfigurationError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
-import type { Logger } from "../lib/logger.ts";
-import { didYouMean } from "../lib/suggest.ts";
 import type { Pool } from "../pool.ts";
 import { nodename } from "../protocol/node.ts";
 import type { StampedHeaders } from "../result/revoke.ts";
@@ -19,44 +17,16 @@ import { TaskConsumer } from "./consumer.ts";
 import { Env } from "./env.ts";
 import { Health, type WorkerHealth } from "./health.ts";
 import { Link } from "./link.ts";
+import { checkOptions, readLimits, type WorkerOptions } from "./options.ts";
 import { LoopPool } from "./pool.ts";
 import { probeOf } from "./probe.ts";
 import { revokeIn, type RevokeOptions } from "./revoke.ts";
 import { Shutdown, type StopOptions } from "./shutdown.ts";
 import type { WorkerSnapshot } from "./state.ts";
-import { readWatchOptions, watchdogOf, type WatchOptions, type WatchTimes } from "./watchdog.ts";
+import { readWatchOptions, watchdogOf, type WatchTimes } from "./watchdog.ts";
 import { prefetchWindow } from "./window.ts";
 
-/** How a worker works. */
-export interface WorkerOptions extends WatchOptions {
-  /** The queues to consume. @default those of the app (`taskQueues`, or the default queue) */
-  readonly queues?: readonly string[];
-  /** Queues among them that are left alone (Celery: `worker -X`). @default [] */
-  readonly excludeQueues?: readonly string[];
-  /** Tasks that run at a time. @default the setting `workerConcurrency`, or 10 (Celery: one a CPU; tasks here share an event loop) */
-  readonly concurrency?: number;
-  /** Messages held for each slot, running ones included; 0 is unlimited. @default the setting `workerPrefetchMultiplier`, 4 */
-  readonly prefetchMultiplier?: number;
-  /** The node name; `%h` is the host's name, `%n` its first part, `%d` its domain. @default "celery@%h" */
-  readonly hostname?: string;
-  /** What gives tasks their slots. @default the event loop, `concurrency` at a time */
-  readonly pool?: Pool;
-  /** Where log lines go. @default the app's logger */
-  readonly logger?: Logger;
-}
-
-const OPTIONS = [
-  "queues",
-  "excludeQueues",
-  "concurrency",
-  "prefetchMultiplier",
-  "hostname",
-  "pool",
-  "logger",
-  "silenceLimit",
-  "blockedLimit",
-  "deadLimit",
-] as const;
+export type { WorkerOptions };
 
 /** Tasks at a time where nobody says otherwise: they share an event loop and mostly wait. */
 const CONCURRENCY = 10;
@@ -98,13 +68,13 @@ export class Worker implements AsyncDisposable {
     this.#multiplier = options.prefetchMultiplier ?? settings.workerPrefetchMultiplier;
     const concurrency = options.concurrency ?? settings.workerConcurrency ?? CONCURRENCY;
     this.#pool = options.pool ?? new LoopPool(concurrency, platform.host.pid);
-    this.#env = new Env(
-      this.#app,
-      this.hostname,
-      options.logger ?? logger,
-      this.#shutdown.begun,
-      probeOf(options),
-    );
+    this.#env = new Env(this.#app, {
+      hostname: this.hostname,
+      limits: readLimits(options, settings),
+      logger: options.logger ?? logger,
+      probe: probeOf(options),
+      stopping: this.#shutdown.begun,
+    });
     this.#watch = readWatchOptions(options);
     this.#health = new Health(platform.clock, this.#watch.silence);
   }
@@ -292,36 +262,4 @@ async function serve(
   } finally {
     await drain();
   }
-}
-
-function checkOptions(options: WorkerOptions): void {
-  for (const name of Object.keys(options)) {
-    if ((OPTIONS as readonly string[]).includes(name)) continue;
-    const hint = didYouMean(name, OPTIONS) ?? `It has ${OPTIONS.join(", ")}.`;
-    throw new ConfigurationError("option-unknown", `A worker has no option ${JSON.stringify(name)}.`, {
-      hint,
-    });
-  }
-  const { concurrency, excludeQueues, hostname, prefetchMultiplier, queues } = options;
-  if (hostname !== undefined && typeof hostname !== "string") throw invalid("hostname", "a text");
-  if (concurrency !== undefined && !isWhole(concurrency, 1)) {
-    throw invalid("concurrency", "a whole number from 1 up");
-  }
-  if (prefetchMultiplier !== undefined && !isWhole(prefetchMultiplier, 0)) {
-    throw invalid("prefetchMultiplier", "a whole number from 0 up");
-  }
-  if (queues !== undefined && (!Array.isArray(queues) || queues.length === 0)) {
-    throw invalid("queues", "an array with the name of a queue at least");
-  }
-  if (excludeQueues !== undefined && !Array.isArray(excludeQueues)) {
-    throw invalid("excludeQueues", "an array of names of queues");
-  }
-}
-
-function isWhole(value: number, least: number): boolean {
-  return Number.isSafeInteger(value) && value >= least;
-}
-
-function invalid(name: string, what: string): ConfigurationError {
-  return new ConfigurationError("option-invalid", `The worker's option ${name} must be ${what}.`);
 }

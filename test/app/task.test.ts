@@ -143,7 +143,7 @@ test("an option that no worker of ours acts on yet is told, once a task", () => 
   expect(lines).toEqual([]);
   app.task("tasks.limited", { timeLimit: 5, rateLimit: "10/m" }, () => 1);
   expect(lines).toEqual([
-    "warning Task tasks.limited sets rateLimit, timeLimit: celeriac's workers do not act on that yet.",
+    "warning Task tasks.limited sets rateLimit: celeriac's workers do not act on that yet.",
   ]);
 });
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Celery, Ignore, Reject, type Running } from "../../mod.ts";
+import { Celery, Ignore, Reject, type Running, type TaskOptions } from "../../mod.ts";
 import { check, flaws } from "../../src/testing/check.ts";
 import type { Member } from "../../src/testing/faults/member.ts";
 import { SimulatedFaults } from "../../src/testing/faults/simulated.ts";
@@ -47,6 +47,20 @@ const OUTCOMES: Readonly<Record<string, (task: Running) => unknown>> = {
     throw new Reject("not yet", { requeue: true });
   },
   expired: () => "done",
+  "soft time limit": async (task) => {
+    await new Promise((resolve) => task.signal.addEventListener("abort", resolve));
+    throw task.signal.reason;
+  },
+  "hard time limit": () => new Promise(() => {}),
+  "hard time limit, `acksOnTimeout: false`": (task) =>
+    task.delivery.redelivered ? "done" : new Promise(() => {}),
+};
+
+/** What the declaration says besides, for an outcome that is asked for there. */
+const OWN: Readonly<Record<string, TaskOptions>> = {
+  "soft time limit": { softTimeLimit: 1 },
+  "hard time limit": { timeLimit: 1 },
+  "hard time limit, `acksOnTimeout: false`": { timeLimit: 1, acksOnTimeout: false },
 };
 
 type Cell = readonly [state: string, runs: number, settled: string];
@@ -59,7 +73,7 @@ async function play(outcome: string, setting: Setting, point: Point | undefined)
   const app = (member: Member): Celery => {
     const { backend, broker, platform } = member;
     const made = new Celery("table", { backend, broker, platform, logger: member.logger({ log: () => {} }) });
-    const own = { bind: true, throws: [Expected], ...SETTINGS[setting] } as const;
+    const own = { bind: true, throws: [Expected], ...SETTINGS[setting], ...OWN[outcome] } as const;
     made.task("task", own, (task: Running) => OUTCOMES[outcome]?.(task));
     return made;
   };

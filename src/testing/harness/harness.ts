@@ -59,7 +59,8 @@ export interface DrainReport {
  * Wherever time moves, what is due on the way happens at its own instant.
  *
  * Only the app's own time is virtual: `Date` and `setTimeout` of a task's body are real. A task that waits for something real is waited
- * for, and time stands still meanwhile; after `patience` it is an error that names the task ("simulation-impatient").
+ * for, and time stands still meanwhile; after `patience` it is an error that names the task ("simulation-impatient"), unless the task has a
+ * `timeLimit` or `softTimeLimit`: then time moves on, to that.
  */
 export interface Harness extends AsyncDisposable {
   /** The app on the fake pair; whatever is sent by it goes to this harness. */

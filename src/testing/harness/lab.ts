@@ -48,6 +48,7 @@ export class Lab {
     const { seed, now, picks, patience } = options;
     this.simulator = new Simulator({ seed, now, picks, patience, context });
     this.simulator.outsiders = () => this.staff.flatMap(({ outsiders }) => outsiders);
+    this.simulator.onImpatience = () => this.staff.forEach((each) => each.leave());
     this.simulator.onRest = () => this.#rest();
     this.bag = new Mailbag(options.keep);
     this.history = new History({ clock: { now: () => this.simulator.now }, keep: options.keep });

@@ -21,8 +21,8 @@ export interface HarnessOptions {
   /** Tasks that each of them runs at a time. @default the setting `workerConcurrency`, or 10 */
   readonly concurrency?: number;
   /**
-   * How long, in real time, a task may wait for something outside; a number is seconds. The default is under
-   * the 5 s after which vitest, Bun and Jest end a test themselves. @default 4
+   * How long, in real time, a task may wait for something outside; a number is seconds. After that a task with a time limit is left to it:
+   * time moves on. The default is under the 5 s after which vitest, Bun and Jest end a test themselves. @default 4
    */
   readonly patience?: Duration;
   /**

@@ -14,6 +14,7 @@ import type { Recorder } from "../recorder.ts";
 import type { SimulatedNode } from "../simulator/node.ts";
 import type { ChoosyLogger } from "../../worker/guarded.ts";
 import { type Probe, withProbe } from "../../worker/probe.ts";
+import type { TaskInHand } from "../../worker/state.ts";
 import { Worker, type WorkerOptions } from "../../worker/worker.ts";
 
 const UNSEEN: Probe = { at: () => false, dismissed: () => {} };
@@ -45,6 +46,10 @@ export class Staff {
   readonly #member: Member | undefined;
   /** Bodies that are being read: that takes turns of the real event loop. */
   #reading = 0;
+  /** Tasks whose limits time would bring. */
+  readonly #limited = new Set<string>();
+  /** Those that nobody waits for in real time any more. */
+  readonly #left = new Set<string>();
 
   constructor({ isInside, node, app, options, member }: StaffParts) {
     this.#isInside = isInside;
@@ -88,6 +93,12 @@ export class Staff {
         this.#reading++;
         void read.finally(() => this.#reading--);
       },
+      limited: (id, isLimited) => {
+        if (isLimited) this.#limited.add(id);
+        else this.#limited.delete(id);
+        // It begins, or has just been asked to end: what it does now may take its real time again.
+        this.#left.delete(id);
+      },
     };
   }
 
@@ -97,9 +108,19 @@ export class Staff {
     if (!this.ready) return [`The start of ${this.node.name}`];
     if (this.#reading > 0) return [`A compressed message on ${this.node.name}`];
     if (this.worker.pool.busy === 0) return [];
-    return this.worker.snapshot().active.filter(({ id }) => !this.#isInside(this.node, id)).map(
-      ({ id, name }) => `Task ${name}[${id}] on ${this.node.name}`,
+    return this.#waiting.filter(({ id }) => !this.#left.has(id)).map(({ id, name }) =>
+      `Task ${name}[${id}] on ${this.node.name}`
     );
+  }
+
+  /** Patience is at its end: what has a time limit is left to it. */
+  leave(): void {
+    for (const { id } of this.#waiting) if (this.#limited.has(id)) this.#left.add(id);
+  }
+
+  /** Tasks that wait for nothing inside. */
+  get #waiting(): readonly TaskInHand[] {
+    return this.worker.snapshot().active.filter(({ id }) => !this.#isInside(this.node, id));
   }
 }
 

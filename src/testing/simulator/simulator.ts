@@ -79,6 +79,8 @@ export class Simulator {
   outsiders: () => readonly string[] = () => [];
   /** Called when nothing is ready and nobody drives. */
   onRest: (() => void) | undefined;
+  /** Called before outsiders are given up, who may be fewer then. */
+  onImpatience: (() => void) | undefined;
   readonly #agenda: Agenda;
   readonly #timers: Timers;
   readonly #context: Context;
@@ -262,6 +264,7 @@ export class Simulator {
   /** Waits for the world outside, where somebody needs it; false when nobody does. */
   #looksOutside(): boolean {
     const names = [...this.outsiders()];
+    const outsiders = names.length;
     for (const { driver } of this.#rides) {
       const name = driver.outside();
       if (name !== undefined) names.push(name);
@@ -278,7 +281,9 @@ export class Simulator {
       return true;
     }
     this.#since = undefined;
-    this.#fail(impatience(names, this.#patience));
+    this.onImpatience?.();
+    const left = [...this.outsiders()];
+    if (left.length > 0 || names.length > outsiders) this.#fail(impatience(names, this.#patience));
     eventLoop.turn(this.#round);
     return true;
   }
