@@ -22,8 +22,16 @@ export interface Call {
   readonly options: CallOptions;
   /** What else a peer wrote into the signature that is sent. */
   readonly wire?: WireOptions | undefined;
+  /** The stamps; where there are none here, they stand among the options of `wire`. */
+  readonly stamps?: Stamps | undefined;
   /** Where it goes, past the router. */
   readonly to?: Destination | undefined;
+}
+
+/** What a message is stamped with. */
+interface Stamps {
+  readonly names: readonly string[] | null;
+  readonly values: Readonly<Record<string, unknown>>;
 }
 
 /** No options: shared, so that the commonest call allocates none. */
@@ -48,7 +56,7 @@ export function appSpec(
   const spec = specOf(name, args, kwargs, plain as CallOptions, { ...sending, embed, group });
   // What a peer says is its own affair: it must be possible to retry it.
   if (wire === undefined) checkLimits(`The call of ${name}`, spec.timeLimit, spec.softTimeLimit);
-  const stamps = wire === undefined ? undefined : stampsOf(wire.rest);
+  const stamps = call.stamps ?? (wire === undefined ? undefined : stampsOf(wire.rest));
   const written = (at: TaskSpec["eta"]): TaskSpec["eta"] =>
     instant !== undefined && typeof at === "number" && isInstant(at) ? instant(at) : at;
   return {
@@ -127,9 +135,7 @@ function numberIn(rest: Readonly<Record<string, unknown>>, name: string): number
 }
 
 /** Stamps travel in a signature among its options, under their own names. */
-function stampsOf(
-  rest: Readonly<Record<string, unknown>>,
-): { readonly names: readonly string[]; readonly values: Readonly<Record<string, unknown>> } | undefined {
+function stampsOf(rest: Readonly<Record<string, unknown>>): Stamps | undefined {
   const stamped = rest["stamped_headers"];
   if (!Array.isArray(stamped)) return undefined;
   const names = stamped as readonly string[];

@@ -60,6 +60,7 @@ export function resent(message: TaskRequest, change: Change): Call {
       headers: { ...message.headers, ...options.headers },
     },
     wire: { options: {}, callbacks, errbacks, chord, rest: rest(message, change.retries) },
+    stamps: { names: message.stampedHeaders, values: message.stamps },
     to: routed ? undefined : { exchange: "", routingKey: queue },
   };
 }
@@ -91,12 +92,8 @@ function expiresOf({ expires, expiresText }: TaskRequest): CallOptions["expires"
   return /^\d{4}-/.test(expiresText) ? expiresText as CallOptions["expires"] : new Date(expires);
 }
 
+/** No stamp among them: one may be named like any of these. */
 function rest(message: TaskRequest, retries: number): WireOptions["rest"] {
-  const { origin, replacedTaskNesting, stampedHeaders, stamps } = message;
-  return {
-    retries,
-    origin,
-    replaced_task_nesting: replacedTaskNesting,
-    ...(stampedHeaders === null ? {} : { ...stamps, stamped_headers: stampedHeaders }),
-  };
+  const { origin, replacedTaskNesting } = message;
+  return { retries, origin, replaced_task_nesting: replacedTaskNesting };
 }

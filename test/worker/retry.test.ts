@@ -148,6 +148,33 @@ describe("task.retry()", () => {
     ]);
   });
 
+  test("a stamp may bear the name of a field: the retries are counted all the same, and all stamps go on", async () => {
+    const { bench, sent } = tapped();
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true, maxRetries: 2 }, (task: Running) => task.retry({ countdown: 0 }));
+    const stamps = {
+      retries: 0,
+      origin: "mars",
+      replaced_task_nesting: 7,
+      stamped_headers: 1,
+      unlisted: "u",
+    };
+    const stamped_headers = ["retries", "origin", "replaced_task_nesting"];
+    await bench.pushTask({ retries: 0, origin: "gen1@home", stamped_headers, stamps });
+    bench.work();
+    expect((await bench.sees("id-1", "FAILURE"))["result"]).toMatchObject({
+      exc_type: "MaxRetriesExceededError",
+    });
+    // The first one is the test's own.
+    expect(sent.map(({ message: { headers } }) => headers["retries"])).toEqual([0, 1, 2]);
+    expect(sent[2]?.message.headers).toMatchObject({
+      origin: "gen1@home",
+      replaced_task_nesting: 0,
+      stamped_headers,
+      stamps,
+    });
+  });
+
   test("stores RETRY as Celery does, and tells it in Celery's words", async () => {
     const { bench } = tapped();
     await using _ = bench;
