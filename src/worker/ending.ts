@@ -81,6 +81,12 @@ export class Ending implements Disposable {
  * Code cannot be killed here: it may go on for as long as the process lives, and what it comes to is dropped.
  */
 function abandon(request: Request): void {
+  request.limits?.[Symbol.dispose]();
+  if (!request.abandoned) giveUp(request);
+  request.env.state.abandon(request);
+}
+
+function giveUp(request: Request): void {
   const { env, isSettled } = request;
   const fate = !isSettled
     ? "it goes back to its queue"
@@ -99,9 +105,7 @@ function abandon(request: Request): void {
       void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
     }
   } else void request.release({ as: "requeue" });
-  request.limits?.[Symbol.dispose]();
   env.logger.log("warning", `Task ${request.label} did not end in time: ${fate}.`, request.about);
   request.abandoned = true;
   env.probe?.abandoned?.(request);
-  env.state.abandon(request);
 }

@@ -6,6 +6,7 @@
 import type { Settlement } from "../broker.ts";
 import { WorkerShutdownError } from "../errors.ts";
 import type { Slot } from "../pool.ts";
+import { cancelOnLoss } from "./cancel.ts";
 import { conclude, execute, judged } from "./execute.ts";
 import { concernsOthers, hasSuccessors, sendSuccessors, tellOthers } from "./follow.ts";
 import { isNews, keeps, store } from "./keep.ts";
@@ -28,11 +29,12 @@ const ACK: Settlement = { as: "ack" };
  */
 export async function perform(request: Request, slot: Slot): Promise<void> {
   const { probe } = request.env;
+  const watch = cancelOnLoss(request);
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
     let ran = false;
-    if (!isDoubtful(request) || await mayRun(request)) {
+    if ((!isDoubtful(request) || await mayRun(request)) && !request.abandoned) {
       ran = true;
       start(request, slot);
       if (probe?.at("started", request)) await never();
@@ -61,6 +63,7 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     collapse(request, error);
   } finally {
     free(request, slot);
+    watch?.[Symbol.dispose]();
     request.suspicion?.[Symbol.dispose]();
     request.env.state.finish(request);
   }

@@ -7,6 +7,7 @@ import { describe, expect, inject, test } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import { memoryBackend } from "../../adapters/memory/mod.ts";
 import { Celery } from "../../src/app/app.ts";
+import type { CeleryOptions } from "../../src/app/options.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { Worker, type WorkerOptions } from "../../src/worker/worker.ts";
 import { type Direction, type Proxy, startProxy } from "../support/proxy.ts";
@@ -22,7 +23,7 @@ interface Rig extends AsyncDisposable {
   work(options?: WorkerOptions): { readonly worker: Worker; readonly done: Promise<void> };
 }
 
-async function rig(): Promise<Rig> {
+async function rig(settings: CeleryOptions = {}): Promise<Rig> {
   const url = new URL(inject("amqp"));
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port || 5672) });
   const queue = `faults-${randomUUID()}`;
@@ -35,6 +36,7 @@ async function rig(): Promise<Rig> {
     broker: amqpBroker(through.href, quick),
     backend,
     taskDefaultQueue: queue,
+    ...settings,
     logger: { log: (level, message) => void lines.push(`${level} ${message}`) },
   });
   const sender = new Celery("sender", { broker: amqpBroker(url.href), taskDefaultQueue: queue });
@@ -106,6 +108,27 @@ describe("the link is cut while a task runs", () => {
     const { id: next } = await bench.sender.sendTask("t.slow");
     expect(await bench.app.result(next).get({ timeout: 5 })).toBe("done");
     expect(runs).toBe(2);
+  });
+
+  test("acked late, where the app wants it cancelled: it is asked to end, its outcome is dropped, the next run counts", async () => {
+    await using bench = await rig({ workerCancelLongRunningTasksOnConnectionLoss: true });
+    const reasons: unknown[] = [];
+    bench.app.task("t.slow", { bind: true, acksLate: true }, async (task) => {
+      if (task.delivery.redelivered) return "done";
+      bench.proxy.cut();
+      await new Promise((resolve) => task.signal.addEventListener("abort", resolve));
+      reasons.push(task.signal.reason);
+      throw new Error("cut short");
+    });
+    const { id } = await bench.sender.sendTask("t.slow");
+    bench.work({ concurrency: 1 });
+    expect(await bench.app.result(id).get({ timeout: 20 })).toBe("done");
+    expect(reasons).toMatchObject([{ name: "ConnectionError", code: "task-cancelled" }]);
+    await said(
+      bench.lines,
+      new RegExp(`^warning Task t\\.slow\\[${id}\\] cannot be acknowledged after a connection`),
+    );
+    expect(bench.lines.filter((line) => /cut short|Couldn't|Traceback/.test(line))).toEqual([]);
   });
 
   test("acked late: it goes on, its ack is told to be too late, and the broker gives it out again", async () => {
