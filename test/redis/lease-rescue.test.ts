@@ -1,8 +1,10 @@
 /** What is put back although something beside it is not as it should be. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { LinkCommands } from "../../adapters/redis/commands.ts";
 import { LeaseKeys, tagOf } from "../../adapters/redis/lease/keys.ts";
 import { RESTORE } from "../../adapters/redis/lease/scripts.ts";
+import { Settler } from "../../adapters/redis/lease/settler.ts";
+import { LeaseStore } from "../../adapters/redis/lease/store.ts";
 import { Sweeper } from "../../adapters/redis/lease/sweeper.ts";
 import { serverOf } from "../../adapters/redis/server.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
@@ -15,12 +17,14 @@ const VISIBILITY = 60_000;
 let server: PrivateServer;
 let redis: ReturnType<typeof bareClient>;
 let commands: LinkCommands;
+let subject: ReturnType<typeof serverOf>["subject"];
 const keys = new LeaseKeys();
 
 beforeAll(async () => {
   server = await startRedis();
   redis = bareClient(server.url);
-  const { subject, own } = serverOf("broker", "test", server.url, {}, systemPlatform.clock);
+  const { own, ...of } = serverOf("broker", "test", server.url, {}, systemPlatform.clock);
+  subject = of.subject;
   const limits = { connectTimeout: 2000, commandTimeout: 2000, longestPause: 50 };
   commands = new LinkCommands({ ...limits, subject, platform: systemPlatform, open: own("test") });
 });
@@ -143,4 +147,82 @@ test("large entries are read a few at a time", async () => {
   expect(await sweeper(watched).sweep()).toBe(9);
   expect(read).toEqual([4, 4, 1]);
   expect((await bodies("q")).map((text) => text.slice(-1))).toEqual([..."876543210"]);
+});
+
+describe("a settlement that is refused", () => {
+  const CONSUMER = "one";
+
+  /** The settling half of a consumer, and what it has claimed. */
+  async function settler(texts: readonly string[], over: Commands = commands) {
+    const parts = { commands: over, keys, subject, clock: systemPlatform.clock };
+    const store = new LeaseStore(parts, { id: CONSUMER, consumerTimeout: 60_000 });
+    await redis.lpush("q", ...texts.map((text) => message(text)));
+    const { claimed } = await store.claim([{ queue: "q", most: texts.length }]);
+    return { claimed, settler: new Settler(systemPlatform, () => store) };
+  }
+
+  const fates = async (settled: readonly Promise<unknown>[]): Promise<unknown[]> =>
+    (await Promise.allSettled(settled)).map((each) =>
+      each.status === "fulfilled" ? each.value : (each.reason as { code?: string }).code
+    );
+
+  test("takes none of its tick along, and its message is kept", async () => {
+    const { claimed, settler: own } = await settler(["a", "b", "c", "d"]);
+    // Somebody put a text where the queue's list was.
+    await redis.set("q", "a text");
+    const until = Date.now() + 60_000;
+    const hows = [{ as: "ack" }, { as: "back" }, { as: "park", until }, { as: "ack" }] as const;
+    expect(await fates(claimed.map((one, at) => own.settle({ claimed: one, how: hows[at] ?? hows[0] }))))
+      .toEqual(["settled", "broker-refused", "settled", "settled"]);
+    const left = [tagOf(CONSUMER, 2), `celeriac:park:0:${tagOf(CONSUMER, 3)}`];
+    expect((await redis.hkeys("unacked")).toSorted()).toEqual(left.toSorted());
+    expect((await redis.zrange("unacked_index", "0", "-1")).toSorted()).toEqual(left.toSorted());
+    // Once the queue is one again, it is put back as what a dead worker leaves behind is.
+    await redis.del("q");
+    await redis.zadd("unacked_index", 1, tagOf(CONSUMER, 2));
+    expect(await sweeper().sweep()).toBe(1);
+    expect(await bodies("q")).toEqual(["b"]);
+  });
+
+  test("with its whole script lets the others of its tick through, those that are given back in their order", async () => {
+    const asked: number[] = [];
+    const culprit = tagOf(CONSUMER, 6);
+    const { claimed, settler: own } = await settler(Array.from({ length: 16 }, (_, at) => `${at}`), {
+      close: () => Promise.resolve(),
+      run: (all, options) => {
+        asked.push(1);
+        return all[0]?.includes(culprit) === true
+          ? Promise.resolve([
+            Object.assign(new Error("ERR max request size exceeded"), { name: "ReplyError" }),
+          ])
+          : commands.run(all, options);
+      },
+    });
+    asked.length = 0;
+    await own.giveBack(claimed);
+    const all = Array.from({ length: 16 }, (_, at) => `${at}`);
+    expect((await bodies("q")).toReversed()).toEqual(all.filter((text) => text !== "5"));
+    expect(await redis.hkeys("unacked")).toEqual([culprit]);
+    expect(asked.length).toBeLessThan(all.length);
+  });
+
+  test("for the rights of its user is refused once for all of them", async () => {
+    let asked = 0;
+    const barred: Commands = {
+      close: () => Promise.resolve(),
+      run: (all, options) => {
+        if (!claiming) asked++;
+        if (claiming) return commands.run(all, options);
+        const refused = new Error("NOPERM this user has no permissions to run the 'evalsha' command");
+        refused.name = "ReplyError";
+        return Promise.resolve([refused]);
+      },
+    };
+    let claiming = true;
+    const { claimed, settler: own } = await settler(["a", "b"], barred);
+    claiming = false;
+    expect(await fates(claimed.map((one) => own.settle({ claimed: one, how: { as: "ack" } }))))
+      .toEqual(["broker-credentials-refused", "broker-credentials-refused"]);
+    expect(asked).toBe(1);
+  });
 });

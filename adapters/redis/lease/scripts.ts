@@ -123,7 +123,8 @@ return answer
  * - for `back` the list, the entry's tail and the text ("" for as it is stored): to the front of the list;
  * - for `park` the new tag, the instant (s), the parked set, its time to live (ms), the entry's tail and the text, as before.
  *
- * Answers 1 for each that was ours, 0 where the entry was gone: somebody else has the message, and nothing was done.
+ * Answers 1 for each that was ours, 0 where the entry was gone: somebody else has the message, and nothing was done. Redis's error as text
+ * where its list did not take it (the key holds something else, the user may not touch it): the entry stays, and those beside it are settled.
  */
 export const SETTLE: Script = {
   text: `local call, A, unacked, index = redis.call, ARGV, KEYS[1], KEYS[2]
@@ -143,8 +144,8 @@ else
 local entry = call('HGET', unacked, tag)
 if verb == 'back' then
 if entry then
-call('RPUSH', A[at + 2], text(entry, A[at + 3], A[at + 4]))
-done = 1
+local took = redis.pcall('RPUSH', A[at + 2], text(entry, A[at + 3], A[at + 4]))
+if type(took) == 'number' then done = 1 else done = took.err end
 end
 at = at + 5
 else
@@ -158,7 +159,7 @@ done = 1
 end
 at = at + 8
 end
-if entry then
+if done == 1 then
 call('ZREM', index, tag)
 call('HDEL', unacked, tag)
 end
@@ -167,7 +168,7 @@ answers[#answers + 1] = done
 end
 return answers
 `,
-  sha: "b7303c48e40fdf60161c5317e69d53c6f8b66cc7",
+  sha: "2740691549aaf10206fd959c4118694c6b724295",
 };
 
 /**

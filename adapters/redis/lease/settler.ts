@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { ConnectionError } from "../../../src/errors.ts";
 import type { BasePlatform } from "../../../src/lib/port.ts";
 import { Batch } from "../batch.ts";
+import type { Trail } from "../client.ts";
 import { isPassingFault } from "../fault.ts";
 import { Patience } from "../patience.ts";
 import type { Claimed } from "./claim.ts";
@@ -49,15 +51,18 @@ export class Settler {
   }
 
   /** The leases last longer than most troubles, and an entry that was lost says so then. */
-  async #send(endings: readonly Ending[]): Promise<readonly ("settled" | "stale")[]> {
+  async #send(
+    endings: readonly Ending[],
+    trail: Trail = { attempts: 0 },
+  ): Promise<readonly ("settled" | "stale" | Error)[]> {
     const { clock, random } = this.#platform;
-    const trail = { attempts: 0 };
     const patience = new Patience(clock, {});
     for (let failures = 1;; failures++) {
       try {
         const fates = await this.#store().settle(endings, trail);
-        return fates.map((ours) => ours ? "settled" : "stale");
+        return fates.map((ours) => ours instanceof Error ? ours : ours ? "settled" : "stale");
       } catch (error) {
+        if (isRefused(error) && endings.length > 1) return await this.#halves(endings, trail);
         if (!isPassingFault(error)) throw error;
         // What may have arrived is not called stale: that would mean that somebody else has the message.
         if (clock.now() >= this.giveUp) return endings.map(() => trail.attempts > 0 ? "settled" : "stale");
@@ -65,4 +70,26 @@ export class Settler {
       }
     }
   }
+
+  /**
+   * Which of them is refused, the server did not say: of each half by itself, in their order. What the first attempt has settled may be told
+   * of as gone, so that they share its trail.
+   */
+  async #halves(endings: readonly Ending[], trail: Trail): Promise<readonly ("settled" | "stale" | Error)[]> {
+    const half = Math.ceil(endings.length / 2);
+    const fates: ("settled" | "stale" | Error)[] = [];
+    for (const part of [endings.slice(0, half), endings.slice(half)]) {
+      try {
+        fates.push(...await this.#send(part, trail));
+      } catch (error) {
+        fates.push(...part.map(() => error as Error));
+      }
+    }
+    return fates;
+  }
+}
+
+/** The server will have none of it; where it is for the user's rights, that goes for each of them. */
+function isRefused(error: unknown): boolean {
+  return error instanceof ConnectionError && error.code === "broker-refused";
 }

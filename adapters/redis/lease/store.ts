@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../../src/lib/port.ts";
 import type { Commands, Trail } from "../client.ts";
-import { fault, misfit, type Subject } from "../fault.ts";
+import { fault, misfit, refusal, type Subject } from "../fault.ts";
 import { runScript, type Script, type ScriptCall } from "../scripts.ts";
 import {
   type Claim,
@@ -61,13 +61,16 @@ export class LeaseStore {
 
   /**
    * Settles; true for each that was still ours, or may have been: the server answered that it was gone, after an earlier attempt whose answer
-   * was lost.
+   * was lost. An error for each that its list did not take: it is still where it was.
    */
-  async settle(endings: readonly Ending[], trail: Trail): Promise<readonly boolean[]> {
+  async settle(endings: readonly Ending[], trail: Trail): Promise<readonly (boolean | Error)[]> {
     const { clock, keys, subject } = this.#parts;
     const answer = await this.#run(settleCall(keys, endings, clock.now()), { trail });
     if (!Array.isArray(answer) || answer.length !== endings.length) throw misfit(subject);
-    return answer.map((one) => Number(one) === 1 || trail.attempts > 1);
+    return answer.map((one) => {
+      const count = Number(one);
+      return Number.isNaN(count) ? fault(refusal(one), subject) : count === 1 || trail.attempts > 1;
+    });
   }
 
   /** Says that the consumer lives and renews the leases of these tags; answers those that are lost. */

@@ -408,7 +408,7 @@ export class LeaseRun {
       },
     );
     const trail = { attempts: 0 };
-    let answers: readonly boolean[];
+    let answers: readonly (boolean | Error)[];
     try {
       answers = await one.store.settle(endings, trail);
     } catch (error) {
