@@ -98,6 +98,8 @@ export type {
   BrokerFeatures,
   Call,
   Consumer,
+  DelayQueueType,
+  DelayWay,
   Delivery,
   Destination,
   Entity,

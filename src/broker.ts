@@ -65,6 +65,19 @@ export interface BindingEntity {
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
+/** The type of the queues in which messages wait. */
+export type DelayQueueType = "classic" | "quorum";
+
+/** A queue that kombu's native delayed delivery leads into. */
+export interface DelayWay {
+  /** The queue. */
+  readonly queue: string;
+  /** What it is bound to, which is not direct: the digits of the delay stand before the key. */
+  readonly exchange: string;
+  /** By which key it is bound. */
+  readonly routingKey: string;
+}
+
 /** One thing of the topology. */
 export type Entity = ExchangeEntity | QueueEntity | BindingEntity;
 
@@ -269,6 +282,12 @@ export interface Broker extends PublishBroker {
   connect(options?: Call): Promise<void>;
   /** Declares in the given order; remembered, and repeated after a reconnect. */
   declare(entities: readonly Entity[], options?: Call): Promise<void>;
+  /**
+   * Declares kombu's native delayed delivery with queues of this type, and its ways into these queues, which must stand; remembered, and
+   * repeated after a reconnect. Resolves with false where the broker is to declare nothing. Throws what `declare` throws. Absent where there
+   * is no such thing: RabbitMQ alone has it.
+   */
+  declareDelays?(ways: readonly DelayWay[], type: DelayQueueType, options?: Call): Promise<boolean>;
   /** Competing consumers; each delivery is settled once. `prefetch` is per queue. */
   consume(queues: readonly string[], options: { readonly prefetch: number }): Consumer;
   /** Listens on a private queue, at most once. */

@@ -10,9 +10,12 @@ import type {
   BrokerFeatures,
   Call,
   Consumer,
+  DelayQueueType,
+  DelayWay,
   Entity,
   Inbox,
   Outgoing,
+  PublishFeatures,
   PublishOptions,
   Subscription,
   Verdict,
@@ -23,11 +26,12 @@ import { passing } from "./connect.ts";
 import { AmqpConsumer } from "./consumer.ts";
 import { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
+import { Delays } from "./delays.ts";
 import type { Epoch } from "./epoch.ts";
-import { channelError, sentenceOf } from "./errors.ts";
 import { within } from "./limit.ts";
 import { Link } from "./link.ts";
 import { readMessage } from "./message.ts";
+import { messagesIn } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import { encoded } from "./outlet.ts";
 import { MAX_PARK, Parking } from "./parking.ts";
@@ -36,6 +40,16 @@ import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
 import { tell } from "./tell.ts";
 import { Topology } from "./topology.ts";
+
+const CONSUMING: Omit<BrokerFeatures, keyof PublishFeatures> = {
+  delivery: "push",
+  subscribe: true,
+  requeue: "publication",
+  park: "copy",
+  maxPark: MAX_PARK,
+  loss: "link",
+  attempts: false,
+};
 
 /** A RabbitMQ broker: a sending half, and what consumes. Made by `amqpBroker`. */
 export class AmqpBroker implements Broker {
@@ -52,6 +66,7 @@ export class AmqpBroker implements Broker {
   readonly #topology: Topology;
   readonly #sender: SharedSender;
   readonly #parking: Parking;
+  readonly #delays: Delays = new Delays();
   readonly #consumers: Set<AmqpConsumer> = new Set();
   readonly #subscriptions: Set<AmqpSubscription> = new Set();
   /** Goodbyes of consumers with a connection of their own. */
@@ -87,16 +102,7 @@ export class AmqpBroker implements Broker {
       publish: async (outgoing) => (await this.publish([outgoing]))[0] as Verdict,
     });
     this.address = addressOf(roads);
-    this.features = {
-      ...sendingFeatures(settings.link, settings.maxMessage),
-      delivery: "push",
-      subscribe: true,
-      requeue: "publication",
-      park: "copy",
-      maxPark: MAX_PARK,
-      loss: "link",
-      attempts: false,
-    };
+    this.features = { ...sendingFeatures(settings.link, settings.maxMessage), ...CONSUMING };
   }
 
   async connect(call: Call = {}): Promise<void> {
@@ -130,6 +136,19 @@ export class AmqpBroker implements Broker {
       "Declaring",
       (epoch, control) => this.#topology.declare(entities, epoch, control),
     );
+  }
+
+  /** Where each call has a connection of its own, so much is not declared for it. */
+  async declareDelays(ways: readonly DelayWay[], type: DelayQueueType, call: Call = {}): Promise<boolean> {
+    if (this.#calls !== undefined || this.#settings.topology !== "declare") return false;
+    if (this.#delays.stands(ways, type, [this.#consuming.epoch, this.#publishing.epoch])) return true;
+    await this.#ask(
+      this.#questions(),
+      call,
+      "Declaring the delayed delivery",
+      (epoch, control) => this.#delays.declare(ways, type, { epoch, control }),
+    );
+    return true;
   }
 
   publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
@@ -173,16 +192,15 @@ export class AmqpBroker implements Broker {
 
   /** 0 where there is no such queue. */
   async count(queue: string): Promise<number> {
-    return await this.#messages(
+    return await messagesIn(
       queue,
-      "Counting",
-      (channel) => channel.queueDeclare(queue, { passive: true }),
+      this.#put("Counting", (channel) => channel.queueDeclare(queue, { passive: true })),
     );
   }
 
   /** 0 where there is no such queue. */
   async purge(queue: string): Promise<number> {
-    return await this.#messages(queue, "Purging", (channel) => channel.queuePurge(queue));
+    return await messagesIn(queue, this.#put("Purging", (channel) => channel.queuePurge(queue)));
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
@@ -231,19 +249,6 @@ export class AmqpBroker implements Broker {
     const call = this.#closing ?? { deadline: clock.now() + closeTimeout };
     const leaving = link.close(call, true).finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
-  }
-
-  async #messages(
-    queue: string,
-    what: string,
-    question: (channel: AMQPChannel) => Promise<{ readonly messageCount: number }>,
-  ): Promise<number> {
-    try {
-      return (await this.#put(what, question)).messageCount;
-    } catch (error) {
-      if (sentenceOf(error)?.code === 404) return 0;
-      throw channelError({ kind: "queue", name: queue }, error);
-    }
   }
 
   /** Asks on a channel that an error of ours closes for nobody else. */
@@ -300,16 +305,19 @@ export class AmqpBroker implements Broker {
       : consuming
       ? this.#publishing.epoch
       : this.#consuming.epoch;
-    await this.#topology.restore(
-      { epoch, control: this.#control(link), elsewhere, exclusive: consuming },
-      (error) => {
-        this.#emit({ is: "down", link: link.kind, error, retryIn: undefined });
-      },
-    );
+    const site = { epoch, control: this.#control(link), elsewhere };
+    await this.#topology.restore({ ...site, exclusive: consuming }, (error) => {
+      this.#emit({ is: "down", link: link.kind, error, retryIn: undefined });
+    });
+    await this.#delays.restore(site, ({ message }) => {
+      this.#emit({ is: "warning", code: "delay-undeclared", reason: message });
+    });
   }
 
   #doubt(link?: Link): void {
-    this.#topology.doubt(this.#publishing.epoch, this.#consuming.epoch, link?.epoch);
+    const epochs = [this.#publishing.epoch, this.#consuming.epoch, link?.epoch];
+    this.#topology.doubt(...epochs);
+    this.#delays.doubt(...epochs);
   }
 
   #emit(event: BrokerEvent): void {

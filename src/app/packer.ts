@@ -13,6 +13,7 @@ import { AsyncResult } from "../result/async-result.ts";
 import type { CallOptions } from "../result/sender.ts";
 import { appSpec, type Call, NO_OPTIONS } from "./compose.ts";
 import type { AppCore } from "./core.ts";
+import { Delayed } from "./delayed.ts";
 import type { SendScope } from "./inner.ts";
 import { parentOf, type SenderScope } from "./scope.ts";
 import type { AppRoute } from "./route.ts";
@@ -27,11 +28,13 @@ type Scope = SendScope | SenderScope | undefined;
 /** Packs for one app. */
 export class Packer {
   readonly #app: AppCore;
+  readonly #delayed: Delayed;
   #origin: string | undefined;
   #oid: string | undefined;
 
   constructor(app: AppCore) {
     this.#app = app;
+    this.#delayed = new Delayed(app);
   }
 
   /** Where the call goes: a retry back to its queue, whatever the routes say by now. */
@@ -39,12 +42,12 @@ export class Packer {
     const { name, options: { priority }, to } = call;
     return to === undefined
       ? this.#app.router.route(call, this.#app.tasks.get(name))
-      : { to, mustRoute: true, entities: NOTHING, priority, deliveryMode: undefined };
+      : { to, mustRoute: true, entities: NOTHING, priority, deliveryMode: undefined, plan: undefined };
   }
 
   /**
    * The call as a message, and what its caller gets: a result, noted among the children of the task that sends. A promise only where it
-   * is compressed. `way` is its route, where that is known already.
+   * is compressed, or takes a way that must be declared. `way` is its route, where that is known already.
    */
   pack(call: Call, scope: Scope, way?: AppRoute): AppParcel | Promise<AppParcel> {
     const app = this.#app;
@@ -77,8 +80,7 @@ export class Packer {
     };
     const { retryPolicy } = options;
     const policy = retryPolicy && { policy: readPolicy(retryPolicy, "retryPolicy") };
-    const { to, mustRoute, entities } = route;
-    const parcel = (ready: Message): AppParcel => ({
+    const parcel = (ready: Message, { to, mustRoute, entities } = route): AppParcel => ({
       what: `${name}[${id}]`,
       options,
       ...policy,
@@ -89,7 +91,11 @@ export class Packer {
       now,
       sent,
     });
-    return message instanceof Promise ? message.then(parcel) : parcel(message);
+    const delayed = this.#delayed.way(route, options, now);
+    if (delayed !== undefined) {
+      return Promise.all([message, delayed]).then(([ready, by]) => parcel(ready, by));
+    }
+    return message instanceof Promise ? message.then((ready) => parcel(ready)) : parcel(message);
   }
 }
 

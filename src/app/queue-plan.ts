@@ -19,6 +19,8 @@ export interface QueuePlan extends Route {
   readonly routingKey: string;
   /** What its messages are, where it says so. */
   readonly deliveryMode: 1 | 2 | undefined;
+  /** Whether it is a quorum queue. */
+  readonly quorum: boolean;
   /** Whether each worker has a queue of its own, which {@link broadcastPlan} names. */
   readonly broadcast: boolean;
 }
@@ -48,6 +50,7 @@ export function planOf(
     exchangeType,
     routingKey,
     deliveryMode: spec.deliveryMode,
+    quorum: { ...table, ...spec.queueArguments }["x-queue-type"] === "quorum",
     broadcast: spec.broadcast === true,
     to: exchangeType === "direct" ? { exchange: "", routingKey: name } : { exchange, routingKey },
     mustRoute: !fanout,

@@ -75,7 +75,8 @@ function kept(message: TaskRequest, { args, kwargs }: Change): CallOptions {
     groupIndex: message.groupIndex,
     shadow: message.shadow,
     priority: message.priority,
-    replyTo: message.replyTo,
+    // Celery writes "" for none.
+    replyTo: message.replyTo || null,
     ignoreResult: message.ignoreResult,
     argsrepr: args === undefined ? message.argsrepr : undefined,
     kwargsrepr: kwargs === undefined ? message.kwargsrepr : undefined,

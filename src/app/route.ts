@@ -29,6 +29,8 @@ export interface AppRoute extends Route {
   readonly priority: number | undefined;
   /** Undefined: what the settings say. */
   readonly deliveryMode: 1 | 2 | undefined;
+  /** The queue that is meant, where one is. */
+  readonly plan: QueuePlan | undefined;
 }
 
 /** The queue of one worker alone: `worker1@host.dq2` (celery/utils/nodenames.py `worker_direct`). */
@@ -113,6 +115,7 @@ export class Router {
       entities,
       priority,
       deliveryMode: modeOf(deliveryMode) ?? plan?.deliveryMode,
+      plan,
     });
     if (type === "direct" && (!exchange || !routingKey)) {
       if (plan === undefined) throw nowhere(task, exchange);

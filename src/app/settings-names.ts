@@ -9,7 +9,7 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "beat_cron_starting_deadline beat_executable beat_gid beat_logfile beat_max_loop_interval " +
   "beat_pidfile beat_schedule beat_schedule_filename beat_scheduler beat_sync_every beat_uid beat_umask " +
   "broker_heartbeat_checkrate broker_host " +
-  "broker_login_method broker_native_delayed_delivery_queue_type broker_password " +
+  "broker_login_method broker_password " +
   "broker_pool_acquire_timeout broker_pool_limit broker_port broker_read_url broker_transport " +
   "broker_use_ssl broker_user broker_vhost broker_write_url cache_backend cache_backend_options " +
   "control_exchange control_queue_durable " +
@@ -31,7 +31,6 @@ const UNIMPLEMENTED: ReadonlySet<string> = new Set((
   "task_eager_propagates task_reject_on_worker_lost task_remote_tracebacks task_send_sent_event " +
   "task_store_eager_result worker_agent worker_autoscaler " +
   "worker_consumer " +
-  "worker_detect_quorum_queues " +
   "worker_disable_prefetch worker_disable_rate_limits worker_enable_prefetch_count_reduction " +
   "worker_enable_remote_control " +
   "worker_executable worker_gid worker_hijack_root_logger worker_log_color worker_log_format " +

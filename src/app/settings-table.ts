@@ -65,6 +65,7 @@ const TABLE: Table = {
   brokerChannelErrorRetry: is(flag, true),
   brokerFailoverStrategy: orNone(oneOf("round-robin", "shuffle"), "round-robin", "round-robin"),
   brokerHeartbeat: orNone(time, 120_000, 0),
+  brokerNativeDelayedDeliveryQueueType: is(oneOf("classic", "quorum"), "quorum"),
   resultBackend: maybe(text),
   resultBackendTransportOptions: is(record, {}),
   resultSerializer: is(text, "json"),
@@ -117,6 +118,7 @@ const TABLE: Table = {
   workerCheckRevoked: is(oneOf("returned", "always", "never"), "returned"),
   workerEtaTaskLimit: orNone(whole(0), Infinity, Infinity),
   workerParkAfter: is(time, 5000),
+  workerDetectQuorumQueues: is(flag, true),
   contentLimits: is(limits, DEFAULT_LIMITS),
   publishTimeout: is(time, 30_000),
 };

@@ -47,6 +47,8 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
   readonly brokerFailoverStrategy?: "round-robin" | "shuffle" | null;
   /** AMQP's heartbeat; null or 0 turns it off. @default 120 */
   readonly brokerHeartbeat?: Duration | null;
+  /** The type of the queues of native delayed delivery: all who share a virtual host must agree. @default "quorum" */
+  readonly brokerNativeDelayedDeliveryQueueType?: "classic" | "quorum";
   /** The result backend's URL. Needs `transports`. */
   readonly resultBackend?: string | null;
   /** Options of the backend's adapter (`global_keyprefix`, …). @default {} */
@@ -166,6 +168,12 @@ export interface SettingsOptions extends Omit<SendingOptions, "taskQueues" | "ta
    * below RabbitMQ's `consumer_timeout`. @default "5s"
    */
   readonly workerParkAfter?: Duration;
+  /**
+   * Celery's workers ask for no global QoS where a queue is a quorum queue, unless this is false. Ours never ask for it, and so nothing changes.
+   *
+   * @default true
+   */
+  readonly workerDetectQuorumQueues?: boolean;
   /** celeriac's own: what a message may cost a worker to read; one beyond it counts as one that cannot be read. */
   readonly contentLimits?: {
     /** Bytes on the wire. @default 134217728 (128 MiB) */
@@ -190,6 +198,7 @@ export type PlainSettings = Required<
     | "acceptContent"
     | "brokerChannelErrorRetry"
     | "brokerConnectionRetry"
+    | "brokerNativeDelayedDeliveryQueueType"
     | "brokerTransportOptions"
     | "enableUtc"
     | "imports"
@@ -220,6 +229,7 @@ export type PlainSettings = Required<
     | "workerCancelLongRunningTasksOnConnectionLoss"
     | "workerCheckRevoked"
     | "workerDeduplicateSuccessfulTasks"
+    | "workerDetectQuorumQueues"
     | "workerEnableSoftShutdownOnIdle"
     | "workerDirect"
     | "workerPrefetchMultiplier"

@@ -28,6 +28,8 @@ export class RecordedBroker implements Broker {
   readonly transport: string;
   readonly address: string;
   readonly features: BrokerFeatures;
+  /** Absent where the inner one has none. */
+  readonly declareDelays?: NonNullable<Broker["declareDelays"]>;
   /** How often the consuming link has come up. */
   #epoch = 0;
 
@@ -37,6 +39,7 @@ export class RecordedBroker implements Broker {
     this.transport = inner.transport;
     this.address = inner.address;
     this.features = inner.features;
+    if (inner.declareDelays !== undefined) this.declareDelays = inner.declareDelays.bind(inner);
     // For as long as the broker lives: it holds on to us, not we to it.
     inner.observe((event) => this.#heed(event));
   }

@@ -14,6 +14,7 @@ import { nodename } from "../protocol/node.ts";
 import type { StampedHeaders } from "../result/revoke.ts";
 import { unlessAborted } from "./abort.ts";
 import { TaskConsumer } from "./consumer.ts";
+import { leadDelayed } from "./delayed.ts";
 import { Env } from "./env.ts";
 import { Health, type WorkerHealth } from "./health.ts";
 import { Link } from "./link.ts";
@@ -199,6 +200,7 @@ export class Worker implements AsyncDisposable {
     demandHeard(broker, plans);
     const declared = broker.declare(plans.flatMap((plan) => plan.entities), { signal });
     if (!await unlessAborted(declared, signal)) return;
+    if (!await leadDelayed(this.#env, broker, plans, signal)) return;
     const prefetch = prefetchWindow(this.#pool.size, this.#multiplier, plans.length);
     const deliveries = broker.consume(queues, { prefetch });
     this.#health.watch(deliveries);

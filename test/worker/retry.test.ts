@@ -175,6 +175,18 @@ describe("task.retry()", () => {
     });
   });
 
+  test("of a message without a reply queue, which Celery writes as an empty one, is sent all the same", async () => {
+    const { bench, sent } = tapped();
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true }, (task: Running) => {
+      if (task.retries === 0) throw task.retry({ countdown: 0 });
+    });
+    bench.work();
+    await bench.pushTask({}, undefined, { properties: { reply_to: "", correlation_id: "id-1" } });
+    await bench.sees("id-1", "SUCCESS");
+    expect(sent).toHaveLength(1);
+  });
+
   test("stores RETRY as Celery does, and tells it in Celery's words", async () => {
     const { bench } = tapped();
     await using _ = bench;
