@@ -152,9 +152,12 @@ export class TaskConsumer {
   /** One at a time: a prefetch of small messages that are large inside would fill the memory at once. */
   #readLater(delivery: Delivery): void {
     const open = async (): Promise<void> => {
+      let lost = false;
+      using _watch = delivery.onLost(() => lost = true);
       try {
         const text = this.#stopping ? undefined : await this.#open(delivery);
-        if (this.#stopping || text === undefined) this.#giveBack(delivery);
+        // What comes again is not run here too.
+        if (this.#stopping || text === undefined || lost) this.#giveBack(delivery);
         else this.#read(delivery, text);
       } catch (error) {
         this.#unread(delivery, error);

@@ -116,14 +116,14 @@ export class Link implements Disposable {
     const { logger, settings } = this.#env;
     if (!isLinkError(error)) {
       const reason = printable(error.message.replace(/\.$/, ""));
-      logger.log("error", `consumer: Cannot consume: ${reason}.\n${again(retryIn ?? 0)}\n`, { error });
+      logger.log("error", `consumer: Cannot consume: ${reason}.\n${again(retryIn ?? 0)}\n`, coded(error));
       if (!settings.brokerChannelErrorRetry && isChannelError(error)) this.#fail(error);
       return;
     }
     if (this.#connected) {
       this.#connected = false;
       const line = "consumer: Connection to broker lost. Trying to re-establish the connection...";
-      logger.log("warning", line, { error, reason: error.message });
+      logger.log("warning", line, { ...coded(error), reason: error.message });
       if (!settings.brokerConnectionRetry) this.#fail(error);
       return;
     }
@@ -140,7 +140,7 @@ export class Link implements Disposable {
     this.#env.logger.log(
       "error",
       `consumer: Cannot connect to ${this.#broker.address}: ${reason}.\n${next}\n`,
-      { error },
+      coded(error),
     );
   }
 
@@ -165,6 +165,11 @@ function isLinkError(error: Error): boolean {
 /** A consumer that was cancelled is none: py-amqp takes that for a loss of the connection. */
 function isChannelError(error: Error): boolean {
   return error instanceof CeleriacError && error.code !== "consumer-cancelled";
+}
+
+/** What a structured log tells of it. */
+function coded(error: Error): Readonly<Record<string, unknown>> {
+  return error instanceof CeleriacError ? { error, code: error.code } : { error };
 }
 
 function again(ms: number): string {

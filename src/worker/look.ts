@@ -18,7 +18,9 @@ export type Look =
   /** It began too often: beside its queue. */
   | { readonly do: "bury"; readonly deliveries: number }
   /** The worker stops, and it has not begun. */
-  | { readonly do: "giveBack" };
+  | { readonly do: "giveBack" }
+  /** Its link was lost meanwhile: it comes again, and is looked at then. */
+  | { readonly do: "leave" };
 
 /** Whether there is anything to look at: only under late ack does a message come again that has begun. */
 export function isDoubtful({ acksLate, delivery, env: { settings } }: Request): boolean {
@@ -28,9 +30,13 @@ export function isDoubtful({ acksLate, delivery, env: { settings } }: Request): 
 /** Looks; counts the start where it is to run. */
 export async function look(request: Request): Promise<Look> {
   const { starts, stopping, successes } = request.env;
+  let lost = false;
+  using _watch = request.delivery.onLost(() => lost = true);
   const known = await successes.of(request);
+  if (lost) return { do: "leave" };
   if (known !== undefined) return { do: "skip", known };
-  const deliveries = await starts.examine(request);
+  const deliveries = await starts.examine(request, () => lost);
+  if (lost) return { do: "leave" };
   if (deliveries !== undefined) return { do: "bury", deliveries };
   return { do: stopping.aborted ? "giveBack" : "run" };
 }

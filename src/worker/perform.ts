@@ -95,6 +95,9 @@ async function mayRun(request: Request): Promise<boolean> {
     case "giveBack":
       await request.release({ as: "requeue" });
       return false;
+    case "leave":
+      request.forget();
+      return false;
   }
 }
 

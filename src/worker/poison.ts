@@ -31,9 +31,9 @@ export class Starts {
   /**
    * Counts the start of a message that was handed out before. Resolves with its deliveries where they were too many, and it must not run. A
    * message that has begun twice begins only when no other such message runs here: else the neighbours of one that kills its worker would be
-   * counted with it.
+   * counted with it. `gone` is asked after the wait: what has lost its link does not begin, and does not count.
    */
-  async examine(request: Request): Promise<number | undefined> {
+  async examine(request: Request, gone: () => boolean = () => false): Promise<number | undefined> {
     const { rules } = request.task;
     const limit = rules.maxDeliveries === undefined
       ? this.#env.settings.taskMaxDeliveries
@@ -44,6 +44,7 @@ export class Starts {
     const earlier = 1 + await this.#known(key, request);
     if (earlier >= limit) return earlier;
     if (earlier > 1) request.suspicion = await this.#alone();
+    if (gone()) return undefined;
     await this.#count(key);
     request.isCounted = true;
     return undefined;

@@ -285,9 +285,9 @@ function yes(): true {
   return true;
 }
 
-/** What is asked for long after: a final state, or that a retry is to come. */
+/** What is asked for long after: a final state. RETRY, stored late, would land on how the retry has ended elsewhere. */
 function isWorthKeeping({ status }: ResultRecord): boolean {
-  return READY_STATES.has(status) || status === "RETRY";
+  return READY_STATES.has(status);
 }
 
 /** Whether no other result would fare better. */

@@ -63,6 +63,21 @@ describe("a result that the backend does not take", () => {
     expect(codes(bench, "result-store-failed")).toHaveLength(3);
   });
 
+  test("is not kept where it is RETRY: stored late, it would land on how the retry ended elsewhere", async () => {
+    const state = trouble();
+    await using bench = state.bench;
+    bench.app.task("t.again", { bind: true, acksLate: true }, (task) => {
+      throw task.retry({ countdown: 3600 });
+    });
+    await bench.pushTask({ task: "t.again" });
+    const { worker } = bench.work();
+    await until(() => bench.trace.includes("settle ack id-1"), { what: "the ack" });
+    expect(codes(bench, "result-store-failed")).toEqual([
+      expect.stringMatching(/^Couldn't store RETRY of task t\.again\[id-1\]: .*Nobody is there\.'?\)$/),
+    ]);
+    expect(worker.snapshot().unstored).toEqual({ waiting: 0, bytes: 0, dropped: 0 });
+  });
+
   test("is bounded in number and in bytes: the oldest is told and dropped", async () => {
     for (
       const bounds of [{ resultSpoolMaxRecords: 2 }, { resultSpoolMaxBytes: 400 }, {
