@@ -9,7 +9,9 @@ import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { Rig, task } from "../amqp/rig.ts";
 import { bench, QUICK } from "./bench.ts";
+import { blockedRun } from "./blocked-run.ts";
 import { cutRun, LIMIT } from "./cuts-run.ts";
+import { outages } from "./outages.ts";
 import { parkedRun } from "./parked-run.ts";
 import { restartRun } from "./restarts-run.ts";
 
@@ -141,22 +143,9 @@ test("A10: the confirm of a publish that was given up does not confirm the next 
 test(
   "A14: a task that blocks its thread beyond two heartbeats is told of by name; the worker goes on",
   async () => {
-    await using rig = await bench(server, { broker: { heartbeat: "1s" } });
-    const redelivered: boolean[] = [];
-    rig.app.task("t.spin", { bind: true, acksLate: true }, (running, ms: number) => {
-      redelivered.push(running.delivery.redelivered);
-      const end = performance.now() + (running.delivery.redelivered ? 1 : ms);
-      while (performance.now() < end);
-    });
-    rig.app.task("t.next", () => "ran");
-    const { ended } = await rig.work({ blockedLimit: "1s" });
-    await rig.sender.sendTask("t.spin", { args: [4000] });
-    await rig.said(/^warning The event loop was blocked for \d+\.\d s .*\(blocked-loop\)$/);
-    const { id } = await rig.sender.sendTask("t.next");
-    expect(await rig.app.result(id).get({ timeout: 20 })).toBe("ran");
-    expect(ended()).toBeUndefined();
-    // Whether RabbitMQ took us for dead meanwhile is its affair; then it has given the task out again, flagged.
-    expect(redelivered.slice(1).every(Boolean)).toBe(true);
+    const { begun, connections, told } = await blockedRun({ server, seconds: 4, heartbeat: "1s" });
+    console.log(`begun ${begun} times, ${connections} connections`);
+    expect(told).toBeGreaterThan(0);
   },
   60_000,
 );
@@ -262,33 +251,7 @@ describe("A32: a channel that the broker closes over a held message", () => {
   }, 60_000);
 });
 
-test(
-  "credentials that are changed while the link stands end nothing; after a loss the worker is red until they are right again",
-  async () => {
-    const [user, first, second] = ["turncoat", "canary-one-7781", "canary-two-7782"] as const;
-    await server.ctl("add_user", user, first);
-    await server.ctl("set_permissions", user, ".*", ".*", ".*");
-    const url = new URL(server.url);
-    url.username = user;
-    url.password = first;
-    await using rig = await bench({ url: url.href, port: server.port } as RabbitServer);
-    rig.app.task("t.add", (x: number, y: number) => x + y);
-    const { ended, worker } = await rig.work();
-    await server.ctl("change_password", user, second);
-    expect(worker.health().healthy).toBe(true);
-    rig.proxy.cut();
-    await until(() => worker.health().reasons.some(({ code }) => code === "broker-credentials-refused"), {
-      what: "the refusal in its health",
-      deadline: 15_000,
-      seen: () => JSON.stringify(worker.health()),
-    });
-    expect(JSON.stringify([worker.health(), rig.lines])).not.toMatch(/canary/);
-    await server.ctl("change_password", user, first);
-    await until(() => worker.health().healthy, { what: "green health", deadline: 15_000 });
-    expect(ended()).toBeUndefined();
-  },
-  90_000,
-);
+outages(() => server);
 
 test(
   "A21: tasks whose time is far wait in the broker, what is due meanwhile is served, each runs once and none too early",

@@ -7,6 +7,7 @@ import { kill } from "node:process";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions } from "../../../adapters/redis/tcp.ts";
 import { Celery } from "../../../mod.ts";
+import type { Duration } from "../../../src/lib/duration.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { withProbe } from "../../../src/worker/probe.ts";
 import { Worker } from "../../../src/worker/worker.ts";
@@ -49,14 +50,20 @@ interface Ran {
 }
 
 /** A worker of ours. */
-function work(queue: string, ran: Ran[], options: RedisBrokerOptions = {}): Worker {
+function work(
+  queue: string,
+  ran: Ran[],
+  { workerParkAfter = "5s", ...options }: RedisBrokerOptions & { readonly workerParkAfter?: Duration } = {},
+): Worker {
   const app = new Celery("hold", {
     broker: redisBroker(server.url, { visibilityTimeout: "1s", ...options }),
     taskDefaultQueue: queue,
     taskAcksLate: true,
+    workerParkAfter,
     logger: silentLogger,
   });
   app.task("hold.run", (ms: number) => pause(ms));
+  app.task("tasks.add", (x: number, y: number) => x + y);
   const probe = {
     at: (
       point: string,
@@ -131,6 +138,48 @@ test(
       expect(at).toBeGreaterThanOrEqual(eta.getTime());
       expect(redelivered).toBe(false);
     }
+  },
+  90_000,
+);
+
+test(
+  "A03: tasks that are parked beyond the visibility timeout run once, by ours or by a Celery worker, under kombu's sweep",
+  async () => {
+    const queue = "a03parked";
+    const ran: Ran[] = [];
+    await using celery = await startCeleryWorker({
+      broker: server.url,
+      backend: server.url,
+      queue,
+      conf: { broker_transport_options: { visibility_timeout: 1 } },
+    });
+    // Until ours have parked them: it would hold what it takes.
+    kill(-celery.pid, "SIGSTOP");
+    await until(async () => /blocked_clients:0/.test(await redis.info("clients")), {
+      what: "the end of its BRPOP",
+    });
+    work(queue, ran, { workerParkAfter: "500ms" });
+    work(queue, ran, { workerParkAfter: "500ms" });
+    const app = feed(queue);
+    const eta = new Date(Date.now() + 5000);
+    const sent = await app.sendMany(
+      Array.from({ length: 10 }, (_, at) => ({ name: "tasks.add", args: [at, 1], eta })),
+    );
+    const parked = `celeriac:parked:${queue}`;
+    await until(async () => await redis.zcard(parked) === 10, { what: "all of them parked" });
+    expect(Date.now()).toBeLessThan(eta.getTime());
+    kill(-celery.pid, "SIGCONT");
+    const python = (): string[] =>
+      [...celery.log.matchAll(/Task tasks\.add\[(\S+?)\] succeeded/g)].map(([, id = ""]) => id);
+    await sweepUntil(async () => ran.length + python().length >= 10 && await nothingLeft(queue), 30_000);
+    // A second run would have begun by now.
+    await sweepUntil(() => Date.now() > eta.getTime() + 2500, 15_000);
+    expect([...ran.map(({ task }) => task), ...python()].sort()).toEqual(
+      sent.map((outcome) => outcome.status === "fulfilled" ? outcome.value.id : "").sort(),
+    );
+    for (const { at } of ran) expect(at).toBeGreaterThanOrEqual(eta.getTime());
+    expect(await redis.zcard(parked)).toBe(0);
+    console.log(`${ran.length} ran here, ${python().length} in Python`);
   },
   90_000,
 );
