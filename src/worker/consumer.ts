@@ -7,30 +7,18 @@ import type { Consumer, Delivery } from "../broker.ts";
 import type { Pool, Slot } from "../pool.ts";
 import { isCompressed, openContent } from "../protocol/content.ts";
 import { peekTask, readTask } from "../protocol/task.ts";
+import { discard } from "./discard.ts";
 import { Ending } from "./ending.ts";
 import type { Env } from "./env.ts";
 import { Holds } from "./hold.ts";
-import {
-  exceptionRepr,
-  heeds,
-  invalidTask,
-  label,
-  printable,
-  undecodable,
-  unknownMessage,
-  unknownTask,
-} from "./lines.ts";
-import { celeryException, failed } from "./outcome.ts";
+import { exceptionRepr, heeds } from "./lines.ts";
+import { failed } from "./outcome.ts";
 import { perform } from "./perform.ts";
-import { recordOf, recordOfUnread } from "./record.ts";
+import { refuseUnread, rejectUnregistered } from "./refuse.ts";
 import { Request } from "./request.ts";
-import type { Revoked } from "./revokes.ts";
 import { Slots } from "./slots.ts";
-import { tell, tellRejected, tellRevoked, tellUnknown } from "./tell.ts";
-import { decide, decideUnread, type Decision, expired } from "./strategy.ts";
-
-/** What is done with a message without running it. */
-type Refusal = Extract<Decision, { do: "reject" | "drop" }>;
+import { tell } from "./tell.ts";
+import { decide, expired } from "./strategy.ts";
 
 /** The receiving side of one worker, over one consumer of the broker. */
 export class TaskConsumer {
@@ -112,7 +100,7 @@ export class TaskConsumer {
       if (revoked === undefined) continue;
       this.#leave(request);
       request.behind(before);
-      this.#discard(request, revoked);
+      discard(request, revoked);
     }
   }
 
@@ -135,12 +123,12 @@ export class TaskConsumer {
     try {
       const name = peekTask(delivery.message);
       if (name !== undefined && !this.#env.app.tasks.has(name)) {
-        return this.#unregistered(delivery, name, delivery.message.headers["id"]);
+        return rejectUnregistered(this.#env, delivery, name, delivery.message.headers["id"]);
       }
       if (isCompressed(delivery.message)) return this.#readLater(delivery);
       this.#read(delivery, this.#open(delivery) as string);
     } catch (error) {
-      this.#unread(delivery, error);
+      refuseUnread(this.#env, delivery, error);
     }
   }
 
@@ -160,7 +148,7 @@ export class TaskConsumer {
         if (this.#stopping || text === undefined || lost) this.#giveBack(delivery);
         else this.#read(delivery, text);
       } catch (error) {
-        this.#unread(delivery, error);
+        refuseUnread(this.#env, delivery, error);
       }
     };
     const opening = this.#lastOpening.then(open, open).finally(() => this.#opening.delete(opening));
@@ -176,14 +164,14 @@ export class TaskConsumer {
     });
     const decision = decide(message, this.#env.app.tasks.get(message.task), this.#env.now());
     if (decision.do === "reject" || decision.do === "drop") {
-      return this.#unregistered(delivery, message.task, message.id);
+      return rejectUnregistered(this.#env, delivery, message.task, message.id);
     }
     const refusal = decision.do === "refuse" ? decision.reason : undefined;
     const request = new Request(this.#env, delivery, message, decision.task, refusal);
     this.#received(request);
     const revoked = this.#env.revokes.find(message);
-    if (decision.do === "discard") this.#discard(request);
-    else if (revoked !== undefined) this.#discard(request, revoked);
+    if (decision.do === "discard") discard(request);
+    else if (revoked !== undefined) discard(request, revoked);
     else if (decision.do === "hold") this.#putOff(request, decision.until);
     else this.#reserve(request);
   }
@@ -243,7 +231,7 @@ export class TaskConsumer {
       this.#dispatch();
     } else {
       this.#leave(request);
-      this.#discard(request, revoked);
+      discard(request, revoked);
     }
   }
 
@@ -268,7 +256,7 @@ export class TaskConsumer {
     this.#leave(request);
     if (expired(request.message, this.#env.now())) {
       slot[Symbol.dispose]();
-      return this.#discard(request);
+      return discard(request);
     }
     this.#env.state.activate(request);
     void perform(request, slot).then(this.#finished);
@@ -277,63 +265,6 @@ export class TaskConsumer {
   readonly #finished = (): void => {
     if (this.#ready.size > 0) this.#dispatch();
   };
-
-  /** Celery revokes a task whose time is over (`maybe_expire`), which is what this one is where nobody revoked it. */
-  #discard(request: Request, revoked?: Revoked): void {
-    const { env } = request;
-    const why = revoked === undefined ? "expired" : "revoked";
-    const by = revoked?.stamp === undefined ? "" : ` (revoked by header: ${printable(revoked.stamp)})`;
-    env.logger.log("info", `Discarding revoked task: ${request.label}${by}`, request.about);
-    if (revoked === undefined) env.revokes.add([request.message.id]);
-    if (request.keepsErrors) {
-      const result = celeryException("TaskRevokedError", why);
-      void request.write(recordOf(request, { status: "REVOKED", result, traceback: null }));
-    }
-    tellRevoked(request, why);
-    env.probe?.dismissed(request.delivery, why);
-    void request.release({ as: "ack" });
-    env.state.drop(request);
-  }
-
-  #unregistered(delivery: Delivery, name: string, id: unknown): void {
-    const env = this.#env;
-    env.logger.log("error", unknownTask(delivery, name), { taskName: name });
-    tellUnknown(env, delivery, name, id);
-    this.#dismiss(delivery, { do: "reject", why: "unregistered" });
-    // Where there is no id, nobody can ask for the result; a Python worker dies of such a message.
-    if (typeof id !== "string" || id === "") return;
-    const state = { status: "FAILURE", result: celeryException("NotRegistered", name), traceback: null };
-    const replyTo = delivery.message.properties["reply_to"];
-    void env.store(recordOfUnread(env, id, state), typeof replyTo === "string" ? replyTo : null, {
-      label: label(name, id),
-      about: { taskId: id, taskName: name },
-    });
-  }
-
-  #unread(delivery: Delivery, error: unknown): void {
-    const decision = decideUnread(error);
-    if (decision.do !== "reject" && decision.do !== "drop") return;
-    try {
-      this.#tellUnread(delivery, decision, error instanceof Error ? error : new Error(String(error)));
-    } catch {
-      // A message whose very headers cannot be read.
-      this.#env.logger.log("critical", "Can't decode message: its headers cannot be read.", { error });
-    }
-    tellRejected(this.#env, delivery, error);
-    this.#dismiss(delivery, decision);
-  }
-
-  #tellUnread(delivery: Delivery, decision: Refusal, error: Error): void {
-    const { logger } = this.#env;
-    if (decision.do === "drop") logger.log("critical", undecodable(delivery, error), { error });
-    else if (decision.why === "unknown") logger.log("warning", unknownMessage(delivery), { error });
-    else logger.log("error", invalidTask(delivery, error), { error });
-  }
-
-  #dismiss(delivery: Delivery, decision: Refusal): void {
-    this.#env.probe?.dismissed(delivery, decision.why);
-    void this.#env.settle(delivery, { as: decision.do === "drop" ? "ack" : "reject" });
-  }
 
   #giveBack(delivery: Delivery): void {
     void this.#env.settle(delivery, { as: "requeue" });
@@ -366,5 +297,6 @@ export class TaskConsumer {
 function asksFirst({ delivery, env, message }: Request): boolean {
   const { workerCheckRevoked } = env.settings;
   if (workerCheckRevoked !== "returned") return workerCheckRevoked === "always";
-  return env.backend?.facts !== undefined && (delivery.redelivered || message.eta !== null);
+  return env.backend?.facts !== undefined &&
+    (delivery.redelivered || message.eta !== null || message.retries > 0);
 }

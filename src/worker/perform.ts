@@ -7,11 +7,12 @@ import type { Settlement } from "../broker.ts";
 import { WorkerShutdownError } from "../errors.ts";
 import type { Slot } from "../pool.ts";
 import { cancelOnLoss } from "./cancel.ts";
+import { collapse } from "./collapse.ts";
 import { conclude, execute, judged } from "./execute.ts";
 import { concernsOthers, hasSuccessors, sendSuccessors, tellOthers } from "./follow.ts";
 import { isNews, keeps, store } from "./keep.ts";
 import { isTimeout } from "./limits.ts";
-import { exceptionRepr, heeds } from "./lines.ts";
+import { heeds } from "./lines.ts";
 import { isDoubtful, look, putAside } from "./look.ts";
 import { failed, hasFailed, succeeded } from "./outcome.ts";
 import { recordOf } from "./record.ts";
@@ -30,6 +31,7 @@ const ACK: Settlement = { as: "ack" };
 export async function perform(request: Request, slot: Slot): Promise<void> {
   const { probe } = request.env;
   const watch = cancelOnLoss(request);
+  let kept = false;
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
@@ -49,6 +51,7 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (leads(request)) await follow(request);
     if (probe?.at("followed", request)) await never();
     if (isNews(request) && keeps(request)) await store(request);
+    kept = true;
     if (probe?.at("stored", request)) await never();
     count(request);
     if (spreads(request)) await tellOthers(request);
@@ -60,7 +63,8 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (probe?.at("afterSettle", request)) await never();
     report(request);
   } catch (error) {
-    collapse(request, error);
+    free(request, slot);
+    await collapse(request, error, kept);
   } finally {
     free(request, slot);
     watch?.[Symbol.dispose]();
@@ -173,17 +177,6 @@ function count(_request: Request): void {}
 
 function spreads(request: Request): boolean {
   return hasFailed(request.outcome) && concernsOthers(request);
-}
-
-/** A fault of ours, not of the task: told, and the message is not given out again to meet it twice. */
-function collapse(request: Request, error: unknown): void {
-  const { exception, traceback } = failed(error);
-  request.env.logger.log("critical", `Task ${request.label} INTERNAL ERROR: ${exceptionRepr(exception)}`, {
-    ...request.about,
-    error,
-    traceback,
-  });
-  void request.release(ACK);
 }
 
 /** Where a probe let the worker die. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ResultRecord } from "../backend.ts";
+import { encodeJson } from "../protocol/json-writer.ts";
 import { encodeResult, READY_STATES, type ResultMeta } from "../protocol/result.ts";
 import type { WireSignature } from "../protocol/signature.ts";
 import type { Env } from "./env.ts";
@@ -17,7 +18,7 @@ export interface State {
   readonly traceback: string | null;
 }
 
-/** A state of the task itself. Throws `EncodeError` for a value without a JSON form. */
+/** A state of the task itself. Throws `EncodeError` for a result without a JSON form. */
 export function recordOf(request: Request, state: State): ResultRecord {
   const { env, message } = request;
   const more = env.settings.resultExtended ? extended(request) : undefined;
@@ -59,7 +60,27 @@ function write(
   if (groupId !== null) meta = { ...meta, groupId };
   if (parentId !== null) meta = { ...meta, parentId };
   if (more !== undefined) meta = { ...meta, extended: more };
-  return { taskId, status, text: encodeResult(meta) };
+  return { taskId, status, text: textOf(meta) };
+}
+
+/** What a sender wrote may have no JSON form, such as a stamp: that is left out, for the state is worth more. Nothing else is forgiven. */
+function textOf(meta: ResultMeta): string {
+  try {
+    return encodeResult(meta);
+  } catch (error) {
+    if (meta.extended === undefined) throw error;
+    const extended = Object.entries(meta.extended).filter(([, value]) => hasForm(value));
+    return encodeResult({ ...meta, extended: Object.fromEntries(extended) });
+  }
+}
+
+function hasForm(value: unknown): boolean {
+  try {
+    encodeJson(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** `result_extended`; the queue is the routing key, as Celery has it. */

@@ -78,6 +78,37 @@ describe("a backend that is slow to store", () => {
     await until(() => worker.snapshot().totals.get("t.add") === 60, { what: "all sixty" });
     expect([worker.snapshot().concluding.length, bench.unsettled.size]).toEqual([0, 0]);
   });
+
+  test("has no more stores on their way than the window has room for, also of what is not run", async () => {
+    const slow = deferred<void>();
+    let stores = 0;
+    await using bench = setup({
+      wrapBackend: (backend) =>
+        intercept(backend, {
+          async store(record, options) {
+            stores++;
+            await slow.promise;
+            return await backend.store(record, options);
+          },
+        }),
+    });
+    bench.app.task("t.add", () => 1);
+    for (let i = 0; i < 30; i++) {
+      await bench.pushTask({ id: `old-${i}`, expires: "2020-01-01T00:00:00" });
+      await bench.pushTask({ id: `nobody-${i}`, task: "t.nobody" });
+    }
+    const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 5 });
+    await until(() => stores >= 10 && bench.unsettled.size >= 10, { what: "a full window" });
+    expect([stores, bench.unsettled.size]).toEqual([10, 10]);
+    slow.resolve();
+    await until(() => stores === 60 && bench.unsettled.size === 0, { what: "all sixty" });
+    await worker.stop();
+    expect((await bench.backend.load(["old-29", "nobody-29"])).map((each) => each?.status)).toEqual(
+      ["REVOKED", "FAILURE"],
+    );
+    // An expired task is no revoke: it would push out those that are.
+    expect(worker.snapshot().revoked).toEqual([]);
+  });
 });
 
 describe("prefetch", () => {

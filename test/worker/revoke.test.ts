@@ -189,6 +189,23 @@ describe("a revoke that is kept in the backend", () => {
     expect(runs).toBe(0);
   });
 
+  test("is asked for before a retry that is due at once", async () => {
+    await using bench = setup();
+    let runs = 0;
+    const task = bench.app.task("t.again", { bind: true, maxRetries: null }, async (self: Running) => {
+      runs++;
+      await bench.app.revoke(self.id);
+      throw self.retry({ countdown: 0 });
+    });
+    bench.work();
+    const { id } = await task.delay();
+    expect(await bench.sees(id, "REVOKED")).toBeTruthy();
+    await until(() => bench.lines.some(({ message }) => /^Discarding revoked task/.test(message)), {
+      what: "the retry is discarded",
+    });
+    expect(runs).toBe(1);
+  });
+
   test("is asked for where a message comes again, and before each where the setting says so", async () => {
     for (const workerCheckRevoked of ["returned", "always", "never"] as const) {
       let asked = 0;

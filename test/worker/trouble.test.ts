@@ -7,6 +7,7 @@ import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import type { Pool, Slot } from "../../src/pool.ts";
 import { LoopPool } from "../../src/worker/pool.ts";
+import { until } from "../support/wait.ts";
 import { type Bench, intercept, setup, type SetupOptions } from "./setup.ts";
 
 const strays: unknown[] = [];
@@ -93,6 +94,91 @@ test("a slot is given back once, whatever breaks on the way", async () => {
   await worker.stop();
   expect([given, freed]).toEqual([2, 2]);
   expect(strays).toEqual([]);
+});
+
+describe("stamps that have no JSON form, where results tell of them (resultExtended)", () => {
+  /** Found by a review: `__type__` names no type that Celery has, and is written by none. */
+  const STAMPED = {
+    stamped_headers: ["bad", "good"],
+    stamps: { bad: { __type__: "a", __value__: "b" }, good: 1 },
+  };
+  const OPTIONS: SetupOptions = { resultExtended: true, taskTrackStarted: true };
+
+  test("leave the worker alive and the result without them: of a task that runs, and of one that expires as it waits", async () => {
+    await using bench = setup(OPTIONS);
+    bench.app.task("t.add", () => 1);
+    const { worker } = bench.work();
+    const soon = (ms: number): string => new Date(Date.now() + ms).toISOString();
+    await bench.pushTask({ id: "late", ...STAMPED, eta: soon(60), expires: soon(30) });
+    await bench.pushTask({ id: "runs", ...STAMPED });
+    const told = await bench.sees("runs", "SUCCESS");
+    expect(told).toMatchObject({ name: "t.add", args: [], stamped_headers: ["bad", "good"], good: 1 });
+    expect(told).not.toHaveProperty("bad");
+    expect(await bench.sees("late", "REVOKED")).toMatchObject({ name: "t.add" });
+    await worker.stop();
+    expect(bench.trace.filter((step) => step.startsWith("settle"))).toEqual([
+      "settle ack runs",
+      "settle ack late",
+    ]);
+    expect(strays).toEqual([]);
+  });
+
+  test("let a cold stop end what runs, and give back what is acked late", async () => {
+    await using bench = setup(OPTIONS);
+    for (const acksLate of [false, true]) {
+      bench.app.task(`t.hangs${acksLate ? ".late" : ""}`, { acksLate }, () => new Promise(() => {}));
+    }
+    const { worker, done } = bench.work();
+    await bench.pushTask({ id: "early", task: "t.hangs", ...STAMPED });
+    await bench.pushTask({ id: "late", task: "t.hangs.late", ...STAMPED });
+    await until(() => worker.snapshot().active.length === 2, { what: "both run" });
+    await worker.stop({ how: "cold" });
+    await done;
+    expect(await bench.sees("early", "FAILURE")).toMatchObject({ result: { exc_type: "WorkerLostError" } });
+    expect(await bench.broker.count("celery")).toBe(1);
+    expect(strays).toEqual([]);
+  });
+});
+
+describe("a fault of the worker's own", () => {
+  /** A pool whose slots do not know where they run, which is asked as a task begins. */
+  function unplaced(): Pool {
+    const loop = new LoopPool(1, 0);
+    return intercept<Pool>(loop, {
+      acquire: (signal) => {
+        const slot = loop.acquire(signal) as Slot;
+        return Object.defineProperty({ [Symbol.dispose]: () => slot[Symbol.dispose]() }, "pid", {
+          get() {
+            throw new Error("nowhere");
+          },
+        }) as Slot;
+      },
+    });
+  }
+
+  test.each([[false, "settle ack id-1"], [true, "settle reject id-1"]])(
+    "is the failure of its task, of which its caller and its chain learn (acksLate: %s)",
+    async (acksLate, settled) => {
+      await using bench = setup({ taskTrackStarted: true });
+      bench.app.task("t.add", { acksLate }, () => 1);
+      const next = {
+        task: "t.next",
+        args: [],
+        kwargs: {},
+        options: { task_id: "next-1" },
+        subtask_type: null,
+        immutable: false,
+      };
+      bench.work({ pool: unplaced() });
+      await bench.pushTask({}, [[], {}, { callbacks: null, errbacks: null, chain: [next], chord: null }]);
+      for (const id of ["id-1", "next-1"]) {
+        expect(await bench.sees(id, "FAILURE")).toMatchObject({ result: { exc_message: ["nowhere"] } });
+      }
+      await until(() => bench.trace.some((step) => step.startsWith("settle")), { what: "its end" });
+      expect(bench.trace.filter((step) => step.startsWith("settle"))).toEqual([settled]);
+      expect(strays).toEqual([]);
+    },
+  );
 });
 
 describe("a pool that gives no slot", () => {
