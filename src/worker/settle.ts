@@ -5,9 +5,11 @@
  */
 import type { Settlement } from "../broker.ts";
 import { pause } from "../lib/pause.ts";
+import type { Env } from "./env.ts";
 import { isTimeout } from "./limits.ts";
 import { isPoison } from "./poison.ts";
 import type { Request } from "./request.ts";
+import { parkable } from "./strategy.ts";
 
 const ACK: Settlement = { as: "ack" };
 const REJECT: Settlement = { as: "reject" };
@@ -41,12 +43,17 @@ export function goesBack({ acksLate, env: { settings }, outcome, task: { rules }
   return !(rules.acksOnTimeout ?? settings.taskAcksOnTimeout ?? settings.taskAcksOnFailureOrTimeout);
 }
 
+/** Not before `until`, or as late as the broker can: refused for its length, it would go round each second. */
+function requeued(env: Env, until: number): Settlement {
+  return { as: "requeue", notBefore: parkable(until, env.now(), env.app.broker().features.maxPark) };
+}
+
 /** celery/worker/request.py on main: the task's flag, else the setting, else the older one for failures and timeouts alike. */
 function settlementOf(request: Request): Settlement {
   const { env, outcome, plan, stored, task: { rules }, unsent } = request;
-  if (unsent) return { as: "requeue", notBefore: Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE) };
+  if (unsent) return requeued(env, Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE));
   if (!stored && request.acksLate && !env.settings.taskAcksOnStoreFailure) {
-    return { as: "requeue", notBefore: env.now() + env.settings.resultBackendMaxSleepBetweenRetriesMs };
+    return requeued(env, env.now() + env.settings.resultBackendMaxSleepBetweenRetriesMs);
   }
   if (goesBack(request)) return REQUEUE;
   if (outcome?.is === "rejected") return REJECT;

@@ -61,8 +61,15 @@ export function putOff(
   { near, room, longest }: Patience,
 ): { readonly as: "hold" } | { readonly as: "park"; readonly until: number } {
   if (longest <= 0 || (until - now <= near && held < room)) return { as: "hold" };
-  // A little less than the longest: the broker asks its own clock.
-  return { as: "park", until: Math.min(until, now + Math.floor(longest * 0.99)) };
+  return { as: "park", until: parkable(until, now, longest) };
+}
+
+/**
+ * Until when the broker keeps what is to wait until `until`: no longer than its longest park, and a little less than that, since it asks its own
+ * clock. Where it does not park (`longest` 0), as asked.
+ */
+export function parkable(until: number, now: number, longest: number): number {
+  return longest <= 0 ? until : Math.min(until, now + Math.floor(longest * 0.99));
 }
 
 /** Decides about a message that could not be read (`on_unknown_message`, `on_invalid_task`, `on_decode_error`). */

@@ -225,6 +225,43 @@ describe("what is held and what is parked", () => {
     }
   });
 
+  test("a message whose retry cannot be sent, and is due beyond the longest park, goes back for as long as that", async () => {
+    const clock = new ManualClock();
+    const platform = manualPlatform(clock);
+    const kept: number[] = [];
+    await using bench = setup({
+      platform,
+      taskPublishRetryPolicy: { maxRetries: 0 },
+      wrapBroker: () => {
+        const broker = settling(memoryBroker({ platform }), (delivery, how) => {
+          if (how.as === "requeue") kept.push((how.notBefore ?? 0) - clock.now());
+          return delivery.settle(how);
+        });
+        return intercept(broker, {
+          publish: (batch, call) =>
+            batch[0]?.message.headers["origin"] === undefined
+              ? broker.publish(batch, call)
+              : Promise.resolve([{ is: "refused", reason: "full", retry: true }]),
+        });
+      },
+    });
+    let runs = 0;
+    bench.app.task("t.add", { bind: true, acksLate: true }, (task: Running) => {
+      if (++runs === 1) throw task.retry({ countdown: "60d" });
+    });
+    await bench.pushTask({});
+    bench.work();
+    await until(() => kept.length === 1, { what: "it goes back" });
+    const [wait = 0] = kept;
+    expect(wait).toBeLessThanOrEqual(bench.broker.features.maxPark);
+    expect(wait).toBeGreaterThan(27 * 86_400_000);
+    await clock.advance(wait - 1);
+    expect([runs, kept.length]).toEqual([1, 1]);
+    await clock.advance(1);
+    await bench.sees("id-1", "SUCCESS");
+    expect([runs, kept.length]).toEqual([2, 1]);
+  });
+
   test("one that expired while it was parked is revoked, and does not run", async () => {
     const clock = new ManualClock();
     await using bench = setup(by(clock));
