@@ -18,9 +18,11 @@ import type {
 } from "../../src/broker.ts";
 import type { CeleriacError } from "../../src/errors.ts";
 import type { Platform } from "../../src/lib/port.ts";
+import { BroadcastConsumer } from "./broadcast.ts";
 import type { Command } from "./client.ts";
 import { LinkCommands } from "./commands.ts";
 import { fault, isPassingFault, late, misfit } from "./fault.ts";
+import { Fanouts } from "./fanouts.ts";
 import { LinkFeed } from "./feed.ts";
 import { STEPS } from "./kombu.ts";
 import { LEASED, RedisConsumer } from "./lease/consumer.ts";
@@ -67,6 +69,7 @@ export class RedisBroker implements Broker {
   readonly #consumers: Set<RedisConsumer> = new Set();
   readonly #subscriptions: Set<Subscription> = new Set();
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+  readonly #fanouts: Fanouts = new Fanouts();
   #channels: Channels | undefined;
   #inspected = false;
 
@@ -108,7 +111,7 @@ export class RedisBroker implements Broker {
   }
 
   declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
-    return this.#publisher.declare(entities, call);
+    return this.#publisher.declare(this.#fanouts.note(entities, this.#packer.types), call);
   }
 
   publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
@@ -116,6 +119,24 @@ export class RedisBroker implements Broker {
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
+    const leased = this.#lease(queues, prefetch);
+    if (!queues.some((queue) => this.#fanouts.has(queue))) return leased;
+    return new BroadcastConsumer(queues, prefetch, {
+      leased,
+      clock: this.#parts.platform.clock,
+      listen: (queue, take) =>
+        this.#fanouts.inboxes(queue)?.map((inbox) => this.#listen(inbox, take) as ChannelSubscription),
+      leave: async (queue) => {
+        if (this.#fanouts.isOwn(queue)) await this.purge(queue).catch(() => 0);
+      },
+      dropped: (queue) => {
+        const reason = `more than 10000 broadcasts wait in ${queue}: the next ones are dropped`;
+        this.#emit({ is: "warning", code: "broadcast-dropped", reason });
+      },
+    });
+  }
+
+  #lease(queues: readonly string[], prefetch: number): RedisConsumer {
     const { server: { subject }, ...parts } = this.#parts;
     const consumer = new RedisConsumer(queues, prefetch, {
       ...parts,
@@ -141,6 +162,10 @@ export class RedisBroker implements Broker {
   }
 
   subscribe(inbox: Inbox): Subscription {
+    return this.#listen(inbox);
+  }
+
+  #listen(inbox: Inbox, take?: (text: string) => void): Subscription {
     const { platform: { clock }, prefix, server: { db, own } } = this.#parts;
     checkQueue(inbox.queue);
     const ended = (): void => void this.#subscriptions.delete(subscription);
@@ -149,7 +174,7 @@ export class RedisBroker implements Broker {
       bind(this.#packer, [{ kind: "exchange", autoDelete: false, ...inbox.exchange }]);
     }
     const subscription: Subscription = inbox.exchange?.type === "fanout"
-      ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended)
+      ? new ChannelSubscription(inbox, { prefix, db }, this.#listening(), ended, take)
       : new ListSubscription(inbox, { prefix, db }, {
         commands: new LinkCommands({ ...this.#quiet(), open: own("inbox") }),
         commandTimeout: this.#parts.commandTimeout,

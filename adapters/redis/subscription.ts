@@ -66,9 +66,18 @@ export class ChannelSubscription extends Listening {
   readonly #channels: Channels;
   readonly #patterns: readonly (readonly [pattern: string, takes: RegExp])[];
   readonly #ended: () => void;
+  readonly #take: (text: string) => void;
 
-  constructor(inbox: Inbox, { prefix, db }: Place, channels: Channels, ended: () => void) {
+  /** `take` gets the messages where they are not iterated. */
+  constructor(
+    inbox: Inbox,
+    { prefix, db }: Place,
+    channels: Channels,
+    ended: () => void,
+    take?: (text: string) => void,
+  ) {
     super();
+    this.#take = take ?? ((text) => this.messages.push(readEnvelope(text).message));
     this.#channels = channels;
     this.#ended = ended;
     const { exchange, routingKeys = [""] } = inbox;
@@ -85,12 +94,17 @@ export class ChannelSubscription extends Listening {
   /** One of our patterns was told of a message; where several take its channel, the first one counts. */
   message(pattern: string, text: string, channel: string): void {
     const first = this.#patterns.find(([, regex]) => regex.test(channel));
-    if (first?.[0] === pattern) this.messages.push(readEnvelope(text).message);
+    if (first?.[0] === pattern) this.#take(text);
+  }
+
+  /** Whether what is published now would come. */
+  get hears(): boolean {
+    return this.#patterns.every(([pattern]) => this.#channels.feed.hears(pattern));
   }
 
   /** Patterns are heard (again). */
   heard(): void {
-    if (this.#patterns.every(([pattern]) => this.#channels.feed.hears(pattern))) this.begun.resolve();
+    if (this.hears) this.begun.resolve();
   }
 
   wants(pattern: string): boolean {

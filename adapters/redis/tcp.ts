@@ -90,7 +90,7 @@ const BROKER_OPTIONS = [
  * consuming and listening use connections with its settings.
  *
  * No I/O before the first call. As kombu has it: priority 0 is the most urgent, and of 0 to 9 there are four steps; a fanout message reaches
- * the subscriptions of the moment; "*" of a topic takes dots; the default exchange makes the queue that it is told of, so that only a named
+ * the subscriptions and consumers of the moment, at most once; "*" of a topic takes dots; the default exchange makes the queue that it is told of, so that only a named
  * exchange has unroutable messages; queue arguments, `exclusive` and `autoDelete` mean nothing, and a rejected message is gone.
  *
  * A publish whose answer was lost is sent again until its deadline and stands there once. Confirmed means in Redis's memory: what its

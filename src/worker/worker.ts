@@ -224,12 +224,12 @@ export class Worker implements AsyncDisposable {
 /** Better no worker than one that hears nothing of a queue that it seems to consume. */
 function demandHeard({ features, transport }: Broker, plans: readonly QueuePlan[]): void {
   const unheard = plans.find(({ exchangeType }) => exchangeType === "fanout");
-  // A broker of leases keeps lists: what goes to a fanout exchange is told to those who listen, and kept for nobody.
-  if (unheard === undefined || features.loss === "link") return;
+  // A broker of leases keeps lists: what goes to a fanout exchange is told to those who listen, and over HTTP nobody can.
+  if (unheard === undefined || features.loss === "link" || features.subscribe) return;
   throw new ConfigurationError(
     "broadcast-unsupported",
     `The queue ${unheard.name} hangs on the fanout exchange ${unheard.exchange}, which ${transport} brings to listeners and no queue.`,
-    { hint: "Leave it out (excludeQueues, -X): workers cannot take broadcasts from this broker yet." },
+    { hint: "Leave it out (excludeQueues, -X): workers cannot take broadcasts over HTTP." },
   );
 }
 

@@ -2,9 +2,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { upstashBroker } from "../../adapters/redis/http.ts";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
+import { Celery } from "../../mod.ts";
 import type { Broker, BrokerEvent, Delivery } from "../../src/broker.ts";
 import { letter, textOf, textsOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
+import { Worker } from "../../src/worker/worker.ts";
 import { type PrivateGateway, startGateway } from "../support/gateway.ts";
 import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
@@ -34,6 +36,15 @@ beforeEach(async () => {
 afterEach(async () => {
   gateway.faults.heal();
   for (const broker of brokers.splice(0)) await broker.close();
+});
+
+test("a worker that could not listen to broadcasts over HTTP says so", async () => {
+  const app = new Celery("all", {
+    broker: over("50ms"),
+    taskQueues: { reload: { broadcast: true } },
+    logger: { log: () => {} },
+  });
+  await expect(new Worker(app).run()).rejects.toMatchObject({ code: "broadcast-unsupported" });
 });
 
 function over(pollInterval: `${number}ms`, token = gateway.token): Broker {

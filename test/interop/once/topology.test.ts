@@ -4,6 +4,7 @@ import { redisBroker } from "../../../adapters/redis/tcp.ts";
 import { type Broker, Celery, type CeleryOptions, Reject } from "../../../mod.ts";
 import { innerOf } from "../../../src/app/inner.ts";
 import { Worker, type WorkerOptions } from "../../../src/worker/worker.ts";
+import { startCeleryWorker } from "../../support/celery-worker.ts";
 import { type Python, startCeleryClient } from "../../support/python.ts";
 import { until } from "../../support/wait.ts";
 
@@ -184,10 +185,22 @@ describe("on Redis", () => {
     expect(seen).toEqual([0, 5, 7, 9]);
   });
 
-  test("a worker refuses a queue that it would hear nothing of", async () => {
-    const broker = redisBroker(inject("redis"));
+  test("a broadcast of ours and one of Python's come to a worker of either", async () => {
+    const url = inject("redis");
+    const broker = redisBroker(url);
     brokers.push(broker);
-    const app = appOn(broker, { taskQueues: { reload: { broadcast: true } } });
-    await expect(new Worker(app).run()).rejects.toMatchObject({ code: "broadcast-unsupported" });
+    const app = appOn(broker, { taskQueues: { everywhere: { broadcast: true }, "python-alone": {} } });
+    const ran: unknown[] = [];
+    app.task("tasks.add", (x: number, y: number) => void ran.push([x, y]));
+    const queue = ["everywhere", "python-alone"];
+    await using theirs = await startCeleryWorker({ broker: url, module: "broadcast_tasks", queue });
+    await using _ours = await work(app, { queues: ["everywhere"] });
+    const { id } = await app.sendTask("tasks.add", { args: [1, 2], queue: "everywhere" });
+    await theirs.saw(new RegExp(`Task tasks\\.add\\[${id}\\] succeeded in \\S+s: 3`));
+    await until(() => ran.length === 1, { what: "our run", deadline: 10_000 });
+    await app.sendTask("broadcast.tell", { args: ["tasks.add", [3, 4]], queue: "python-alone" });
+    await theirs.saw(/Task tasks\.add\[.*\] succeeded in \S+s: 7/);
+    await until(() => ran.length === 2, { what: "our run of Python's", deadline: 10_000 });
+    expect(ran).toEqual([[1, 2], [3, 4]]);
   });
 });

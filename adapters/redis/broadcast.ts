@@ -1,0 +1,213 @@
+/**
+ * Consuming queues on fanout exchanges, as kombu does: what is published to all comes by pub/sub, at most once; what was sent to the queue itself (a
+ * retry) lies in its list. One stream of both.
+ *
+ * @module
+ */
+import type { Consumer, Delivery, Settlement } from "../../src/broker.ts";
+import { CeleriacError, ConfigurationError } from "../../src/errors.ts";
+import type { Clock, Timer } from "../../src/lib/port.ts";
+import { AsyncQueue, Fifo } from "../../src/lib/queue.ts";
+import { type Envelope, readEnvelope } from "./envelope.ts";
+import { LEASED } from "./lease/consumer.ts";
+import type { ChannelSubscription } from "./subscription.ts";
+
+/** So many messages of a queue wait for room in its window; Redis keeps none of them, and would cut off who does not read. */
+const MOST = 10_000;
+
+const NOTHING: Disposable = { [Symbol.dispose]() {} };
+
+/** What a consumer of broadcasts stands on. */
+export interface BroadcastParts {
+  /** Of the lists of all the queues. */
+  readonly leased: Consumer;
+  readonly clock: Pick<Clock, "after" | "now">;
+  /** Listens to the exchanges of the queue; undefined where it is on none that is a fanout. */
+  listen(queue: string, take: (text: string) => void): readonly ChannelSubscription[] | undefined;
+  /** The queue is consumed no more. */
+  leave(queue: string): Promise<void>;
+  /** A message of the queue was dropped: too many wait. */
+  dropped(queue: string): void;
+}
+
+/** A queue that hears of what is sent to all. */
+interface Tap {
+  readonly subscriptions: readonly ChannelSubscription[];
+  readonly waiting: Fifo<BroadcastDelivery>;
+  /** Handed out and not settled. */
+  held: number;
+  /** Whether it was told that it drops. */
+  told: boolean;
+}
+
+/** The {@link Consumer} of queues some of which are on fanout exchanges. */
+export class BroadcastConsumer implements Consumer {
+  readonly #parts: BroadcastParts;
+  readonly #taps: Map<string, Tap> = new Map();
+  readonly #deliveries: AsyncQueue<Delivery> = new AsyncQueue();
+  /** Messages that come again later. */
+  readonly #timers: Set<Timer> = new Set();
+  #prefetch: number;
+  #alive = 0;
+  #stopped: Promise<void> | undefined;
+
+  constructor(queues: readonly string[], prefetch: number, parts: BroadcastParts) {
+    this.#parts = parts;
+    this.#prefetch = prefetch;
+    for (const queue of queues) this.#open(queue);
+    void this.#pass();
+  }
+
+  get aliveAt(): number {
+    const { aliveAt } = this.#parts.leased;
+    const hears = [...this.#taps.values()].every(({ subscriptions }) =>
+      subscriptions.every((each) => each.hears)
+    );
+    if (hears) this.#alive = aliveAt;
+    return Math.min(this.#alive, aliveAt);
+  }
+
+  async add(queue: string): Promise<void> {
+    if (this.#stopped === undefined && !this.#taps.has(queue)) this.#open(queue);
+    const ready = this.#taps.get(queue)?.subscriptions.map((each) => each.ready) ?? [];
+    await Promise.all([this.#parts.leased.add(queue), ...ready]);
+  }
+
+  async remove(queue: string): Promise<void> {
+    await this.#close(queue);
+    await this.#parts.leased.remove(queue);
+  }
+
+  async setPrefetch(count: number): Promise<void> {
+    this.#prefetch = count;
+    for (const tap of this.#taps.values()) this.#flow(tap);
+    await this.#parts.leased.setPrefetch(count);
+  }
+
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Delivery> {
+    return this.#deliveries[Symbol.asyncIterator]();
+  }
+
+  /** One of ours is settled: nobody else has it, so that it comes again here or nowhere. */
+  settled(delivery: BroadcastDelivery, how: Settlement): void {
+    const { clock } = this.#parts;
+    const tap = this.#taps.get(delivery.queue);
+    if (tap === undefined) return;
+    tap.held--;
+    const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore ?? 0 : undefined;
+    if (until !== undefined) {
+      const timer = clock.after(Math.max(0, until - clock.now()), () => {
+        this.#timers.delete(timer);
+        this.#put(tap, new BroadcastDelivery(this, delivery.queue, delivery.envelope, true));
+      }, { keepAlive: false });
+      this.#timers.add(timer);
+    }
+    this.#flow(tap);
+  }
+
+  /** Throws "park-too-long" as for a message of a list. */
+  demandKept(how: Settlement): void {
+    if (how.as !== "park" || how.until - this.#parts.clock.now() <= LEASED.maxPark) return;
+    throw new ConfigurationError(
+      "park-too-long",
+      "A message cannot be parked for so long (features.maxPark).",
+    );
+  }
+
+  #open(queue: string): void {
+    const subscriptions = this.#parts.listen(queue, (text) => {
+      const tap = this.#taps.get(queue);
+      if (tap !== undefined) this.#put(tap, new BroadcastDelivery(this, queue, readEnvelope(text), false));
+    });
+    if (subscriptions === undefined) return;
+    this.#taps.set(queue, { subscriptions, waiting: new Fifo(), held: 0, told: false });
+  }
+
+  #put(tap: Tap, delivery: BroadcastDelivery): void {
+    if (tap.waiting.size >= MOST) {
+      if (!tap.told) this.#parts.dropped(delivery.queue);
+      tap.told = true;
+      return;
+    }
+    tap.waiting.push(delivery);
+    this.#flow(tap);
+  }
+
+  #flow(tap: Tap): void {
+    while (tap.waiting.size > 0 && (this.#prefetch === 0 || tap.held < this.#prefetch)) {
+      tap.held++;
+      this.#deliveries.push(tap.waiting.shift() as Delivery);
+    }
+    if (tap.waiting.size === 0) tap.told = false;
+  }
+
+  async #pass(): Promise<void> {
+    try {
+      for await (const delivery of this.#parts.leased) this.#deliveries.push(delivery);
+      this.#deliveries.end();
+    } catch (error) {
+      this.#deliveries.fail(error);
+    }
+  }
+
+  async #close(queue: string): Promise<void> {
+    const tap = this.#taps.get(queue);
+    if (tap === undefined) return;
+    this.#taps.delete(queue);
+    this.#deliveries.take((one) => one instanceof BroadcastDelivery && one.queue === queue);
+    await Promise.all(tap.subscriptions.map((each) => each.close()));
+  }
+
+  /** What came by pub/sub and was not handed out is nobody's; what came from lists goes back. */
+  async #stop(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    const queues = [...this.#taps.keys()];
+    await Promise.all(queues.map((queue) => this.#close(queue)));
+    for (const delivery of this.#deliveries.take(() => true)) void delivery.settle({ as: "requeue" });
+    await this.#parts.leased.stop();
+    this.#deliveries.end();
+    await Promise.all(queues.map((queue) => this.#parts.leave(queue)));
+  }
+}
+
+/** A message that was sent to all who listen. */
+class BroadcastDelivery implements Delivery {
+  readonly queue: string;
+  readonly envelope: Envelope;
+  readonly redelivered: boolean;
+  readonly attempts: number | undefined = undefined;
+  readonly #consumer: BroadcastConsumer;
+  #settled = false;
+
+  constructor(consumer: BroadcastConsumer, queue: string, envelope: Envelope, redelivered: boolean) {
+    this.#consumer = consumer;
+    this.queue = queue;
+    this.envelope = envelope;
+    this.redelivered = redelivered;
+  }
+
+  get message(): Delivery["message"] {
+    return this.envelope.message;
+  }
+
+  get route(): Delivery["route"] {
+    return this.envelope.route;
+  }
+
+  settle(how: Settlement): Promise<"settled" | "stale"> {
+    if (this.#settled) throw new CeleriacError("delivery-settled", "This delivery was settled before.");
+    this.#consumer.demandKept(how);
+    this.#settled = true;
+    this.#consumer.settled(this, how);
+    return Promise.resolve("settled");
+  }
+
+  /** No link can lose what is ours alone. */
+  onLost(): Disposable {
+    return NOTHING;
+  }
+}

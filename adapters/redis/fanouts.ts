@@ -1,0 +1,55 @@
+/**
+ * Which queues are on fanout exchanges: kombu keeps it in each process, too (`_fanout_queues`).
+ *
+ * @module
+ */
+import type { Entity, ExchangeType, Inbox } from "../../src/broker.ts";
+
+/** What was declared of queues and the fanout exchanges that they are on. */
+export class Fanouts {
+  /** By queue and exchange, the keys. */
+  readonly #bound: Map<string, Map<string, Set<string>>> = new Map();
+  /** Queues that go with whom they were made for. */
+  readonly #own: Set<string> = new Set();
+
+  /**
+   * Takes out the bindings to fanout exchanges, of which `types` and the entities themselves tell: who publishes to one reads no bindings, and
+   * those of broadcasts are new with each worker.
+   */
+  note(entities: readonly Entity[], types: ReadonlyMap<string, ExchangeType>): readonly Entity[] {
+    const fanouts = new Set(
+      entities.flatMap((entity) =>
+        entity.kind === "exchange" && entity.type === "fanout" ? [entity.name] : []
+      ),
+    );
+    const isFanout = (exchange: string): boolean => fanouts.has(exchange) || types.get(exchange) === "fanout";
+    return entities.filter((entity) => {
+      if (entity.kind === "queue" && entity.autoDelete) this.#own.add(entity.name);
+      if (entity.kind !== "binding" || !isFanout(entity.exchange)) return true;
+      const { queue, exchange, routingKey } = entity;
+      const exchanges = this.#bound.get(queue) ?? new Map<string, Set<string>>();
+      this.#bound.set(queue, exchanges.set(exchange, (exchanges.get(exchange) ?? new Set()).add(routingKey)));
+      return false;
+    });
+  }
+
+  has(queue: string): boolean {
+    return this.#bound.has(queue);
+  }
+
+  /** Whether nobody has a use for the queue but who consumes it. */
+  isOwn(queue: string): boolean {
+    return this.#own.has(queue);
+  }
+
+  /** What to listen to for the queue; undefined where it is on no fanout exchange. */
+  inboxes(queue: string): readonly Inbox[] | undefined {
+    const exchanges = this.#bound.get(queue);
+    if (exchanges === undefined) return undefined;
+    return [...exchanges].map(([name, keys]) => ({
+      queue,
+      exchange: { name, type: "fanout", durable: true },
+      routingKeys: [...keys],
+    }));
+  }
+}
