@@ -95,7 +95,8 @@ export class ConnectionError extends CeleriacError {
 
 /**
  * A message was not confirmed. `code` is `publish-unroutable`, `publish-refused` or `publish-unknown`; after `publish-unknown` the
- * message may or may not be in the broker, so that a repeat may double it.
+ * message may or may not be in the broker, so that a repeat may double it. `cause` is the broker's verdict (`Verdict`): where it was refused,
+ * `retry` says whether a repeat may help.
  */
 export class PublishError extends CeleriacError {
   /** The name of the class. */

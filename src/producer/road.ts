@@ -131,5 +131,7 @@ export async function publish(way: Way, jobs: readonly Job[], tries = 0): Promis
 
 function refusal({ what, to }: Job, verdict: Refusal): PublishError {
   const why = verdict.is === "unroutable" ? `no queue takes ${JSON.stringify(to)}` : verdict.reason;
-  return new PublishError(`publish-${verdict.is}`, `Publishing ${what} ended as ${verdict.is}: ${why}.`);
+  return new PublishError(`publish-${verdict.is}`, `Publishing ${what} is ${verdict.is}: ${why}.`, {
+    cause: verdict,
+  });
 }

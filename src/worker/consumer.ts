@@ -20,6 +20,9 @@ import { Slots } from "./slots.ts";
 import { tell } from "./tell.ts";
 import { decide, expired } from "./strategy.ts";
 
+/** So many tasks may wait for the broker to take their retries: they hold no slot, but memory. */
+const INSISTING = 1000;
+
 /** The receiving side of one worker, over one consumer of the broker. */
 export class TaskConsumer {
   readonly #env: Env;
@@ -47,6 +50,7 @@ export class TaskConsumer {
     this.#consumer = consumer;
     this.#holds = new Holds(env, consumer, prefetch, longestPark);
     this.#slots = new Slots(env, pool, (slot) => this.#given(slot));
+    env.state.onRoom = this.#finished;
     this.#backlog = Math.max(prefetch, 4 * pool.size);
   }
 
@@ -237,12 +241,16 @@ export class TaskConsumer {
 
   /** Gives slots to those who wait, first come, first served. */
   #dispatch(): void {
-    const { state } = this.#env;
-    while (this.#ready.size > 0 && !this.#stopping && state.concluding < this.#backlog) {
+    while (this.#ready.size > 0 && !this.#stopping && this.#hasRoom) {
       const slot = this.#slots.next();
       if (slot === undefined) return;
       this.#begin(slot);
     }
+  }
+
+  get #hasRoom(): boolean {
+    const { state } = this.#env;
+    return state.concluding < this.#backlog && state.insisting < INSISTING;
   }
 
   #given(slot: Slot): void {

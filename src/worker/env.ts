@@ -20,6 +20,7 @@ import type { Probe } from "./probe.ts";
 import { Results, type Subject } from "./results.ts";
 import { Revokes } from "./revokes.ts";
 import { WorkerState } from "./state.ts";
+import { Unsent } from "./unsent.ts";
 
 export type { Subject };
 
@@ -60,6 +61,8 @@ export class Env {
   readonly limits: Limits;
   /** Starts that came to no end. */
   readonly starts: Starts = new Starts(this);
+  /** Messages that go back because something could not be sent. */
+  readonly unsent: Unsent = new Unsent();
   /** Tasks that are known to have succeeded. */
   readonly successes: Successes = new Successes(this);
   #backend: Backend | undefined;

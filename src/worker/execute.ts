@@ -6,6 +6,7 @@
 import { Retry } from "../app/predicates.ts";
 import { CeleriacError, TaskRevokedError } from "../errors.ts";
 import { AsyncResult } from "../result/async-result.ts";
+import { isCutShort } from "./cut-short.ts";
 import { heededSoftLimit, isTimeout, limitsOf, withinLimits } from "./limits.ts";
 import { askedFor, failed, type Outcome, retried, revoked, succeeded } from "./outcome.ts";
 import type { Request } from "./request.ts";
@@ -18,10 +19,10 @@ export function execute(request: Request): Outcome | Promise<Outcome> {
   const { env, message, refusal, scope, task } = request;
   if (refusal !== undefined) return failed(notImplemented(refusal));
   try {
-    const running = new RunningTask(request);
+    const running = new RunningTask(request, true);
     const value = env.context.run(
       scope,
-      () => runWithin(request, running, () => task.invoke(running, message.args, message.kwargs)),
+      () => runWithin(request, () => task.invoke(running, message.args, message.kwargs)),
     );
     if (!isThenable(value)) return succeeded(value);
     const limits = limitsOf(request);
@@ -41,6 +42,9 @@ function endedBy(request: Request, thrown: unknown): Outcome {
   try {
     const options = error instanceof Retry
       ? error.options
+      // It goes back as it is, and uses up no retry.
+      : isCutShort(request, error)
+      ? undefined
       : autoretry(rules, error, retries, () => app.platform.random.next());
     if (options === undefined) return askedFor(error, acksLate) ?? failed(error);
     if (request.plan === undefined || request.plan.retry !== error) {

@@ -47,6 +47,8 @@ export interface HealthFacts {
   readonly trouble: { readonly at: number; readonly reason: HealthReason } | undefined;
   /** Why the broker takes no publishes; undefined where it does. */
   readonly blocked: string | undefined;
+  /** Tasks whose retries the broker does not take. */
+  readonly unsent: number;
   /** How long it is healthy without a sign, ms. */
   readonly patience: number;
   readonly now: number;
@@ -75,6 +77,10 @@ export function judgeHealth(facts: HealthFacts): WorkerHealth {
   if (blocked !== undefined) {
     reasons.push({ code: "broker-blocked", message: `The broker takes no publishes: ${blocked}.` });
   }
+  if (facts.unsent > 0) {
+    const message = `The broker does not take the retries of ${facts.unsent} tasks, which are sent again.`;
+    reasons.push({ code: "retry-unsent", message });
+  }
   return {
     state,
     healthy: state === "consuming",
@@ -87,14 +93,16 @@ export function judgeHealth(facts: HealthFacts): WorkerHealth {
 export class Health {
   readonly #clock: Clock;
   readonly #patience: number;
+  readonly #unsent: () => number;
   #phase: HealthFacts["phase"] = "new";
   #consumer: Pick<Consumer, "aliveAt"> | undefined;
   #trouble: HealthFacts["trouble"];
   #blocked: string | undefined;
 
-  /** `patience` in ms. */
-  constructor(clock: Clock, patience: number) {
+  /** `patience` in ms; `unsent` is asked how many retries the broker does not take. */
+  constructor(clock: Clock, patience: number, unsent: () => number) {
     this.#clock = clock;
+    this.#unsent = unsent;
     this.#patience = patience;
   }
 
@@ -129,6 +137,7 @@ export class Health {
       aliveAt: this.#consumer?.aliveAt ?? 0,
       trouble: this.#trouble,
       blocked: this.#blocked,
+      unsent: this.#unsent(),
       patience: this.#patience,
       now: this.#clock.now(),
     });

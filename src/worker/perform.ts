@@ -4,11 +4,11 @@
  * @module
  */
 import type { Settlement } from "../broker.ts";
-import { WorkerShutdownError } from "../errors.ts";
 import type { Slot } from "../pool.ts";
 import { cancelOnLoss } from "./cancel.ts";
 import { collapse } from "./collapse.ts";
 import { conclude, execute, judged } from "./execute.ts";
+import { isCutShort } from "./cut-short.ts";
 import { concernsOthers, hasSuccessors, sendSuccessors, tellOthers } from "./follow.ts";
 import { isNews, keeps, store } from "./keep.ts";
 import { isTimeout } from "./limits.ts";
@@ -18,8 +18,8 @@ import { failed, hasFailed, succeeded } from "./outcome.ts";
 import { recordOf } from "./record.ts";
 import { report } from "./report.ts";
 import type { Request } from "./request.ts";
-import { insistOnRetry, mayPass, sendRetry, tellUnsent } from "./retry.ts";
-import { goesBack, hesitate, settle } from "./settle.ts";
+import { comesAgain, retry } from "./resend.ts";
+import { settle } from "./settle.ts";
 import { tell, tellEnd } from "./tell.ts";
 
 const ACK: Settlement = { as: "ack" };
@@ -31,11 +31,10 @@ const ACK: Settlement = { as: "ack" };
 export async function perform(request: Request, slot: Slot): Promise<void> {
   const { probe } = request.env;
   const watch = cancelOnLoss(request);
-  let kept = false;
+  let [ran, kept] = [false, false];
   try {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
-    let ran = false;
     if ((!isDoubtful(request) || await mayRun(request)) && !request.abandoned) {
       ran = true;
       start(request, slot);
@@ -58,8 +57,8 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     const after = tellEnd(request, ran);
     if (after !== undefined) await after;
     if (probe?.at("beforeSettle", request)) await never();
-    if (request.unsent) await hesitate(request);
-    settle(request);
+    const settling = settle(request);
+    if (settling !== undefined) await settling;
     if (probe?.at("afterSettle", request)) await never();
     report(request);
   } catch (error) {
@@ -69,7 +68,7 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     free(request, slot);
     watch?.[Symbol.dispose]();
     request.suspicion?.[Symbol.dispose]();
-    request.env.state.finish(request);
+    request.env.state.finish(request, ran);
   }
 }
 
@@ -119,12 +118,12 @@ function start(request: Request, slot: Slot): void {
 
 /**
  * Under a cold shutdown: a late-acked task that was cut short goes back to its queue, and so has one that was abandoned. What they came to
- * is dropped. One that never looked at its signal has failed by itself.
+ * is dropped.
  */
 function givesUp(request: Request): boolean {
   if (request.abandoned) return true;
-  if (!(request.aborted instanceof WorkerShutdownError) || !request.watched) return false;
-  if (!request.acksLate || request.outcome?.is !== "failure" || isTimeout(request.outcome)) return false;
+  const { outcome } = request;
+  if (outcome?.is !== "failure" || !isCutShort(request, outcome.error) || isTimeout(outcome)) return false;
   void request.release({ as: "requeue" });
   return true;
 }
@@ -132,30 +131,6 @@ function givesUp(request: Request): boolean {
 /** Only the first call counts. */
 function free(request: Request, slot: Slot): void {
   if (request.env.state.conclude(request) || request.abandoned) slot[Symbol.dispose]();
-}
-
-/** A retry goes out however the run ended, as in Celery; but not beside a message that goes back itself. */
-function comesAgain(request: Request): boolean {
-  return request.plan !== undefined && request.outcome?.is !== "revoked" && !goesBack(request);
-}
-
-/** RETRY is stored first: the next run may be over before this one goes on, and its end must not be overwritten. */
-async function retry(request: Request): Promise<void> {
-  const { outcome, plan, acksLate, message } = request;
-  if (plan === undefined) return;
-  try {
-    if (outcome?.is === "retry" && keeps(request)) {
-      // As Celery has it: the next run is a child of this one.
-      request.children.push([[message.id, null], null]);
-      await store(request);
-    }
-    if (acksLate) await sendRetry(request, plan);
-    else await insistOnRetry(request, plan);
-  } catch (error) {
-    if (!acksLate || !mayPass(error)) return conclude(request, failed(error));
-    tellUnsent(request, error);
-    request.unsent = true;
-  }
 }
 
 function leads(request: Request): boolean {

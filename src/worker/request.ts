@@ -53,7 +53,7 @@ export class Request implements Subject {
   aborted: AbortReason | undefined;
   /** Its limits, while it runs: disposed of, they count no more. */
   limits: Disposable | undefined;
-  /** Whether the task has asked for its signal: what it throws after an abort may then be its answer. */
+  /** Whether the task itself has asked for its signal: what it throws after an abort may then be its answer. */
   watched = false;
   /** The worker waits for it no longer: what it comes to is dropped. */
   abandoned = false;
@@ -88,7 +88,6 @@ export class Request implements Subject {
 
   /** Aborted when the run is to end early; made only for a task that asks. */
   get signal(): AbortSignal {
-    this.watched = true;
     return (this.#abort ??= new AbortController()).signal;
   }
 

@@ -1,27 +1,19 @@
 /**
- * Retries: when a task is run again, and the message that has it so (celery/app/task.py `retry`, celery/app/autoretry.py).
+ * Retries: whether and when a task is run again (celery/app/task.py `retry`, celery/app/autoretry.py).
  *
  * @module
  */
-import {
-  Ignore,
-  MaxRetriesExceededError,
-  Reject,
-  Retry,
-  type RetryChanges,
-  type RetryOptions,
-} from "../app/predicates.ts";
+import { Ignore, MaxRetriesExceededError, Reject, Retry, type RetryOptions } from "../app/predicates.ts";
 import { RETRY_CHANGES } from "../app/resend.ts";
 import type { TaskRules } from "../app/task-rules.ts";
-import { CeleriacError, ConfigurationError, ConnectionError, PublishError } from "../errors.ts";
+import { ConfigurationError } from "../errors.ts";
 import { toMs } from "../lib/duration.ts";
 import { checkOptionNames } from "../lib/options.ts";
-import { pause } from "../lib/pause.ts";
 import { encodeException } from "../protocol/exception.ts";
 import { instantText, parseInstant } from "../protocol/instant.ts";
 import { saferepr } from "../protocol/repr.ts";
 import { exceptionRepr } from "./lines.ts";
-import { failed, isOneOf } from "./outcome.ts";
+import { isOneOf } from "./outcome.ts";
 import type { Request } from "./request.ts";
 
 /** A retry that was asked for, with all that its message needs. */
@@ -79,63 +71,6 @@ export function autoretry(rules: TaskRules, error: unknown, retries: number, ran
 /** What the retry after so many waits, ms (celery/utils/time.py: `get_exponential_backoff_interval`). */
 export function backoff(factor: number, retries: number, most: number): number {
   return Math.min(most, factor * 2 ** retries);
-}
-
-/** Sends the message again; resolves once the broker has it. */
-export async function sendRetry(request: Request, { retry: { options }, eta }: PlannedRetry): Promise<void> {
-  const { env, message, delivery: { queue }, scope } = request;
-  const { args, kwargs } = options;
-  const changes: Record<string, unknown> = {};
-  for (const name of RETRY_CHANGES) if (options[name] !== undefined) changes[name] = options[name];
-  const change = {
-    queue,
-    eta,
-    args,
-    kwargs,
-    retries: message.retries + 1,
-    options: changes as RetryChanges,
-  };
-  await env.app.resend(message, change, scope);
-}
-
-/** Whether a repeat may help: the broker refused, or could not be asked. */
-export function mayPass(error: unknown): boolean {
-  return error instanceof PublishError || error instanceof ConnectionError;
-}
-
-/** Between two attempts to send what an early ack has left to this worker alone, ms. */
-const FIRST_PAUSE = 1000;
-const LONGEST_PAUSE = 30_000;
-
-/**
- * Sends the retry of a task whose message the broker has forgotten: again and again until it is there, or the worker stops. What it throws
- * then is how the task failed.
- */
-export async function insistOnRetry(request: Request, plan: PlannedRetry): Promise<void> {
-  const { env } = request;
-  for (let wait = FIRST_PAUSE;; wait = Math.min(2 * wait, LONGEST_PAUSE)) {
-    // Asked before the attempt: the last one comes after the wait that the stop cut short.
-    const isLast = env.stopping.aborted;
-    try {
-      return await sendRetry(request, plan);
-    } catch (error) {
-      if (!mayPass(error)) throw error;
-      tellUnsent(request, error);
-      if (isLast || env.stopping.aborted) throw lost(request, error);
-    }
-    await pause(env.clock, wait, env.stopping);
-  }
-}
-
-/** A warning for each attempt that failed. */
-export function tellUnsent({ env, label, about }: Request, error: unknown): void {
-  const line = `Task ${label} could not send its retry: ${exceptionRepr(failed(error).exception)}`;
-  env.logger.log("warning", line, { ...about, code: "retry-unsent", error });
-}
-
-function lost({ label }: Request, cause: unknown): CeleriacError {
-  const text = `The retry of ${label} could not be sent before the worker stopped.`;
-  return Object.assign(new CeleriacError("retry-lost", text, { cause }), { name: "RetryPublishError" });
 }
 
 function instantOf(eta: Date | string): number {

@@ -17,10 +17,13 @@ import { planRetry } from "./retry.ts";
 /** Fields are read from the request when they are asked for: most tasks ask for few. */
 export class RunningTask implements Running {
   readonly #request: Request;
+  readonly #isTask: boolean;
   #log: TaskLog | undefined;
 
-  constructor(request: Request) {
+  /** `isTask`: it is the task itself that looks, and no hook or middleware beside it. */
+  constructor(request: Request, isTask = false) {
     this.#request = request;
+    this.#isTask = isTask;
   }
 
   get id(): string {
@@ -69,6 +72,7 @@ export class RunningTask implements Running {
   }
 
   get signal(): AbortSignal {
+    if (this.#isTask) this.#request.watched = true;
     return this.#request.signal;
   }
 

@@ -15,26 +15,31 @@ const ACK: Settlement = { as: "ack" };
 const REJECT: Settlement = { as: "reject" };
 const REQUEUE: Settlement = { as: "requeue" };
 
-/** Before a message goes back whose retry could not be sent: where the broker cannot keep it for a while, it would come again at once. */
-export async function hesitate({ env, plan }: Request): Promise<void> {
-  if (env.stopping.aborted || env.app.broker().features.park !== "none") return;
-  const left = (plan?.eta ?? 0) - env.now();
-  await pause(env.clock, Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, left)), env.stopping);
+/** Settles the message, unless it was acked early. A promise where that takes a while: what could not be sent is not tried again at once. */
+export function settle(request: Request): Promise<void> | undefined {
+  const { env, plan, unsent } = request;
+  if (!unsent) return end(request, settlementOf(request));
+  const notBefore = Math.max(plan?.eta ?? 0, env.now() + env.unsent.pause(request));
+  return hesitate(request, notBefore).then(() => end(request, requeued(env, notBefore)));
 }
 
-const SHORTEST_PAUSE = 1000;
-const LONGEST_PAUSE = 30_000;
-
-/** Settles the message, unless it was acked early. */
-export function settle(request: Request): void {
-  request.env.successes.add(request);
-  const how = settlementOf(request);
+function end(request: Request, how: Settlement): undefined {
+  const { env, isCounted } = request;
+  // What goes back to be run again is not to be taken for done.
+  if (how.as !== "requeue") env.successes.add(request);
   const settling = request.release(how);
-  // What goes back has come to no end.
-  if (request.isCounted && how.as !== "requeue") {
-    void settling.then((settled) => settled ? undefined : request.env.starts.forget(request));
-  }
+  // A message that goes back at once has come to no end; one that does so for want of the broker or the backend has.
+  if (!isCounted || how === REQUEUE) return;
+  void settling.then((settled) => settled && how.as !== "requeue" ? undefined : env.starts.forget(request));
 }
+
+/** Where the broker cannot keep the message for a while, it would come again at once. */
+async function hesitate({ env }: Request, from: number): Promise<void> {
+  if (env.stopping.aborted || env.app.broker().features.park !== "none") return;
+  await pause(env.clock, Math.min(LONGEST_PAUSE, from - env.now()), env.stopping);
+}
+
+const LONGEST_PAUSE = 30_000;
 
 /** Whether the message goes back by how the task ended. */
 export function goesBack({ acksLate, env: { settings }, outcome, task: { rules } }: Request): boolean {
@@ -50,8 +55,7 @@ function requeued(env: Env, until: number): Settlement {
 
 /** celery/worker/request.py on main: the task's flag, else the setting, else the older one for failures and timeouts alike. */
 function settlementOf(request: Request): Settlement {
-  const { env, outcome, plan, stored, task: { rules }, unsent } = request;
-  if (unsent) return requeued(env, Math.max(plan?.eta ?? 0, env.now() + SHORTEST_PAUSE));
+  const { env, outcome, stored, task: { rules } } = request;
   if (!stored && request.acksLate && !env.settings.taskAcksOnStoreFailure) {
     return requeued(env, env.now() + env.settings.resultBackendMaxSleepBetweenRetriesMs);
   }

@@ -41,8 +41,11 @@ export class WorkerState {
   readonly #reserved = new Set<Request>();
   readonly #active = new Set<Request>();
   readonly #concluding = new Set<Request>();
+  readonly #insisting = new Set<Request>();
   readonly #totals = new Map<string, number>();
   readonly #waiting = new Set<Waiter>();
+  /** Called when there is room for another task though none has ended. */
+  onRoom: () => void = () => {};
 
   /** Those that run. */
   get active(): Iterable<Request> {
@@ -59,9 +62,21 @@ export class WorkerState {
     return this.#concluding;
   }
 
-  /** How many have run and are not settled. */
+  /** How many have run and are not settled, but for those that insist on their retry. */
   get concluding(): number {
-    return this.#concluding.size;
+    return this.#concluding.size - this.#insisting.size;
+  }
+
+  /** How many send their retry again and again. */
+  get insisting(): number {
+    return this.#insisting.size;
+  }
+
+  /** Its retry could not be sent, and is sent again until it is there: the next tasks do not wait for that. */
+  insist(request: Request): void {
+    if (!this.#concluding.has(request) || this.#insisting.has(request)) return;
+    this.#insisting.add(request);
+    this.onRoom();
   }
 
   snapshot(): Omit<WorkerSnapshot, "revoked" | "unstored"> {
@@ -95,17 +110,17 @@ export class WorkerState {
     return true;
   }
 
-  /** Nothing is left to do for it. */
-  finish(request: Request): void {
-    this.#concluding.delete(request);
-    this.#totals.set(request.task.name, (this.#totals.get(request.task.name) ?? 0) + 1);
+  /** Nothing is left to do for it. One that never `ran` was given back, lost with its link, skipped or buried. */
+  finish(request: Request, ran: boolean): void {
+    this.#over(request);
+    if (ran) this.#totals.set(request.task.name, (this.#totals.get(request.task.name) ?? 0) + 1);
     this.#tell();
   }
 
   /** Nobody waits for it any more. */
   abandon(request: Request): void {
     this.#active.delete(request);
-    this.#concluding.delete(request);
+    this.#over(request);
     this.#tell();
   }
 
@@ -117,6 +132,11 @@ export class WorkerState {
   /** Resolves when nothing runs or concludes; nothing may be started any more. */
   idle(): Promise<void> {
     return this.#until(() => this.#active.size + this.#concluding.size === 0);
+  }
+
+  #over(request: Request): void {
+    this.#concluding.delete(request);
+    this.#insisting.delete(request);
   }
 
   #until(holds: () => boolean): Promise<void> {

@@ -56,9 +56,9 @@ export function tellRejected(env: Env, { message, queue }: Delivery, error: unkn
 }
 
 /** The run, within the middleware that stands around it. */
-export function runWithin(request: Request, running: RunningTask, invoke: () => unknown): unknown {
+export function runWithin(request: Request, invoke: () => unknown): unknown {
   const { hooks } = request.env.app;
-  return hooks.any ? hooks.run(running, invoke) : invoke();
+  return hooks.any ? hooks.run(new RunningTask(request), invoke) : invoke();
 }
 
 function tellOutcome(

@@ -77,7 +77,7 @@ export class Worker implements AsyncDisposable {
       stopping: this.#shutdown.begun,
     });
     this.#watch = readWatchOptions(options);
-    this.#health = new Health(platform.clock, this.#watch.silence);
+    this.#health = new Health(platform.clock, this.#watch.silence, () => this.#env.state.insisting);
   }
 
   /** Tasks that run at a time. */

@@ -14,6 +14,7 @@ const FACTS: HealthFacts = {
   aliveAt: 100_000,
   trouble: undefined,
   blocked: undefined,
+  unsent: 0,
   patience: 15_000,
   now: 101_000,
 };
@@ -30,6 +31,7 @@ describe("the verdict", () => {
     ["no sign yet", { aliveAt: 0 }, "starting", []],
     ["no sign yet, and attempts that fail", { aliveAt: 0, trouble }, "starting", ["broker-lost"]],
     ["a broker that takes no publishes", { blocked: "low on memory" }, "consuming", ["broker-blocked"]],
+    ["retries that it does not take", { unsent: 2 }, "consuming", ["retry-unsent"]],
     ["not begun", { phase: "new", aliveAt: 0 }, "new", []],
     ["being stopped, whatever the link", { phase: "stopping", trouble }, "stopping", []],
     ["ended", { phase: "stopped", now: 999_999 }, "stopped", []],

@@ -118,10 +118,10 @@ describe("a message that kills its worker", () => {
     let runs = 0;
     bench.app.task("t.add", { acksLate: true, maxDeliveries: 1 }, () => void runs++);
     await redeliver();
-    bench.work();
+    const { worker } = bench.work();
     expect((await bench.says(/could not be put aside/)).fields["code"]).toBe("dead-unsent");
     await until(() => bench.trace.includes("settle requeue id-1"), { what: "the requeue" });
-    expect(runs).toBe(0);
+    expect([runs, worker.snapshot().totals.size]).toEqual([0, 0]);
     expect(await bench.stored("id-1")).toBeUndefined();
   });
 

@@ -178,6 +178,22 @@ describe("a late ack where a failed store is none (taskAcksOnStoreFailure: false
     await first.worker.stop();
   });
 
+  test("is not taken for done where known successes are not run again", async () => {
+    const state = trouble({
+      taskAcksOnStoreFailure: false,
+      resultBackendMaxRetries: 1,
+      resultBackendMaxSleepBetweenRetriesMs: 50,
+      workerDeduplicateSuccessfulTasks: "always",
+    });
+    await using bench = state.bench;
+    bench.app.task("t.add", { acksLate: true }, () => 1);
+    await bench.pushTask({});
+    bench.work();
+    await until(() => bench.trace.includes("settle requeue id-1"), { what: "it goes back" });
+    state.down = false;
+    await bench.sees("id-1", "SUCCESS");
+  });
+
   test("is none of an early ack's", async () => {
     const state = trouble({ taskAcksOnStoreFailure: false });
     await using bench = state.bench;

@@ -13,6 +13,9 @@ import { memoryBroker } from "../../adapters/memory/mod.ts";
 import type { TaskRules } from "../../src/app/task-rules.ts";
 import { createHarness } from "../../src/testing/mod.ts";
 import { autoretry, backoff } from "../../src/worker/retry.ts";
+import type { Request } from "../../src/worker/request.ts";
+import { Unsent } from "../../src/worker/unsent.ts";
+import { until } from "../support/wait.ts";
 import { type Bench, intercept, setup, type SetupOptions } from "./setup.ts";
 
 const LINK = {
@@ -352,6 +355,88 @@ describe("a retry that cannot be sent", () => {
     bench.work();
     await bench.sees("id-1", "SUCCESS");
     expect(sent.length).toBe(2);
+  });
+
+  test.each([false, true])(
+    "that no repeat will change is a failure at once (acksLate: %s)",
+    async (acksLate) => {
+      const ways = [{ exchange: "nope", routingKey: "typo" }, { exchange: "celery", routingKey: "typo" }];
+      for (const [at, way] of ways.entries()) {
+        const { bench } = tapped();
+        await using _ = bench;
+        let runs = 0;
+        bench.app.task("t.add", { bind: true, acksLate }, (task: Running) => {
+          runs++;
+          return task.retry({ countdown: 0, ...way });
+        });
+        await bench.broker.declare([{
+          kind: "exchange",
+          name: "celery",
+          type: "direct",
+          durable: true,
+          autoDelete: false,
+        }]);
+        await bench.pushTask({});
+        bench.work();
+        const code = ["publish-refused", "publish-unroutable"][at];
+        expect(await bench.sees("id-1", "FAILURE")).toMatchObject({ result: { exc_type: "PublishError" } });
+        const line = await bench.says(/raised unexpected/);
+        expect((line.fields["error"] as { code?: string }).code).toBe(code);
+        await until(() => bench.unsettled.size === 0, { what: "its ack" });
+        expect([runs, bench.trace.filter((step) => step.startsWith("settle"))]).toEqual([1, [
+          "settle ack id-1",
+        ]]);
+      }
+    },
+  );
+
+  test("early ack: holds up no other task, however many insist, and shows in the worker's health", async () => {
+    const { bench } = tapped({}, () => REFUSED);
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true }, (task: Running) => task.retry({ countdown: 0 }));
+    bench.app.task("t.quick", () => "quick");
+    for (let i = 0; i < 12; i++) await bench.pushTask({ id: `bad-${i}` });
+    await bench.pushTask({ id: "quick", task: "t.quick" });
+    const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 2 });
+    await bench.sees("quick", "SUCCESS");
+    const { state, reasons } = worker.health();
+    expect([state, reasons.map(({ code }) => code)]).toEqual(["consuming", ["retry-unsent"]]);
+    await worker.stop();
+    expect(worker.health().reasons).toEqual([]);
+  });
+
+  test("late ack: goes back later each time, and its runs are no starts that came to no end", async () => {
+    const { bench } = tapped({}, () => REFUSED);
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true, acksLate: true }, (task: Running) => task.retry({ countdown: 0 }));
+    await bench.pushTask({});
+    // Handed out before.
+    const consumer = bench.broker.consume(["celery"], { prefetch: 1 });
+    for await (const delivery of consumer) {
+      await delivery.settle({ as: "requeue" });
+      break;
+    }
+    await consumer.stop();
+    bench.trace.length = 0;
+    const { worker } = bench.work();
+    await until(() => bench.trace.includes("settle requeue id-1"), { what: "it goes back" });
+    await worker.stop();
+    expect(await bench.backend.facts?.get("starts:id-1:0")).toBe("0");
+
+    const unsent = new Unsent();
+    const request = (id: string): Request => ({ message: { id, retries: 0 } }) as unknown as Request;
+    expect([1, 2, 3, 4, 5, 6, 7].map(() => unsent.pause(request("a")) / 1000)).toEqual([
+      1,
+      2,
+      4,
+      8,
+      16,
+      30,
+      30,
+    ]);
+    expect(unsent.pause(request("b"))).toBe(1000);
+    unsent.forget(request("a"));
+    expect(unsent.pause(request("a"))).toBe(1000);
   });
 
   test("early ack: what the worker's stop cuts short is a failure that says so, and its chain learns of it", async () => {

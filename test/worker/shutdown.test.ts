@@ -44,6 +44,53 @@ describe("a cold shutdown", () => {
     expect(bench.lines.filter((line) => line.level === "error")).toEqual([]);
   });
 
+  test("uses up no retry of what goes back, though its rules would retry any error", async () => {
+    for (const acksLate of [true, false]) {
+      await using bench = setup();
+      const options = { bind: true, acksLate, autoretryFor: [Error], maxRetries: 3 } as const;
+      bench.app.task(
+        "t.add",
+        options,
+        (task: Running) =>
+          new Promise((_, fail) =>
+            task.signal.addEventListener("abort", () => fail(task.signal.reason as Error))
+          ),
+      );
+      const { worker } = await started(bench);
+      await worker.stop({ how: "cold" });
+      // Acked early, the retry is all that is left of it.
+      expect(bench.trace).toEqual(
+        acksLate ? ["settle requeue id-1"] : ["settle ack id-1", "store RETRY id-1", "publish t.add"],
+      );
+    }
+  });
+
+  test("is heeded by the task, not by a hook that looks at its signal: that one has failed by itself", async () => {
+    await using bench = setup();
+    const gate = deferred<void>();
+    bench.app.on("taskPrerun", ({ task }) => task.signal.addEventListener("abort", () => gate.resolve()));
+    bench.app.use({ run: (task, next) => (void task.signal, next()) });
+    bench.app.task("t.add", { acksLate: true }, async () => {
+      await gate.promise;
+      throw new Error("its own");
+    });
+    const { worker } = await started(bench);
+    await worker.stop({ how: "cold" });
+    expect(bench.trace).toEqual(["store FAILURE id-1", "settle ack id-1"]);
+    // Middleware that ends the run for the signal's sake has heeded it.
+    await using other = setup();
+    other.app.use({
+      run: (task) =>
+        new Promise((_, fail) =>
+          task.signal.addEventListener("abort", () => fail(task.signal.reason as Error))
+        ),
+    });
+    other.app.task("t.add", { acksLate: true }, () => 1);
+    const { worker: second } = await started(other);
+    await second.stop({ how: "cold" });
+    expect(other.trace).toEqual(["settle requeue id-1"]);
+  });
+
   test("stores what is true of one that was acked early: nobody runs it again", async () => {
     await using bench = setup();
     declare(bench, false, fails);
