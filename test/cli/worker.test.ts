@@ -83,6 +83,69 @@ describe("celeriac worker", () => {
     expect(child.log).not.toContain(": ended");
   });
 
+  test("ends at once at the third Ctrl-C, whatever the cold shutdown still waits for", async () => {
+    // A result that nobody stores is waited for, three seconds long.
+    await using child = start([...WORKER, "-l", "INFO"], { WORK: "sum", STUCK: "1" });
+    await child.saw(/received/);
+    await until(() => {
+      if (child.ended === undefined) process.kill(child.pid, "SIGINT");
+      return child.ended;
+    }, { what: "the end", every: 50 });
+    expect(await child.end).toBe("exit 1");
+    expect(child.log).toContain("worker: Cold shutdown (MainProcess)");
+    expect(child.log).not.toContain("the worker has shut down");
+  });
+
+  test("softly: the second Ctrl-C gives running tasks their time, the third takes it away: exit 1", async () => {
+    for (
+      const [work, presses, end] of [["slow", 2, "ended"], [
+        "heeds",
+        3,
+        "told to end by worker-shutdown",
+      ]] as const
+    ) {
+      await using child = start([...WORKER, "-l", "INFO"], { WORK: work, SOFT: "60" });
+      await child.saw(/: began/);
+      const lines = [
+        /worker: Warm shutdown \(MainProcess\)/,
+        /Initiating Soft Shutdown, terminating in 60 seconds/,
+        /Waiting gracefully for cold shutdown to complete\.\.\./,
+      ];
+      for (const line of lines.slice(0, presses)) {
+        await until(() => {
+          if (child.ended === undefined && !line.test(child.log)) process.kill(child.pid, "SIGINT");
+          return line.test(child.log);
+        }, { what: String(line), every: 50 });
+      }
+      expect(await child.end).toBe("exit 1");
+      expect(child.log).toContain(`: ${end}`);
+      expect(child.log).toContain("the worker has shut down");
+    }
+  });
+
+  test("leaves alone the queues of -X", async () => {
+    const queues = ["-Q", "sum-queue,other", "-X", "other"];
+    await using child = start(["-A", "./memory.ts", "worker", ...queues, "-l", "info"], {
+      WORK: "sum@other,sum",
+    });
+    await child.saw(/succeeded/);
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    expect(child.log.match(/received$/gm)).toHaveLength(1);
+    expect(child.log).toContain(".> sum-queue");
+    expect(child.log).not.toContain(".> other");
+  });
+
+  test("obeys --time-limit and --soft-time-limit", async () => {
+    const limits = ["--soft-time-limit", "0.1", "--time-limit", "500ms"];
+    await using child = start([...WORKER, "-l", "info", ...limits], { WORK: "heeds,slow" });
+    await child.saw(/Task tasks\.heeds\[.*\] raised unexpected: SoftTimeLimitExceeded\(\)/);
+    await child.saw(/Task handler raised error: TimeLimitExceeded\(0\.5\)/);
+    // What nobody waits for any more holds up no stop.
+    expect(await child.stop("SIGTERM")).toBe("exit 0");
+    expect(child.log).toMatch(/Soft time limit \(0\.1s\) exceeded for tasks\.slow/);
+    expect(child.log).toMatch(/Hard time limit \(0\.5s\) exceeded for tasks\.slow/);
+  });
+
   test("aborts the signals of running tasks at SIGQUIT, and at SIGTERM where it is remapped: exit 1", async () => {
     for (const [signal, env] of [["SIGQUIT", {}], ["SIGTERM", { REMAP_SIGTERM: "SIGQUIT" }]] as const) {
       await using child = start([...WORKER, "-l", "INFO"], { WORK: "heeds", ...env });

@@ -107,6 +107,24 @@ describe("hooks of a worker", () => {
     ]);
   });
 
+  test("tell of a task that was terminated while it ran: revoked, and no failure", async () => {
+    await using bench = setup();
+    bench.app.task("t.add", { bind: true }, async (task) => {
+      await new Promise((resolve) => task.signal.addEventListener("abort", resolve));
+      throw task.signal.reason;
+    });
+    const heard: string[] = [];
+    bench.app.on("taskRevoked", ({ task, reason }) => void heard.push(`${task.id} revoked: ${reason}`));
+    bench.app.on("taskFailure", ({ task }) => void heard.push(`${task.id} failed`));
+    bench.app.on("taskPostrun", ({ task, state }) => void heard.push(`${task.id} ${state}`));
+    await bench.pushTask({});
+    const { worker } = bench.work();
+    await until(() => worker.snapshot().active.length === 1, { what: "it runs" });
+    expect(await worker.revoke("id-1", { terminate: true })).toEqual(["id-1"]);
+    await until(() => heard.length === 2, { what: "two events" });
+    expect(heard).toEqual(["id-1 revoked: terminated", "id-1 REVOKED"]);
+  });
+
   test("tell of a retry before its last run, and of what ends without an outcome", async () => {
     await using bench = setup();
     const seen: string[] = [];
