@@ -63,14 +63,22 @@ export class Holds {
 
   /** Calls `due` once at `until` (ms since the epoch), never before it, unless the request is released first. */
   hold(request: Request, until: number, due: () => void): void {
-    this.#count(request, 1);
-    const arm = (): void => {
-      const left = until - this.#env.now();
-      // A timer may fire a little early, and a wall clock may be set back.
-      if (left > 0) this.#timers.set(request, this.#env.clock.after(left, arm));
-      else if (this.release(request)) due();
+    const arm = (left: number): void => {
+      this.#timers.set(
+        request,
+        this.#env.clock.after(left, () => {
+          // A timer may fire a little early, and a wall clock may be set back.
+          const still = until - this.#env.now();
+          if (still > 0) arm(still);
+          else if (this.release(request)) due();
+        }),
+      );
     };
-    arm();
+    const left = until - this.#env.now();
+    // Its time may have come since it was planned, or while the broker refused to park it.
+    if (left <= 0) return due();
+    this.#count(request, 1);
+    arm(left);
   }
 
   /** Stops waiting for this request; false when it was not held. */

@@ -13,6 +13,57 @@ function parkless(broker: Broker): Broker {
   return intercept(broker, { features: { ...broker.features, park: "none", maxPark: 0 } });
 }
 
+/** A second passes as it is read for the nth time. */
+class JumpingClock extends ManualClock {
+  left = Infinity;
+
+  override now(): number {
+    return super.now() + (--this.left < 0 ? 1000 : 0);
+  }
+}
+
+describe("a task whose time comes", () => {
+  test("between the plan and the hold runs at once", async () => {
+    for (let reads = 0; reads < 30; reads++) {
+      const clock = new JumpingClock();
+      await using bench = setup({ platform: manualPlatform(clock), wrapBroker: parkless });
+      let runs = 0;
+      bench.app.task("t.add", () => void runs++);
+      await bench.pushTask({ id: "soon", eta: new Date(clock.now() + 1000).toISOString() });
+      clock.left = reads;
+      const { worker } = bench.work();
+      await bench.says(/received/);
+      clock.left = 0;
+      await clock.advance(0);
+      await until(async () => {
+        await clock.advance(1000);
+        return runs > 0;
+      }, { what: `a run where time passes at read ${reads}`, deadline: 2000 });
+      expect(worker.snapshot().reserved).toEqual([]);
+    }
+  });
+
+  test("while the broker refuses to park it runs at once", async () => {
+    const clock = new ManualClock();
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: () =>
+        settling(memoryBroker({ platform: manualPlatform(clock) }), async (delivery, how) => {
+          if (how.as !== "park") return await delivery.settle(how);
+          await clock.advance(120_000);
+          throw new Error("no room");
+        }),
+    });
+    let runs = 0;
+    bench.app.task("t.add", () => void runs++);
+    await bench.pushTask({ id: "late", eta: new Date(clock.now() + 60_000).toISOString() });
+    const { worker } = bench.work();
+    await bench.sees("late", "SUCCESS");
+    expect(runs).toBe(1);
+    expect(worker.snapshot().reserved).toEqual([]);
+  });
+});
+
 describe("a task with an ETA, of a broker that cannot park", () => {
   test("runs at its time, never before it, while others pass", async () => {
     await using bench = setup({ wrapBroker: parkless });
