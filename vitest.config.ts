@@ -65,7 +65,7 @@ export default defineConfig({
     sequence: { sequencer: Sequencer },
     pool: "forks",
     // Most files wait for servers: on two cores vitest's own choice, one worker, leaves both idle.
-    maxWorkers: Math.max(3, availableParallelism()),
+    maxWorkers: Number(process.env["TEST_WORKERS"] ?? Math.max(3, availableParallelism())),
     // Beside files that compute, what starts servers and other runtimes is slow on two cores.
     testTimeout: 40_000,
     hookTimeout: 60_000,

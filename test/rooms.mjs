@@ -5,8 +5,8 @@
  */
 
 /**
- * Rooms that look at the repository, drive other runtimes by themselves, or prove at length what does not depend on the runtime: they run
- * once, on Node.
+ * Rooms that look at the repository, drive other runtimes by themselves, or prove at length what does not depend on the runtime: what servers,
+ * Python and scripts inside Redis do. They run once, on Node.
  *
  * @type {readonly string[]}
  */
@@ -21,6 +21,21 @@ export const ONCE = [
   "test/redis/proof",
   "test/interop/once",
   "test/acceptance",
+  // Each starts Python; test/interop/sum, app and redis-results do so everywhere.
+  "test/interop/fixtures.test.ts",
+  "test/interop/protocol.test.ts",
+  "test/interop/revoke.test.ts",
+  "test/interop/redis-broker.test.ts",
+  // What Redis and kombu make of our scripts and keys; test/contract/redis runs everywhere.
+  "test/redis/kombu.test.ts",
+  "test/redis/lease.test.ts",
+  "test/redis/lease-rescue.test.ts",
+  "test/redis/reserved.test.ts",
+  "test/redis/rights.test.ts",
+  "test/redis/scripts.test.ts",
+  "test/redis/upstash-python.test.ts",
+  "test/app/thousand.test.ts",
+  "test/support/servers.test.ts",
   // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
   "test/amqp/private.test.ts",
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
@@ -88,7 +103,6 @@ export const OUT_OF_WORKERD = {
   "test/examples": "starts the examples",
   "test/gateway": "an HTTP server, and Redis over TCP",
   "test/support": "servers and proxies",
-  "test/app/thousand.test.ts": "starts RabbitMQ behind a TCP proxy",
   "test/worker/faults.test.ts": "a TCP proxy before RabbitMQ",
   "test/worker/stop-servers.test.ts": "RabbitMQ and Redis over TCP",
   "test/contract/amqp.test.ts": "RabbitMQ over TCP",

@@ -1,6 +1,6 @@
 /**
- * `npm test`: builds, checks, starts private servers once, and runs all tests on Node, Bun and Deno, and in workerd those
- * that can run there.
+ * `npm test`: builds, checks, starts private servers, and runs all tests on Node, then on Bun and Deno and, those that can run there, in
+ * workerd, side by side: most tests wait.
  *
  * For development: `node test/run.mjs --runtime node --files test/amqp` (each may be given several times; floors,
  * checks and the build are left out). `--floors` writes the counts reached into test/floors.json.
@@ -11,6 +11,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createJiti } from "jiti";
@@ -25,8 +26,14 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BIN = join(ROOT, "node_modules", ".bin");
 const FLOORS = join(ROOT, "test", "floors.json");
 const SKIPS = join(ROOT, "test", "skips.md");
-/** The whole of it may take this long, in ms: a guard against a run that hangs, not the goal, which is less than 15 minutes. */
+/** The whole of it may take this long, ms: a guard against a run that hangs, not the goal, which is less than 15 minutes. */
 const DEADLINE = 30 * 60_000;
+
+/** What runs side by side, one group after the other, and how many test files of each at a time. */
+const GROUPS = /** @type {const} */ ([{ node: 3 }, { bun: 2, deno: 2, workerd: 1 }]);
+
+/** So many of the slowest files are told. */
+const SLOWEST = 12;
 
 /** @type {Record<Runtime, readonly [string, ...string[]]>} */
 const RUNTIMES = {
@@ -94,7 +101,7 @@ function killGroup(child, name) {
 
 async function cleanUp() {
   for (const child of children) killGroup(child, "SIGTERM");
-  await sweep(scratch, 0);
+  await Promise.all(Object.keys(RUNTIMES).map((runtime) => sweep(join(scratch, runtime), 0)));
   await Promise.all(servers.splice(0).map((server) => server[Symbol.asyncDispose]()));
   for (const child of children) killGroup(child, "SIGKILL");
   rmSync(scratch, { recursive: true, force: true });
@@ -113,17 +120,24 @@ async function abandon(why, code) {
  * @param {string} program
  * @param {readonly string[]} args
  * @param {Record<string, string>} [env]
+ * @param {string} [name] put before each line, where others write beside it
  * @returns {Promise<number>} the exit code; -1 where there is none
  */
-function run(program, args, env = {}) {
+function run(program, args, env = {}, name) {
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       cwd: ROOT,
-      env: { ...process.env, ...process.stdout.isTTY ? {} : { NO_COLOR: "1" }, ...env },
-      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, ...process.stdout.isTTY && name === undefined ? {} : { NO_COLOR: "1" }, ...env },
+      stdio: name === undefined ? ["ignore", "inherit", "inherit"] : ["ignore", "pipe", "pipe"],
       detached: true,
     });
     children.add(child);
+    for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+      if (from === null || to === null) continue;
+      createInterface({ input: /** @type {import("node:stream").Readable} */ (from) }).on("line", (line) => {
+        to.write(`${name} | ${line}\n`);
+      });
+    }
     child.on("error", (error) => {
       console.error(error.message);
       resolve(-1);
@@ -161,6 +175,17 @@ async function serverUrls() {
   return { amqp, redis };
 }
 
+/** @param {Runtime} runtime @param {{ name: string, startTime: number, endTime: number }[]} files */
+function slowest(runtime, files) {
+  const took = files.map(({ name, startTime, endTime }) => ({
+    name: name.slice(ROOT.length),
+    seconds: (endTime - startTime) / 1000,
+  })).sort((a, b) => b.seconds - a.seconds);
+  const sum = took.reduce((all, { seconds }) => all + seconds, 0);
+  const first = took.slice(0, SLOWEST).map(({ name, seconds }) => `${name} ${seconds.toFixed(0)}`);
+  say(`${runtime}: ${sum.toFixed(0)} s in test files; the slowest: ${first.join(", ")}`);
+}
+
 /**
  * Rows of test/skips.md: | id | test | runtime | reason |, with "all" for every runtime.
  *
@@ -182,9 +207,10 @@ const floors = JSON.parse(readFileSync(FLOORS, "utf8"));
 /**
  * @param {Runtime} runtime
  * @param {Record<string, string>} env
+ * @param {string} [name] of the lines, where others write beside it
  * @returns {Promise<Counts>}
  */
-async function runTests(runtime, env) {
+async function runTests(runtime, env, name) {
   const file = join(scratch, `${runtime}.json`);
   const [program, ...before] = RUNTIMES[runtime];
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
@@ -192,11 +218,13 @@ async function runTests(runtime, env) {
   const some = [...options.files ?? [], ...!whole && runtime === "workerd" ? ["--passWithNoTests"] : []];
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--config", CONFIGS[runtime]];
   const args = [...before, ...vitest, ...reporters, ...some];
-  const code = await run(program, args, { ...env, RUNTIME: runtime, [MARK]: scratch });
-  const complaints = (await sweep(scratch, 3000)).map((command) => `left running by a test: ${command}`);
+  const mark = join(scratch, runtime);
+  const code = await run(program, args, { ...env, RUNTIME: runtime, [MARK]: mark }, name);
+  const complaints = (await sweep(mark, 3000)).map((command) => `left running by a test: ${command}`);
   let counts = { passed: 0, failed: 0, skipped: 0 };
   if (existsSync(file)) {
     const report = JSON.parse(readFileSync(file, "utf8"));
+    if (whole) slowest(runtime, report.testResults);
     /** @type {{ status: string, fullName: string }[]} */
     const tests = report.testResults.flatMap((/** @type {any} */ result) => result.assertionResults);
     const skipped = tests.filter((test) => test.status !== "passed" && test.status !== "failed");
@@ -221,6 +249,21 @@ async function runTests(runtime, env) {
   }
   for (const complaint of complaints) console.error(`${runtime}: ${complaint}`);
   return { ...counts, failed: counts.failed + complaints.length };
+}
+
+/**
+ * The runtimes asked for, in groups: with servers of ours alone, each run of a group has its own.
+ *
+ * @param {boolean} ours
+ * @returns {[Runtime, number][][]}
+ */
+function together(ours) {
+  const groups = GROUPS.map((group) =>
+    /** @type {[Runtime, number][]} */ (Object.entries(group)).filter(([runtime]) =>
+      runtimes.includes(runtime)
+    )
+  ).filter((group) => group.length > 0);
+  return ours ? groups : groups.flat().map(([runtime]) => [[runtime, 3]]);
 }
 
 async function main() {
@@ -261,18 +304,23 @@ async function main() {
       total.failed++;
     }
   }
-  const { amqp, redis } = await starting;
-  for (const runtime of runtimes) {
-    say(`tests on ${runtime}${WHAT[runtime]}`);
-    const counts = await runTests(runtime, { TEST_AMQP: amqp, TEST_REDIS: redis });
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skipped += counts.skipped;
-    const floor = whole ? `floor ${floors[runtime] ?? 0}` : "no floor: part of the tests";
-    lines.push(
-      `${runtime}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${floor})`,
-    );
-    floors[runtime] = options.floors ? counts.passed : floors[runtime] ?? 0;
+  const first = await starting;
+  for (const group of together(given.amqp === undefined && given.redis === undefined)) {
+    await Promise.all(group.map(async ([runtime, workers], at) => {
+      // Two runs of one file at a time would meet in its queues; those in workerd need no server.
+      const { amqp, redis } = at === 0 || runtime === "workerd" ? first : await serverUrls();
+      say(`tests on ${runtime}${WHAT[runtime]}`);
+      const env = { TEST_AMQP: amqp, TEST_REDIS: redis, TEST_WORKERS: String(workers) };
+      const counts = await runTests(runtime, env, group.length > 1 ? runtime : undefined);
+      total.passed += counts.passed;
+      total.failed += counts.failed;
+      total.skipped += counts.skipped;
+      const floor = whole ? `floor ${floors[runtime] ?? 0}` : "no floor: part of the tests";
+      lines.push(
+        `${runtime}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${floor})`,
+      );
+      floors[runtime] = options.floors ? counts.passed : floors[runtime] ?? 0;
+    }));
   }
   if (whole && options.runtime === undefined) {
     for (const { id, test } of skips.filter((skip) => !skip.used)) {
