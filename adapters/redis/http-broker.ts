@@ -23,7 +23,8 @@ import { HttpTrail } from "./http-trail.ts";
 import { Trouble } from "./http-trouble.ts";
 import { bind } from "./packer.ts";
 import { STEPS } from "./kombu.ts";
-import { LEASED, RedisConsumer } from "./lease/consumer.ts";
+import { RedisConsumer } from "./lease/consumer.ts";
+import { LEASED } from "./lease/features.ts";
 import { LeaseKeys } from "./lease/keys.ts";
 import { checkEntities, checkQueue, isToReserved, reservedReason } from "./reserved.ts";
 

@@ -3,23 +3,26 @@
  *
  * @module
  */
-import type { BrokerFeatures, Consumer, Settlement } from "../../../src/broker.ts";
-import { type CeleriacError, ConfigurationError, ConnectionError } from "../../../src/errors.ts";
+import type { Consumer, Settlement } from "../../../src/broker.ts";
+import { ConfigurationError, ConnectionError } from "../../../src/errors.ts";
 import { deferred } from "../../../src/lib/deferred.ts";
 import { demand } from "../../../src/lib/demand.ts";
 import { AsyncQueue } from "../../../src/lib/queue.ts";
-import { closed, fault, forbidden, isForbidden } from "../fault.ts";
+import { closed, fault } from "../fault.ts";
 import { Patience } from "../patience.ts";
 import { checkQueue } from "../reserved.ts";
 import { Bell } from "./bell.ts";
-import type { Claim, Claimed, Want } from "./claim.ts";
+import type { Claim } from "./claim.ts";
 import { type Holder, RedisDelivery } from "./delivery.ts";
+import { LEASED } from "./features.ts";
+import { Held } from "./held.ts";
 import { Keeper, type KeeperParts } from "./keeper.ts";
+import { Look } from "./look.ts";
 import { News } from "./news.ts";
 import { backoff, nextPause, type Pace } from "./pace.ts";
 import { endingOf } from "./settle.ts";
 import { Settler } from "./settler.ts";
-import { looked, roomOf, type Tap, Taps, wantsOf } from "./taps.ts";
+import { roomOf, Taps } from "./taps.ts";
 import type { Wake, Waker } from "./waker.ts";
 
 /** What a consumer is made of. Durations are ms. */
@@ -36,19 +39,6 @@ export interface ConsumerParts extends KeeperParts {
   ended(consumer: RedisConsumer): void;
 }
 
-/** What a broker with such consumers can do. The longest park is as long as a revoke is remembered. */
-export const LEASED: Pick<
-  BrokerFeatures,
-  "delivery" | "requeue" | "park" | "maxPark" | "loss" | "attempts"
-> = {
-  delivery: "poll",
-  requeue: "front",
-  park: "lease",
-  maxPark: 28 * 86_400_000,
-  loss: "lease",
-  attempts: false,
-};
-
 /** A consumer on Redis. */
 export class RedisConsumer implements Consumer, Holder {
   readonly #parts: ConsumerParts;
@@ -58,15 +48,12 @@ export class RedisConsumer implements Consumer, Holder {
   readonly #settler: Settler;
   readonly #taps: Taps;
   readonly #deliveries: AsyncQueue<RedisDelivery> = new AsyncQueue();
-  /** Claimed and not settled, by tag, oldest first. */
-  readonly #outstanding: Map<string, RedisDelivery> = new Map();
+  readonly #held: Held = new Held();
   readonly #running: Promise<void>;
   /** The claim under way, or the last one. */
   #claiming: Promise<void> = Promise.resolve();
+  readonly #look: Look;
   #prefetch: number;
-  #looked = 0;
-  /** When a parked message is due, ms since the epoch. */
-  #due = Infinity;
   #stopped: Promise<void> | undefined;
   #over = false;
 
@@ -78,18 +65,26 @@ export class RedisConsumer implements Consumer, Holder {
     this.#bell = new Bell(platform.clock);
     this.#news = new News(platform, () => this.#bell.ring());
     this.#keeper = new Keeper(parts, {
-      tags: () => [...this.#outstanding.keys()],
+      tags: () => this.#held.tags,
       lose: (tag) => this.#lose(tag),
     });
     this.#settler = new Settler(platform, () => this.#keeper.store);
     this.#taps = new Taps(keys);
     for (const queue of queues) this.#taps.open(queue, true);
+    this.#look = new Look({
+      clock: platform.clock,
+      subject: parts.subject,
+      taps: this.#taps,
+      claim: (wants) => this.#keeper.store.claim(wants),
+      came: (claim) => this.#came(claim),
+      refused: parts.failed,
+    });
     waker?.add(this.#wake);
     this.#running = this.#run();
   }
 
   get aliveAt(): number {
-    return Math.min(this.#looked, ...this.#taps.all.map(({ alive, refused }) => refused ? alive : Infinity));
+    return Math.min(this.#look.at, ...this.#taps.all.map(({ alive, refused }) => refused ? alive : Infinity));
   }
 
   async add(queue: string): Promise<void> {
@@ -123,8 +118,7 @@ export class RedisConsumer implements Consumer, Holder {
   /** Gives everything back by `deadline`, what was yielded too, and lets go. */
   async close(deadline: number): Promise<void> {
     await this.#inTime(deadline, this.#stopped ??= this.#stop(deadline));
-    const held = [...this.#outstanding.values()];
-    this.#outstanding.clear();
+    const held = this.#held.letAll();
     for (const delivery of held) delivery.lose();
     await this.#inTime(deadline, this.#giveBack(held));
     await this.#end(deadline);
@@ -146,12 +140,9 @@ export class RedisConsumer implements Consumer, Holder {
       );
     }
     const ending = { claimed, how: endingOf(how, now) };
-    this.#let(claimed);
+    this.#let(claimed.tag);
     if (ending.how.as === "back") this.#bell.ring();
-    if (ending.how.as === "park" && ending.how.until < this.#due) {
-      this.#due = ending.how.until;
-      this.#bell.ring();
-    }
+    if (ending.how.as === "park" && this.#look.parked(ending.how.until)) this.#bell.ring();
     const fate = this.#settler.settle(ending);
     const done = (): void => this.#endWhenDone();
     void fate.then(done, done);
@@ -176,15 +167,16 @@ export class RedisConsumer implements Consumer, Holder {
       try {
         const brought = deferred<void>();
         this.#claiming = brought.promise;
-        const { wanted, came, more } = await this.#claim(turn).finally(brought.resolve);
+        const { came, more, wanted } = await this.#look.take(turn, this.#prefetch).finally(brought.resolve);
+        this.#news.looked(came);
         failures = 0;
         if (more) continue;
         rest = wanted ? nextPause(rest, came, pace, waker?.armed === true) : 0;
         const longest = wanted ? rest : pace.full;
-        await this.#bell.wait(Math.max(0, Math.min(longest, this.#due - clock.now())));
+        await this.#bell.wait(Math.max(0, Math.min(longest, this.#look.due - clock.now())));
       } catch (error) {
         const met = fault(error, subject);
-        if (this.#isFinal(met)) return this.#fail(met);
+        if (this.#look.isFinal(met)) return this.#fail(met);
         const retryIn = backoff(++failures, random);
         failed(met, retryIn);
         await this.#bell.wait(retryIn);
@@ -192,87 +184,20 @@ export class RedisConsumer implements Consumer, Holder {
     }
   }
 
-  /** Whether no queue was ever looked at. */
-  get #idle(): boolean {
-    return this.#taps.all.every(({ alive }) => alive === 0);
-  }
-
-  /** Whether no repeat will change it. */
-  #isFinal(met: CeleriacError): boolean {
-    if (met instanceof ConfigurationError) return true;
-    // Rights that were there once may be given again.
-    return /-credentials-refused$/.test(met.code) && (this.#idle || !isForbidden(met));
-  }
-
-  /** One claim: whether there was room for any message, how many came, and whether there may be more at once. */
-  async #claim(
-    turn: number,
-  ): Promise<{ readonly wanted: boolean; readonly came: number; readonly more: boolean }> {
-    const asked = this.#taps.asked(turn, this.#parts.platform.clock.now());
-    const wants = wantsOf(asked, this.#prefetch);
-    const claims = await this.#look(wants, asked).then(
-      (claim) => [claim],
-      (error) => this.#lookAtEach(wants, error),
-    );
-    const claimed = claims.flatMap((one) => one.claimed);
-    this.#due = Math.min(...claims.map(({ due = Infinity }) => due));
-    this.#news.looked(claimed.length);
-    return { wanted: wants.length > 0, came: claimed.length, more: this.#more(wants, claimed) };
-  }
-
-  /** Claims, and hands on what came; with its answer these queues were looked at. */
-  async #look(wants: readonly Want[], taps: readonly Tap[]): Promise<Claim> {
-    const claim = await this.#keeper.store.claim(wants);
+  async #came(claim: Claim): Promise<void> {
     this.#parts.worked();
-    this.#looked = this.#parts.platform.clock.now();
-    looked(taps, this.#looked);
     const back = this.#take(claim);
     if (back.length > 0) await this.#giveBack(back);
-    return claim;
-  }
-
-  /** The claim of all was forbidden, and Redis does not say for which: what it refuses alone is left alone for a while. */
-  async #lookAtEach(wants: readonly Want[], error: unknown): Promise<readonly Claim[]> {
-    const { failed, platform: { clock }, subject } = this.#parts;
-    if (!isForbidden(error)) throw error;
-    // Where that is refused, it is not for a queue.
-    const claims = [await this.#look([], [])];
-    let last: ConfigurationError | undefined;
-    for (const want of wants) {
-      const tap = this.#taps.get(want.queue);
-      if (tap === undefined) continue;
-      try {
-        claims.push(await this.#look([want], [tap]));
-      } catch (met) {
-        if (!isForbidden(met)) throw met;
-        last = forbidden(want.queue, subject, met);
-        const until = this.#taps.refuse(tap, last, clock.now());
-        if (until !== undefined) failed(last, until - clock.now());
-      }
-    }
-    if (last !== undefined && this.#taps.all.length > 0 && this.#idle) throw last;
-    return claims;
-  }
-
-  /** Whether a queue gave all that was wanted of it and has room again: there may be more. */
-  #more(wants: readonly Want[], claimed: readonly Claimed[]): boolean {
-    const got = new Map<string, number>();
-    for (const { queue } of claimed) got.set(queue, (got.get(queue) ?? 0) + 1);
-    return wants.some(({ queue, most }) => {
-      const tap = this.#taps.get(queue);
-      return tap !== undefined && (got.get(queue) ?? 0) >= most && roomOf(tap, this.#prefetch) > 0;
-    });
   }
 
   /** Hands on what came; the rest is not wanted any more. */
   #take({ claimed }: Claim): RedisDelivery[] {
     const back: RedisDelivery[] = [];
     for (const one of claimed) {
-      if (this.#outstanding.has(one.tag)) continue;
+      if (this.#held.has(one.tag)) continue;
       const delivery = new RedisDelivery(one, this);
       const tap = this.#taps.get(one.queue);
-      this.#outstanding.set(one.tag, delivery);
-      if (tap !== undefined) tap.held++;
+      this.#held.keep(delivery, tap);
       if (tap === undefined || this.#stopped !== undefined) back.push(delivery);
       else this.#deliveries.push(delivery);
     }
@@ -280,28 +205,25 @@ export class RedisConsumer implements Consumer, Holder {
   }
 
   #lose(tag: string): void {
-    const delivery = this.#outstanding.get(tag);
+    const delivery = this.#let(tag);
     if (delivery === undefined) return;
-    this.#let(delivery.claimed);
     this.#deliveries.take((one) => one === delivery);
     delivery.lose();
     this.#endWhenDone();
   }
 
   /** It is ours no more: its window has room. */
-  #let({ tag, queue }: Claimed): void {
-    if (!this.#outstanding.delete(tag)) return;
-    const tap = this.#taps.get(queue);
-    if (tap === undefined) return;
+  #let(tag: string): RedisDelivery | undefined {
+    const place = this.#held.let(tag);
     // Where there was room already, the queue had nothing for it.
-    if (roomOf(tap, this.#prefetch) <= 0) this.#bell.ring();
-    tap.held--;
+    if (place?.tap !== undefined && roomOf(place.tap, this.#prefetch) <= 1) this.#bell.ring();
+    return place?.delivery;
   }
 
   /** Gives deliveries that nobody will settle back to the front of their queues, in their order. */
   async #giveBack(deliveries: readonly RedisDelivery[]): Promise<void> {
     const claimed = deliveries.map((one) => one.claimed);
-    for (const one of claimed) this.#let(one);
+    for (const { tag } of claimed) this.#let(tag);
     await this.#settler.giveBack(claimed);
   }
 
@@ -336,11 +258,11 @@ export class RedisConsumer implements Consumer, Holder {
       await this.#settler.idle();
     };
     await this.#inTime(deadline, leave());
-    if (this.#outstanding.size === 0) await this.#end(deadline);
+    if (this.#held.size === 0) await this.#end(deadline);
   }
 
   #endWhenDone(): void {
-    if (this.#settler.giveUp < Infinity && this.#outstanding.size === 0) {
+    if (this.#settler.giveUp < Infinity && this.#held.size === 0) {
       void this.#stopped?.then(() => this.#settler.idle()).then(() => this.#end(this.#soon()));
     }
   }

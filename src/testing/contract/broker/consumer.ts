@@ -177,6 +177,20 @@ export function consumerTests({ subject: { features, routing = "amqp" }, check, 
     }
   });
 
+  test("what is settled of a queue before it was removed gives no room once it is added again", async (bench) => {
+    const { broker, queue, consumer, reader } = await bench.filled(["before"], 1);
+    const before = await reader.next();
+    await consumer.remove(queue);
+    await consumer.add(queue);
+    await bench.publish(broker, queue, ["1", "2"]);
+    const first = await reader.next();
+    await bench.ack(before);
+    await reader.quiet("with prefetch 1 and one held");
+    await bench.counts(broker, queue, 1);
+    await bench.ack(first);
+    await bench.ack(await reader.next());
+  });
+
   test("adding to a consumer that was stopped rejects with a code", async (bench) => {
     const { queue, consumer } = await bench.filled([]);
     await consumer.stop();
