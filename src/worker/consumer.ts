@@ -195,7 +195,7 @@ export class TaskConsumer {
   }
 
   async #park(request: Request, parkedUntil: number, until: number): Promise<void> {
-    if (await request.park(parkedUntil)) return;
+    if (await this.#holds.parking(request, request.park(parkedUntil))) return;
     this.#holds.onParkFailed();
     if (this.#stopping) await request.release({ as: "requeue" });
     else this.#hold(request, until);

@@ -11,7 +11,7 @@ import { exceptionRepr } from "./lines.ts";
 import { failed } from "./outcome.ts";
 import type { Request } from "./request.ts";
 import { type Patience, putOff } from "./strategy.ts";
-import { holdingRoom, widen, widestFor } from "./window.ts";
+import { beyondRoom, holdingRoom, type Waiting, widen, widestFor } from "./window.ts";
 
 /** After a park that failed all are held for so long, ms: the next one would fare the same, and hold its place meanwhile. */
 const UNPARKED = 30_000;
@@ -23,7 +23,7 @@ export class Holds {
   readonly #base: number;
   readonly #patience: Patience;
   readonly #timers = new Map<Request, Timer>();
-  readonly #perQueue = new Map<string, number>();
+  readonly #perQueue = new Map<string, Waiting>();
   #width = 0;
   /** Not before this instant, ms since the epoch, is anything parked. */
   #parksFrom = -Infinity;
@@ -43,7 +43,17 @@ export class Holds {
   plan(queue: string, until: number): ReturnType<typeof putOff> {
     const now = this.#env.now();
     if (now < this.#parksFrom) return { as: "hold" };
-    return putOff(until, now, this.#perQueue.get(queue) ?? 0, this.#patience);
+    return putOff(until, now, this.#perQueue.get(queue)?.held ?? 0, this.#patience);
+  }
+
+  /** While `work` parks the request it takes no place from those that are ready. */
+  async parking(request: Request, work: Promise<boolean>): Promise<boolean> {
+    this.#count(request, "parking", 1);
+    try {
+      return await work;
+    } finally {
+      this.#count(request, "parking", -1);
+    }
   }
 
   /** A park failed: for a while all are held. */
@@ -77,7 +87,7 @@ export class Holds {
     const left = until - this.#env.now();
     // Its time may have come since it was planned, or while the broker refused to park it.
     if (left <= 0) return due();
-    this.#count(request, 1);
+    this.#count(request, "held", 1);
     arm(left);
   }
 
@@ -87,19 +97,20 @@ export class Holds {
     if (timer === undefined) return false;
     timer.cancel();
     this.#timers.delete(request);
-    this.#count(request, -1);
+    this.#count(request, "held", -1);
     return true;
   }
 
-  #count({ delivery: { queue } }: Request, by: number): void {
-    const left = (this.#perQueue.get(queue) ?? 0) + by;
-    if (left === 0) this.#perQueue.delete(queue);
-    else this.#perQueue.set(queue, left);
+  #count({ delivery: { queue } }: Request, what: keyof Waiting, by: number): void {
+    const { held, parking } = this.#perQueue.get(queue) ?? { held: 0, parking: 0 };
+    const now = what === "held" ? { held: held + by, parking } : { held, parking: parking + by };
+    if (now.held + now.parking === 0) this.#perQueue.delete(queue);
+    else this.#perQueue.set(queue, now);
     const { longest, room } = this.#patience;
     // What the window has room for does not widen it.
-    const beyond = Math.max(0, ...this.#perQueue.values()) - (longest > 0 ? room : 0);
+    const beyond = beyondRoom(this.#perQueue.values(), longest > 0 ? room : 0);
     const widest = widestFor(this.#env.settings.workerEtaTaskLimit);
-    this.#width = widen(this.#base, this.#width, Math.max(0, beyond), widest);
+    this.#width = widen(this.#base, this.#width, beyond, widest);
     void this.#ask();
   }
 

@@ -10,6 +10,21 @@ const MOST = 65_535;
 /** How far held messages may widen the prefetch where they cannot be parked; what comes beyond holds up its queue. */
 const WIDEST = 10_000;
 
+/** So many messages of one queue, at most, are parked at a time beside its window: each waits for the broker's disk. */
+const PARKS = 512;
+
+/** Messages of one queue that wait for their ETA here, and those on their way to where the broker keeps them. */
+export interface Waiting {
+  readonly held: number;
+  readonly parking: number;
+}
+
+/** How many messages of any one queue wait beyond the room that its window has for them. */
+export function beyondRoom(queues: Iterable<Waiting>, room: number): number {
+  const all = [...queues].map(({ held, parking }) => held + Math.min(parking, PARKS) - room);
+  return Math.max(0, ...all);
+}
+
 /** How far held messages may widen the prefetch, with the app's own `limit` on them. */
 export function widestFor(limit: number): number {
   return Math.min(WIDEST, limit);

@@ -91,6 +91,8 @@ export async function parkedRun(options: ParkedOptions): Promise<ParkedReport> {
 
   const started = performance.now();
   const watching = watch();
+  // Awaited below, after the sending: until then a failure must not count as unhandled.
+  watching.catch(() => {});
   for (let at = 0; at < tasks; at += BATCH) {
     const calls = Array.from({ length: Math.min(BATCH, tasks - at) }, (_, index) => {
       const task = at + index;

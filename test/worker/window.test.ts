@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { holdingRoom, prefetchWindow, widen } from "../../src/worker/window.ts";
+import { beyondRoom, holdingRoom, prefetchWindow, widen } from "../../src/worker/window.ts";
 
 describe("the prefetch of a queue", () => {
   test.each([
@@ -66,5 +66,17 @@ describe("the prefetch while messages are held", () => {
 
   test("stays unlimited", () => {
     expect(widen(0, 0, 500, 10_000)).toBe(0);
+  });
+});
+
+describe("what waits beyond the room of its window", () => {
+  test.each([
+    { queues: [], room: 4, beyond: 0 },
+    { queues: [{ held: 4, parking: 0 }], room: 4, beyond: 0 },
+    { queues: [{ held: 4, parking: 3 }, { held: 0, parking: 6 }], room: 4, beyond: 3 },
+    { queues: [{ held: 0, parking: 100_000 }], room: 4, beyond: 508 },
+    { queues: [{ held: 700, parking: 0 }], room: 0, beyond: 700 },
+  ])("is $beyond for $queues and room $room", ({ beyond, queues, room }) => {
+    expect(beyondRoom(queues, room)).toBe(beyond);
   });
 });
