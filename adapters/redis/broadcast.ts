@@ -9,7 +9,7 @@ import { CeleriacError, ConfigurationError } from "../../src/errors.ts";
 import type { Clock, Timer } from "../../src/lib/port.ts";
 import { AsyncQueue, Fifo } from "../../src/lib/queue.ts";
 import { type Envelope, readEnvelope } from "./envelope.ts";
-import { LEASED } from "./lease/consumer.ts";
+import { LEASED } from "./lease/features.ts";
 import type { ChannelSubscription } from "./subscription.ts";
 
 /** So many messages of a queue wait for room in its window; Redis keeps none of them, and would cut off who does not read. */
