@@ -4,6 +4,7 @@
  * @module
  */
 import type { Duration } from "../../src/lib/duration.ts";
+import { deferred } from "../../src/lib/deferred.ts";
 import type { RabbitServer } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { bench } from "./bench.ts";
@@ -33,8 +34,11 @@ export async function blockedRun({ server, seconds, heartbeat }: BlockedOptions)
   await using rig = await bench(server, { broker: { heartbeat } });
   const redelivered: boolean[] = [];
   let freeAt = 0;
-  rig.app.task("t.spin", { bind: true, acksLate: true }, (running) => {
+  // Sender and worker share the thread: it is blocked once the sender knows that the task is sent.
+  const gate = deferred<void>();
+  rig.app.task("t.spin", { bind: true, acksLate: true }, async (running) => {
     redelivered.push(running.delivery.redelivered);
+    await gate.promise;
     const end = performance.now() + (running.delivery.redelivered ? 1 : 1000 * seconds);
     while (performance.now() < end);
     freeAt ||= performance.now();
@@ -43,6 +47,7 @@ export async function blockedRun({ server, seconds, heartbeat }: BlockedOptions)
   rig.app.task("t.next", () => "ran");
   const { ended, worker } = await rig.work({ blockedLimit: "1s" });
   const spin = await rig.sender.sendTask("t.spin");
+  gate.resolve();
   await rig.said(/^warning The event loop was blocked for \d+\.\d s .*t\.spin.*\(blocked-loop\)$/);
   const { id } = await rig.sender.sendTask("t.next");
   const value = await rig.app.result(id).get({ timeout: 60 });
