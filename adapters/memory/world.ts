@@ -93,6 +93,8 @@ export class MemoryWorld {
   #timer: Timer | undefined;
   #breathedAt = 0;
   #breathing = false;
+  /** Of a look at the instant, before the step that takes place at it: told with that. */
+  #early: WorldEvent[] = [];
 
   /** A world with nothing in it. */
   constructor(options: MemoryWorldOptions = {}) {
@@ -190,6 +192,8 @@ export class MemoryWorld {
 
   /** @internal Messages that were delivered on these connections and are not settled, as far as the server knows. */
   unsettled(connections: Iterable<number>): Message[] {
+    // What is due at this instant is handed out by the next step, whatever that is.
+    advance(this.#rabbit, this.platform.clock.now(), this.#early as RabbitEvent[]);
     const messages: Message[] = [];
     for (const id of connections) {
       for (const channel of this.#rabbit.connections.get(id)?.channels.values() ?? []) {
@@ -226,6 +230,7 @@ export class MemoryWorld {
   #forget({ flushed = false } = {}): [number, Peer][] {
     this.#sent = [];
     this.#held = [];
+    this.#early = [];
     for (const { lines } of this.#peers.values()) {
       lines?.up.clear();
       if (!flushed) lines?.down.clear();
@@ -250,7 +255,7 @@ export class MemoryWorld {
     if (!this.#peers.has(id)) return;
     lines?.up.clear();
     if (!flushed) lines?.down.clear();
-    const out: WorldEvent[] = [];
+    const out: WorldEvent[] = this.#early.splice(0);
     this.#step({ do: "connection.drop", connection: id }, out);
     this.#tell(out);
     lines?.down.send({ is: "connection.lost", connection: id });
@@ -263,7 +268,7 @@ export class MemoryWorld {
       this.#sent.push(word);
       return;
     }
-    const out: WorldEvent[] = [];
+    const out: WorldEvent[] = this.#early.splice(0);
     this.#step(word, out);
     this.#tell(out);
     this.#arm();

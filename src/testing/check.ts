@@ -21,7 +21,8 @@ import {
 import { type Invariant, pastOf, startsOf, type TaskPast, type Violation } from "./invariants/past.ts";
 import { i13, repeats, sent } from "./invariants/publish.ts";
 import { i4, i5, i6 } from "./invariants/settlement.ts";
-import { i11 } from "./invariants/retry.ts";
+import { carriesOn, i11 } from "./invariants/retry.ts";
+import { turnsOf } from "./invariants/turn.ts";
 import { i10, i12, i14, i15, i9 } from "./invariants/worker.ts";
 
 /** What a checker is told. */
@@ -42,7 +43,7 @@ export interface Report {
   readonly attempted: number;
   /** Confirmed by the broker. */
   readonly confirmed: number;
-  /** Confirmed, and never run. */
+  /** Confirmed, and never run: the task, or a retry of it. */
   readonly lost: readonly string[];
   /** Lost with a worker that had acked early and not begun: acking early promises no more. */
   readonly forfeited: readonly string[];
@@ -50,7 +51,7 @@ export interface Report {
   readonly expired: readonly string[];
   /** Run, though never published. */
   readonly unexpected: readonly string[];
-  /** Run more than once. */
+  /** Run more than once; a retry is another run, of its own. */
   readonly duplicated: {
     /** As often as faults explain. */
     readonly explained: readonly string[];
@@ -79,6 +80,7 @@ export function check(history: History | readonly Entry[], options: CheckOptions
     i9(toMs(patience, "patience")),
     i10,
     i11(maxRetries ?? Infinity),
+    carriesOn,
     i12,
     i13,
     i14(toMs(patience, "patience")),
@@ -91,19 +93,19 @@ export function check(history: History | readonly Entry[], options: CheckOptions
   const violations = rules.flatMap((rule) => rule(past));
   const ids = (wanted: (task: TaskPast) => boolean): string[] =>
     [...past.tasks].filter(([, task]) => wanted(task)).map(([id]) => id);
-  const missing = (task: TaskPast): boolean => isConfirmed(task) && !isDealtWith(task);
-  const doubled = (task: TaskPast): boolean => startsOf(task) > 1;
-  const explained = (task: TaskPast): boolean => startsOf(task) <= startsExplained(task);
+  const turns = (wanted: (turn: TaskPast) => boolean): string[] => ids((task) => turnsOf(task).some(wanted));
+  const missing = (turn: TaskPast): boolean => isConfirmed(turn) && !isDealtWith(turn);
+  const unexplained = turns((turn) => startsOf(turn) > 1 && startsOf(turn) > startsExplained(turn));
   const report = {
     attempted: ids(({ sendings }) => sendings.length > 0).length,
     confirmed: ids(isConfirmed).length,
-    lost: ids((task) => missing(task) && !diedEarly(task) && !hasExpired(task, past)),
-    forfeited: ids((task) => missing(task) && diedEarly(task)),
-    expired: ids((task) => missing(task) && hasExpired(task, past)),
+    lost: turns((turn) => missing(turn) && !diedEarly(turn) && !hasExpired(turn, past)),
+    forfeited: turns((turn) => missing(turn) && diedEarly(turn)),
+    expired: turns((turn) => missing(turn) && hasExpired(turn, past)),
     unexpected: ids((task) => startsOf(task) > 0 && task.sendings.length === 0),
     duplicated: {
-      explained: ids((task) => doubled(task) && explained(task)),
-      unexplained: ids((task) => doubled(task) && !explained(task)),
+      explained: turns((turn) => startsOf(turn) > 1).filter((task) => !unexplained.includes(task)),
+      unexplained,
     },
     recovered: ids((task) => startsOf(task) > 0 && !isConfirmed(task)),
     violations,

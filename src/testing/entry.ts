@@ -113,6 +113,8 @@ export interface SettlingEntry extends OfDelivery {
   readonly is: "settling";
   /** How. */
   readonly as: Settlement["as"];
+  /** It goes back to its queue, but not at once: the broker keeps a copy meanwhile. Absent otherwise. */
+  readonly later?: true;
 }
 
 /** What became of it. `failed`: it threw. */

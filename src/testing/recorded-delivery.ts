@@ -81,7 +81,8 @@ export class RecordedDelivery implements Delivery {
 
   async settle(how: Settlement): Promise<"settled" | "stale"> {
     const of = { task: this.task, delivery: this.number, as: how.as };
-    this.#recorder.add({ is: "settling", ...of });
+    const isLater = how.as === "requeue" && how.notBefore !== undefined;
+    this.#recorder.add({ is: "settling", ...of, ...(isLater ? { later: true } : {}) });
     try {
       const settled = this.#inner.settle(how);
       this.#watch[Symbol.dispose]();

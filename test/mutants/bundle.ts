@@ -22,7 +22,9 @@ function planting(edits: readonly Edit[], made: Set<string>): Plugin {
   return {
     name: "mutant",
     setup({ onLoad }) {
-      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      // Each file that it asks us about is a trip to this process and back.
+      const files = [...new Set(edits.map(({ file }) => file.replaceAll(/[.]/g, "\\.")))];
+      onLoad({ filter: new RegExp(`/(?:${files.join("|")})$`) }, ({ path }) => {
         const file = relative(ROOT, path);
         const own = edits.filter((edit) => edit.file === file);
         if (own.length === 0) return undefined;

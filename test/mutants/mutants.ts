@@ -23,6 +23,7 @@ const PERFORM = "src/worker/perform.ts";
 const CONSUMER = "src/worker/consumer.ts";
 const HOLD = "src/worker/hold.ts";
 const RESULTS = "src/worker/results.ts";
+const RETRY = "src/worker/retry.ts";
 const ROAD = "src/producer/road.ts";
 const PUBLISHER = "adapters/memory/publisher.ts";
 const DELIVERY = "adapters/memory/delivery.ts";
@@ -130,6 +131,61 @@ export const MUTANTS: readonly Mutant[] = [
       file: RESULTS,
       find: "    this.#tell(record, subject, exceptionRepr(exception), keeps, { error, traceback });\n",
       put: "    void [exception, traceback];\n",
+    }],
+  },
+  {
+    name: "a retry that could not be sent is dropped",
+    does: "the message is acked although its retry is nowhere (Celery's way)",
+    edits: [{
+      file: PERFORM,
+      find: "    tellUnsent(request, error);\n    request.unsent = true;\n",
+      put: "    tellUnsent(request, error);\n",
+    }],
+  },
+  {
+    name: "acked before the retry is confirmed",
+    does: "a worker that dies between the two takes the task along",
+    edits: [{
+      file: PERFORM,
+      find: "    if (acksLate) await sendRetry(request, plan);",
+      put: "    if (acksLate) settle(request);\n    if (acksLate) await sendRetry(request, plan);",
+    }],
+  },
+  {
+    name: "an early retry is tried once",
+    does: "a task that was acked early is gone when its retry cannot be sent at once, and nobody is told",
+    edits: [{
+      file: PERFORM,
+      find: "    else await insistOnRetry(request, plan);",
+      put: "    else await sendRetry(request, plan).catch(() => {});",
+    }],
+  },
+  {
+    name: "the count of retries is not carried",
+    does: "a task that fails is retried for ever",
+    edits: [{ file: RETRY, find: "    retries: message.retries + 1,", put: "    retries: message.retries," }],
+  },
+  {
+    name: "a retry goes to the default queue",
+    does: "a task comes to workers that were never meant for it",
+    edits: [{
+      file: RETRY,
+      find: "    queue,\n    eta,",
+      put: "    queue: env.settings.taskDefaultQueue,\n    eta,",
+    }],
+  },
+  {
+    name: "RETRY is stored after the retry is sent",
+    does: "a task that has ended is said to be retried (Celery's order)",
+    edits: [{
+      file: PERFORM,
+      find: "      await store(request);\n    }\n    if (acksLate) await sendRetry(request, plan);",
+      put: "    }\n    if (acksLate) await sendRetry(request, plan);",
+    }, {
+      file: PERFORM,
+      find: "    else await insistOnRetry(request, plan);",
+      put:
+        '    else await insistOnRetry(request, plan);\n    if (outcome?.is === "retry" && keeps(request)) await store(request);',
     }],
   },
   {

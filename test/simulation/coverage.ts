@@ -7,6 +7,7 @@ import type { Entry } from "../../src/testing/entry.ts";
 import { Coverage } from "../support/coverage.ts";
 import { KINDS, POINTS } from "./plan.ts";
 import type { Outcome } from "./scene.ts";
+import { MOST_RETRIES } from "./tasks.ts";
 
 const FAULTS = [
   "cut",
@@ -14,6 +15,7 @@ const FAULTS = [
   "freeze",
   "loseAck",
   "loseConfirm",
+  "loseDelivery",
   "scatterConfirms",
   "refuse",
   "duplicate",
@@ -48,6 +50,14 @@ export const CLASSES: readonly string[] = [
   "settled park",
   "stale park",
   "failed park",
+  "failed requeue",
+  "retried",
+  "retry confirmed",
+  "retry refused",
+  "retry unknown",
+  "retry could not be sent",
+  "retries used up",
+  "one retry sent twice, after two runs",
   "sent with an ETA",
   "expired in a worker",
   "expired in its queue",
@@ -72,6 +82,7 @@ export function count(coverage: Coverage, { history, report }: Outcome): void {
   const running = new Set<number>();
   const started = new Set<string>();
   for (const entry of history) countEntry(coverage, entry, running, started);
+  countRetries(coverage, history);
   coverage.note("run twice, explained", true, report.duplicated.explained.length);
   coverage.note("forfeited by an early ack", true, report.forfeited.length);
   coverage.note("expired in its queue", true, report.expired.length);
@@ -80,6 +91,30 @@ export function count(coverage: Coverage, { history, report }: Outcome): void {
   for (const entry of history) {
     if (entry.is === "verdict" && entry.verdict === "unknown") unknown.add(entry.task);
     coverage.note("repeated on demand", entry.is === "published" && unknown.has(entry.task));
+  }
+}
+
+function countRetries(coverage: Coverage, history: Iterable<Entry>): void {
+  /** By publish, and by delivery. */
+  const retries = new Map<number, number>();
+  const turns = new Map<number, number>();
+  const confirmed = new Set<string>();
+  for (const entry of history) {
+    if (entry.is === "published" && entry.retries !== undefined) retries.set(entry.publish, entry.retries);
+    else if (entry.is === "delivered") turns.set(entry.delivery, entry.retries ?? 0);
+    else if (entry.is === "told") coverage.note("retry could not be sent", entry.code === "retry-unsent");
+    else if (entry.is === "ended") {
+      coverage.note("retried", entry.outcome === "retry");
+      const isLast = turns.get(entry.delivery) === MOST_RETRIES;
+      coverage.note("retries used up", isLast && entry.outcome === "failure");
+    } else if (entry.is === "verdict" && retries.has(entry.publish)) {
+      if (!/^(confirmed|refused|unknown)$/.test(entry.verdict)) continue;
+      coverage.note(`retry ${entry.verdict}`);
+      if (entry.verdict !== "confirmed") continue;
+      const which = `${entry.task} ${retries.get(entry.publish)}`;
+      coverage.note("one retry sent twice, after two runs", confirmed.has(which));
+      confirmed.add(which);
+    }
   }
 }
 

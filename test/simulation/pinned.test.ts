@@ -58,6 +58,28 @@ const PINNED: Readonly<Record<string, Plan>> = {
         { what: "restart", at: 600, hops: 0, node: 0, dirty: false },
       ],
     }),
+  "RETRY was stored late, over the FAILURE that another worker had stored meanwhile": plan({
+    sends: [{ ...SEND, kind: "late.autoretries" }],
+    hands: [HAND, HAND],
+    mishaps: [{ what: "backendDown", at: 0, hops: 0, node: 1, lasts: 500 }],
+  }),
+  "a message that could not be kept for later, since its copy was refused too, was missed by the checker":
+    plan({
+      sends: [{ ...SEND, kind: "late.autoretries", queue: 1 }, SEND],
+      hands: [{ ...HAND, queues: [1, 2] }],
+      mishaps: [
+        { what: "refuse", at: 0, hops: 0, node: 1, count: 2 },
+        { what: "loseConfirm", at: 0, hops: 0, node: 1 },
+      ],
+    }),
+  "what was handed out at the very instant at which its link was dropped was named by no fault": plan({
+    sends: [SEND, { ...SEND, at: 200, kind: "early.retries", queue: 1 }, SEND],
+    hands: [{ ...HAND, queues: [1, 2] }],
+    mishaps: [
+      { what: "drop", at: 500, hops: 0, node: 1, flushed: false },
+      { what: "drop", at: 0, hops: 0, node: 1, flushed: false },
+    ],
+  }),
   "a message that the broker took back before its worker read it was missed by the checker": plan({
     sends: [{ ...SEND, at: 600 }],
     hands: [{ ...HAND, queues: [0, 2] }, { ...HAND, queues: [0, 2] }],

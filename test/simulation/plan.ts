@@ -19,6 +19,10 @@ export const KINDS = [
   "late.once",
   "early.heeds",
   "late.heeds",
+  "early.retries",
+  "late.retries",
+  "early.autoretries",
+  "late.autoretries",
 ] as const;
 
 /** One call. Times are ms since the start. */
@@ -69,7 +73,7 @@ export type Mishap =
   & { readonly at: number; readonly hops: number; readonly node: number }
   & (
     | { readonly what: "cut" | "freeze" | "backendDown" | "scatterConfirms"; readonly lasts: number }
-    | { readonly what: "loseAck" | "loseConfirm" | "duplicate" }
+    | { readonly what: "loseAck" | "loseConfirm" | "loseDelivery" | "duplicate" }
     | { readonly what: "drop"; readonly flushed: boolean }
     | { readonly what: "refuse"; readonly count: number }
     | { readonly what: "restart"; readonly dirty: boolean }
@@ -151,7 +155,12 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
     lasts,
   }),
   fc.record({
-    what: fc.constantFrom("loseAck" as const, "loseConfirm" as const, "duplicate" as const),
+    what: fc.constantFrom(
+      "loseAck" as const,
+      "loseConfirm" as const,
+      "loseDelivery" as const,
+      "duplicate" as const,
+    ),
     at: instant(),
     hops,
     node,

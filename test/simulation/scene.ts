@@ -4,16 +4,17 @@
  * @module
  */
 import { Celery } from "../../src/app/app.ts";
-import type { Running } from "../../src/app/running.ts";
 import type { Clock } from "../../src/lib/port.ts";
-import { check, type Report } from "../../src/testing/check.ts";
+import { check, flaws, type Report } from "../../src/testing/check.ts";
 import type { Member } from "../../src/testing/faults/member.ts";
 import { SimulatedFaults } from "../../src/testing/faults/simulated.ts";
 import { History } from "../../src/testing/history.ts";
 import { Simulator } from "../../src/testing/simulator/simulator.ts";
 import { withProbe } from "../../src/worker/probe.ts";
 import { Worker } from "../../src/worker/worker.ts";
+import { misstated, straying } from "./judge.ts";
 import { type Hand, type Mishap, type Plan, QUEUES, type Send, SPAN } from "./plan.ts";
+import { declare, type Memory, MOST_RETRIES } from "./tasks.ts";
 
 /** What came of a plan. */
 export interface Outcome {
@@ -33,47 +34,6 @@ const QUIET = 40_000;
 
 function queueName(queue: number): string {
   return `q${queue}`;
-}
-
-/** The tasks; a run takes `takes` ms of its own node's time. `done` holds the numbers of those that succeed only once. */
-function declare(app: Celery, clock: Clock, done: Set<number>): void {
-  const body = (fails: boolean) => async (number: number, takes: number): Promise<number> => {
-    if (takes > 0) await new Promise<void>((resolve) => void clock.after(takes, resolve));
-    if (fails) throw new Error("as planned");
-    return number;
-  };
-  const params = ["number", "takes"] as const;
-  const late = { params, acksLate: true } as const;
-  const heeds = async (task: Running, number: number, takes: number): Promise<number> => {
-    if (takes > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = clock.after(takes, resolve);
-        task.signal.addEventListener("abort", () => {
-          timer.cancel();
-          resolve();
-        });
-      });
-    }
-    task.signal.throwIfAborted();
-    return number;
-  };
-  app.task("early.heeds", { params, bind: true }, heeds);
-  app.task("late.heeds", { ...late, bind: true }, heeds);
-  app.task("early", { params }, body(false));
-  app.task("late", late, body(false));
-  app.task("early.fails", { params }, body(true));
-  app.task("late.fails", late, body(true));
-  app.task("late.rejects", { ...late, acksOnFailureOrTimeout: false }, body(true));
-  app.task("late.silent", { ...late, ignoreResult: true }, body(false));
-  app.task("late.linked", late, body(false));
-  app.task("early.linked", { params }, body(false));
-  app.task("late.once", late, async (number: number, takes: number): Promise<number> => {
-    if (takes > 0) await new Promise<void>((resolve) => void clock.after(takes, resolve));
-    if (done.has(number)) throw new Error("done already");
-    done.add(number);
-    return number;
-  });
-  app.task("link", (result: number) => result);
 }
 
 /** An app on a node of its own. */
@@ -102,7 +62,7 @@ class Scene {
   readonly #places: Map<number, Place> = new Map();
   readonly #apps: Made[] = [];
   readonly #asked = new Set<string>();
-  readonly #done = new Set<number>();
+  readonly #memory: Memory = { done: new Set(), runs: new Map() };
   readonly problems: string[] = [];
   #over = false;
 
@@ -156,7 +116,7 @@ class Scene {
       logger: member.logger(SILENT),
       workerParkAfter: "1s",
     });
-    declare(app, platform.clock, this.#done);
+    declare(app, platform.clock, this.#memory);
     const made = { app, member };
     this.#apps.push(made);
     return made;
@@ -327,32 +287,19 @@ class Scene {
 
   #judge(): Outcome {
     const { history, problems, simulator } = this;
-    const report = check(history, { repeated: (task) => this.#asked.has(task) });
-    for (const { rule, task, says, seq } of report.violations) {
-      problems.push(`${rule} ${task ?? ""} ${says} (at ${seq ?? "?"})`);
-    }
-    for (const what of ["lost", "unexpected"] as const) {
-      if (report[what].length > 0) problems.push(`${what}: ${report[what].join(", ")}`);
-    }
-    const { unexplained } = report.duplicated;
-    if (unexplained.length > 0) problems.push(`doubled without a reason: ${unexplained.join(", ")}`);
-    for (const [task, status] of finalStates(history)) {
-      const kept = simulator.store.get(task)?.status;
-      if (kept !== status) problems.push(`${task} ended in ${kept}, and ${status} was stored`);
-    }
+    const report = check(history, {
+      maxRetries: MOST_RETRIES,
+      repeated: (task) => this.#asked.has(task),
+    });
+    const queueOf = (task: string): string =>
+      queueName(this.#plan.sends[Number(task.slice(1))]?.queue ?? QUEUES);
+    problems.push(
+      ...flaws(report),
+      ...straying(history, queueOf),
+      ...misstated(history, (task) => simulator.store.get(task)?.status),
+    );
     return { report, history, problems, hash: simulator.hash, events: simulator.events };
   }
-}
-
-/** SUCCESS for each task of which it was stored. */
-function finalStates(history: History): Map<string, string> {
-  const states = new Map<string, string>();
-  for (const entry of history) {
-    if (entry.is === "stored" && entry.outcome === "stored" && entry.status === "SUCCESS") {
-      states.set(entry.task, entry.status);
-    }
-  }
-  return states;
 }
 
 /** Runs a plan to its end. */

@@ -122,6 +122,15 @@ describe("I1", () => {
     expect(broken((s) => run(s).fault("kill", ["a"]).worker("killed"))).toEqual(["I1 a"]);
   });
 
+  test("one whose ack was under way when its worker died may be gone, also where a park of it had failed before", () => {
+    const held = (s: Story): Story =>
+      s.confirmed("a").deliver("a").add("w1", { is: "settling", task: "a", delivery: 1, as: "park" })
+        .add("w1", { is: "settled", task: "a", delivery: 1, as: "park", outcome: "failed" })
+        .accept("a", true).start("a", true).end("a", true).store("a");
+    expect(broken((s) => held(s).settling("a").fault("kill", []).worker("killed"))).toEqual([]);
+    expect(broken((s) => held(s).fault("kill", []).worker("killed"))).toEqual(["I1 a"]);
+  });
+
   test("one that the broker took back before its worker read it came again before that", () => {
     expect(
       broken((s) =>
@@ -306,10 +315,79 @@ describe("I11", () => {
   });
 
   test("there are no more of them than the task may have", () => {
-    const told = (s: Story): Story => retry(s.confirmed("a").late("a"), 1).late("a");
+    const told = (s: Story): Story => retry(s.confirmed("a").late("a"), 1).late("a", "w1", { retries: 1 });
     expect(broken(told, { maxRetries: 1 })).toEqual([]);
     expect(broken(told, { maxRetries: 0 })).toEqual(["I11 a"]);
     expect(broken(told, { maxRetries: null })).toEqual([]);
+  });
+});
+
+describe("a retry", () => {
+  const again = (s: Story): Story => s.late("a", "w1", { retries: 1 });
+
+  test("is confirmed before a late ack leaves; acked early, it is sent, or somebody is told", () => {
+    const asked = (late: boolean) => (s: Story): Story => s.confirmed("a").asks("a", late);
+    expect(broken((s) => again(asked(true)(s).retry("a", 1).settle("a")))).toEqual([]);
+    expect(broken((s) => asked(true)(s).settle("a"))).toEqual(["retry a"]);
+    expect(broken((s) => again(asked(true)(s).settle("a").retry("a", 1)))).toEqual(["retry a"]);
+    expect(broken((s) => again(asked(false)(s).retry("a", 1)))).toEqual([]);
+    expect(broken((s) => asked(false)(s))).toEqual(["retry a"]);
+    expect(broken((s) => asked(false)(s).add("w1", { is: "told", task: "a", code: "retry-unsent" }))).toEqual(
+      [],
+    );
+    expect(broken((s) => asked(false)(s).worker("killed"))).toEqual([]);
+  });
+
+  test("that cannot be sent fails its task, or leaves the message where it was", () => {
+    const refused = (s: Story): Story =>
+      s.confirmed("a").asks("a", true).retry("a", 1, undefined).fault("refuse", ["a"])
+        .add("w1", { is: "verdict", task: "a", publish: 2, verdict: "refused" });
+    expect(broken((s) => refused(s).settle("a"))).toEqual(["retry a"]);
+    expect(broken((s) => refused(s).store("a", "FAILURE").settle("a"))).toEqual([]);
+    expect(broken((s) => refused(s).settle("a", "requeue").late("a"))).toEqual([]);
+  });
+
+  test("that is confirmed is run: that its task ran before is no matter", () => {
+    const sent = story((s) => s.confirmed("a").asks("a", true).retry("a", 1).settle("a"));
+    expect(check(sent)).toMatchObject({ ok: false, lost: ["a"], violations: [{ rule: "I1", task: "a" }] });
+  });
+
+  test("is a run of its own, and no duplicate; twice without a reason it is", () => {
+    const once = story((s) => again(s.confirmed("a").asks("a", true).retry("a", 1).settle("a")));
+    expect(check(once)).toMatchObject({ ok: true, duplicated: { explained: [], unexplained: [] } });
+    const twice = story((s) => again(again(s.confirmed("a").asks("a", true).retry("a", 1).settle("a"))));
+    expect(check(twice)).toMatchObject({ ok: false, duplicated: { unexplained: ["a"] } });
+  });
+
+  test("goes two ways where its worker died before the ack, and both are explained (crash point 11)", () => {
+    const report = check(story((s) =>
+      again(
+        again(
+          s.confirmed("a").asks("a", true).retry("a", 1).fault("kill", ["a"], "w1", "held").worker("killed")
+            .worker("started", "w2").asks("a", true, 0, "w2").retry("a", 1, "confirmed", "w2")
+            .settle("a", "ack", "settled", "w2").worker("started", "w1"),
+        ),
+      )
+    ));
+    expect(report).toMatchObject({ ok: true, lost: [], duplicated: { explained: ["a"], unexplained: [] } });
+  });
+
+  test("is sent after RETRY is stored", () => {
+    const late = (s: Story): Story =>
+      s.confirmed("a").deliver("a").accept("a", true).start("a", true).end("a", true, "w1", 1, "retry")
+        .retry("a", 1).store("a", "RETRY").settle("a");
+    expect(broken((s) => again(late(s)))).toContain("retry a");
+  });
+
+  test("has an ETA of its own", () => {
+    const early = story((s) =>
+      again(
+        s.publish("a", { eta: 1010 }).verdict("a", "confirmed").wait(50).asks("a", true).retry("a", 1).settle(
+          "a",
+        ),
+      )
+    );
+    expect(check(early)).toMatchObject({ ok: true });
   });
 });
 

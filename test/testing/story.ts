@@ -107,8 +107,38 @@ export class Story {
     return this.add(node, { is: "started", task, delivery, late });
   }
 
-  end(task: string, late: boolean, node = "w1", delivery = this.#deliveries): this {
-    return this.add(node, { is: "ended", task, delivery, late, outcome: "success" });
+  end(
+    task: string,
+    late: boolean,
+    node = "w1",
+    delivery = this.#deliveries,
+    outcome: "success" | "failure" | "retry" = "success",
+  ): this {
+    return this.add(node, { is: "ended", task, delivery, late, outcome });
+  }
+
+  /** Delivered and run up to the end of its function, which asked for a retry; acked before that, or not yet. */
+  asks(task: string, late: boolean, retries = 0, node = "w1"): this {
+    this.deliver(task, node, retries === 0 ? {} : { retries });
+    if (!late) this.settle(task, "ack", "settled", node);
+    return this.accept(task, late, node).start(task, late, node)
+      .end(task, late, node, this.#deliveries, "retry").store(task, "RETRY", "stored", node);
+  }
+
+  /** A worker publishes a retry. */
+  retry(
+    task: string,
+    retries: number,
+    verdict: "confirmed" | "refused" | "unknown" | undefined = "confirmed",
+    node = "w1",
+  ): this {
+    const publish = ++this.#publishes;
+    this.add(node, {
+      is: "published",
+      ...{ task, publish, name: "t", exchange: "", routingKey: "q", digest: 1, retries },
+      ...{ eta: undefined, expires: undefined, ttl: undefined, deadline: undefined },
+    });
+    return verdict === undefined ? this : this.add(node, { is: "verdict", task, publish, verdict });
   }
 
   settling(
@@ -183,8 +213,12 @@ export class Story {
   }
 
   /** A task acked late, from its delivery to its ack. */
-  late(task: string, node = "w1"): this {
-    return this.deliver(task, node).accept(task, true, node).start(task, true, node).end(task, true, node)
+  late(task: string, node = "w1", more: { readonly retries?: number } = {}): this {
+    return this.deliver(task, node, more).accept(task, true, node).start(task, true, node).end(
+      task,
+      true,
+      node,
+    )
       .store(task, "SUCCESS", "stored", node).settle(task, "ack", "settled", node);
   }
 }

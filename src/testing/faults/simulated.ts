@@ -61,6 +61,11 @@ export class SimulatedFaults implements Faults {
     for (const { wire } of this.#reached(node)) wire.arm("loseConfirm");
   }
 
+  /** The link breaks right behind the next message that comes by it, which may be read before that is known, or after. */
+  async loseDelivery(node?: string): Promise<void> {
+    for (const { wire } of this.#reached(node)) wire.arm("loseDelivery");
+  }
+
   async freeze(node?: string): Promise<void> {
     for (const member of this.#reached(node)) member.node.stall("broker");
     this.#note("freeze", node);

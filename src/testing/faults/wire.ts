@@ -30,8 +30,8 @@ export interface WireHost {
   chance(): number;
 }
 
-/** What cuts a link as soon as it is on its way. */
-export type Trap = "loseAck" | "loseConfirm";
+/** What cuts a link as soon as it is on its way; a delivery still arrives, with the news of the cut behind it. */
+export type Trap = "loseAck" | "loseConfirm" | "loseDelivery";
 
 /** One link. */
 interface Link {
@@ -138,7 +138,12 @@ export class Wire implements Network {
     });
     const lines: Lines = {
       up: this.#line(inner.up, () => link, (word) => this.#departs(link, word)),
-      down: this.#line(inner.down, () => link, (word) => this.#returns(link, word)),
+      down: this.#line(
+        inner.down,
+        () => link,
+        (word) => this.#returns(link, word),
+        (word) => this.#sent(link, word),
+      ),
     };
     const link: Link = {
       ends,
@@ -161,11 +166,12 @@ export class Wire implements Network {
     this.#inner.shut(link.lines);
   }
 
-  /** `passes` gives the word that goes on, or nothing. */
+  /** `passes` gives the word that goes on, or nothing; `sent` is told when it does. */
   #line<W extends ClientWord | WorldEvent>(
     inner: Line<W>,
     link: () => Link,
     passes: (word: W) => W | undefined,
+    sent: (word: W) => void = () => {},
   ): Line<W> {
     return {
       send: (word) => {
@@ -173,8 +179,11 @@ export class Wire implements Network {
         if (passing === undefined) return;
         // A link that broke before is told so all the same.
         const told = "is" in word && word.is === "connection.lost";
-        if (this.#severedAt === undefined || told) inner.send(passing);
-        else link().waiting.push(() => inner.send(passing));
+        if (this.#severedAt !== undefined && !told) {
+          return void link().waiting.push(() => inner.send(passing));
+        }
+        inner.send(passing);
+        sent(passing);
       },
       clear: () => {
         link().waiting.length = 0;
@@ -239,12 +248,23 @@ export class Wire implements Network {
   }
 
   #springs(trap: Trap, link: Link): boolean {
-    const armed = this.#traps.get(trap) ?? 0;
-    if (armed === 0) return false;
-    this.#traps.set(trap, armed - 1);
+    if (!this.#takes(trap)) return false;
     this.#host.onTrap(trap, link.connection);
     this.#cut(link);
     return true;
+  }
+
+  /** A word of the server is on its way. */
+  #sent(link: Link, word: WorldEvent): void {
+    if (word.is !== "basic.deliver" || !this.#takes("loseDelivery")) return;
+    this.#host.onTrap("loseDelivery", link.connection);
+    this.#cut(link, { flushed: true });
+  }
+
+  #takes(trap: Trap): boolean {
+    const armed = this.#traps.get(trap) ?? 0;
+    if (armed > 0) this.#traps.set(trap, armed - 1);
+    return armed > 0;
   }
 
   /** What the server holds goes back before the client is told. */

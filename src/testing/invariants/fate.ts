@@ -5,14 +5,17 @@
  */
 import {
   copiesOf,
+  failedToPutAside,
   type Handing,
   type Past,
   startsOf,
   type TaskPast,
   type Touch,
   type Violation,
+  wasPutAside,
   wasSettled,
 } from "./past.ts";
+import { eachTurn } from "./turn.ts";
 
 /** Whether the broker said that it has the task. */
 export function isConfirmed({ sendings }: TaskPast): boolean {
@@ -42,7 +45,7 @@ export function hasExpired({ sendings }: TaskPast, { entries }: Past): boolean {
 /**
  * How often it may have begun: once for each message of it, and once more for each fault that struck a delivery of it that began. Whether it
  * had begun when the fault struck is no matter, nor whether it had been read: the broker knows of a broken link before the worker does. A
- * fault that struck while it was parked left two: the copy, and the one whose ack was lost. A park that failed may have left a copy, too.
+ * fault that struck while it was parked left two: the copy, and the one whose ack was lost. A park or a requeue for later that failed may have left a copy, too.
  */
 export function startsExplained(task: TaskPast): number {
   const begun = task.handings.filter(({ started }) => started.length > 0);
@@ -54,10 +57,7 @@ export function startsExplained(task: TaskPast): number {
     const struck = spared.findLastIndex((handing) => strikes(touch, handing));
     if (struck >= 0) spared.splice(struck, 1);
   }
-  const unsure =
-    task.handings.filter(({ settled }) =>
-      settled.some(({ as, outcome }) => as === "park" && outcome === "failed")
-    ).length;
+  const unsure = task.handings.filter(mayHaveLeftACopy).length;
   return copiesOf(task) + back + unsure + length - spared.length;
 }
 
@@ -66,15 +66,17 @@ function strikes({ node, epochs }: Touch, { delivered }: Handing): boolean {
   return (node === "" || node === delivered.node) && delivered.epoch <= (epochs.get(delivered.node) ?? 0);
 }
 
-/** Whether it was to be parked, whatever came of that. */
-function wasPutAside({ settling }: Handing): boolean {
-  return settling.some(({ as }) => as === "park");
+/** Whether the broker may keep a copy for later, though it did not say so, beside what became of the delivery itself. */
+function mayHaveLeftACopy(handing: Handing): boolean {
+  const { settled, started } = handing;
+  return wasPutAside(handing) &&
+    (settled.some(failedToPutAside) || (started.length > 0 && !wasSettled(handing)));
 }
 
 /** I1: what is confirmed is run or refused, each message ends settled, and none is acked that was not run. */
 export function i1(past: Past): Violation[] {
   const found: Violation[] = [];
-  for (const [task, one] of past.tasks) {
+  for (const [task, one] of eachTurn(past)) {
     if (isConfirmed(one) && !isDealtWith(one) && !diedEarly(one) && !hasExpired(one, past)) {
       found.push({ rule: "I1", task, says: "was confirmed and never run" });
     }
@@ -98,7 +100,7 @@ function flawOf(handing: Handing, task: TaskPast, past: Past): string | undefine
     return `${number} was never settled`;
   }
   // Its worker died with the settlement under way: it may have come through.
-  if (killed !== undefined && settling.length > 0 && handing.settled.length === 0) return undefined;
+  if (killed !== undefined && settling.length > handing.settled.length) return undefined;
   // Back in its queue: by a requeue, by the loss of its link, or by the death of its worker. The broker may know before the worker does.
   // It may even have taken the message back before the worker read it.
   const since = task.touches.find((touch) => touch.seq < delivered.seq && strikes(touch, handing))?.seq;
@@ -144,7 +146,7 @@ export function p13(past: Past): Violation[] {
 
 function begun(past: Past, late: boolean, rule: string): Violation[] {
   const found: Violation[] = [];
-  for (const [task, one] of past.tasks) {
+  for (const [task, one] of eachTurn(past)) {
     if (!one.handings.some(({ started }) => started.some((each) => each.late === late))) continue;
     const [starts, most] = [startsOf(one), startsExplained(one)];
     if (starts > most) found.push({ rule, task, says: `began ${starts} times, and ${most} are explained` });
@@ -155,15 +157,15 @@ function begun(past: Past, late: boolean, rule: string): Violation[] {
 /** Each delivery begins once at most; each beyond the first of its message is explained by a requeue, a park or a fault. */
 export function once(past: Past): Violation[] {
   const found: Violation[] = [];
-  for (const [task, one] of past.tasks) {
+  for (const [task, one] of eachTurn(past)) {
     for (const { delivered, started } of one.handings) {
       if (started.length < 2) continue;
       const says = `delivery ${delivered.delivery} began ${started.length} times`;
       found.push({ rule: "once", task, says, seq: delivered.seq });
     }
     const requeues = one.handings.filter((handing) => wasSettled(handing, "requeue")).length;
-    const parks = one.handings.filter(wasPutAside).length;
-    const most = copiesOf(one) + requeues + parks + one.touches.length;
+    const copies = one.handings.filter((handing) => wasPutAside(handing) || mayHaveLeftACopy(handing)).length;
+    const most = copiesOf(one) + requeues + copies + one.touches.length;
     const { length } = one.handings;
     if (length > most) {
       found.push({ rule: "once", task, says: `was delivered ${length} times, and ${most} are explained` });

@@ -18,6 +18,7 @@ import type {
   SettlingEntry,
   StoredEntry,
   StoringEntry,
+  ToldEntry,
   VerdictEntry,
 } from "../entry.ts";
 
@@ -70,9 +71,11 @@ export interface TaskPast {
   readonly stores: Storing[];
   /** The faults that name it, once for each time that they do. */
   readonly touches: Touch[];
-  /** How often a fault doubled it. */
-  doubles: number;
+  /** For each time that a fault doubled it, how many retries came before the message that was doubled: the latest one. */
+  readonly doubles: number[];
   readonly revokes: RevokedEntry[];
+  /** Coded lines about it. */
+  readonly tolds: ToldEntry[];
 }
 
 /** What a checker knows. */
@@ -131,10 +134,13 @@ class Reader implements Past {
       case "revoked":
         this.#task(entry.task).revokes.push(entry);
         return;
+      case "told":
+        if (entry.task !== "") this.#task(entry.task).tolds.push(entry);
+        return;
       case "fault":
         this.faults.push(entry);
         for (const id of entry.touches) {
-          if (entry.fault === "duplicate") this.#task(id).doubles++;
+          if (entry.fault === "duplicate") this.#doubled(this.#task(id));
           else this.#task(id).touches.push({ seq: entry.seq, node: entry.node, epochs: this.#epochs });
         }
         return;
@@ -196,10 +202,14 @@ class Reader implements Past {
     else if (entry.is === "lost") handing.lost = entry;
   }
 
+  #doubled({ doubles, sendings }: TaskPast): void {
+    doubles.push(sendings.at(-1)?.published.retries ?? 0);
+  }
+
   #task(id: string): TaskPast {
     let task = this.tasks.get(id);
     if (task === undefined) {
-      task = { sendings: [], handings: [], stores: [], touches: [], doubles: 0, revokes: [] };
+      task = { sendings: [], handings: [], stores: [], touches: [], doubles: [], revokes: [], tolds: [] };
       this.tasks.set(id, task);
     }
     return task;
@@ -216,7 +226,7 @@ export function copiesOf({ sendings, doubles }: TaskPast): number {
   const sent = sendings.filter(({ verdict }) =>
     verdict === undefined || /^(confirmed|unknown)$/.test(verdict.verdict)
   );
-  return Math.max(1, sent.length + doubles);
+  return Math.max(1, sent.length + doubles.length);
 }
 
 /** How often the task's function was begun. */
@@ -227,4 +237,14 @@ export function startsOf({ handings }: TaskPast): number {
 /** Whether this delivery was settled so, as far as its worker could tell. */
 export function wasSettled({ settled }: Handing, as?: SettledEntry["as"]): boolean {
   return settled.some((one) => one.outcome === "settled" && (as === undefined || one.as === as));
+}
+
+/** Whether the broker was to keep it for later, parked or after its run, whatever came of that. */
+export function wasPutAside({ settling }: Handing): boolean {
+  return settling.some(({ as, later }) => as === "park" || later === true);
+}
+
+/** Of a delivery that was to be put aside: the broker could not keep it, or did not say so, and it was still held. */
+export function failedToPutAside({ as, outcome }: SettledEntry): boolean {
+  return outcome === "failed" && (as === "park" || as === "requeue");
 }

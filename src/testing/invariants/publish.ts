@@ -66,8 +66,10 @@ export function repeats(asked: (task: string) => boolean): (past: Past) => Viola
     const found: Violation[] = [];
     for (const [task, { sendings }] of tasks) {
       if (asked(task)) continue;
-      // A retry is sent until it is there: it would be lost otherwise.
-      const own = sendings.filter(({ published }) => published.retries === undefined);
+      // A retry is sent until it is there, and so is a copy beside its queue: it would be lost otherwise.
+      const own = sendings.filter(({ published: { retries, routingKey } }) =>
+        retries === undefined && !routingKey.endsWith(".dead")
+      );
       const unknown = own.find(({ verdict }) => verdict?.verdict === "unknown")?.verdict;
       const again = unknown &&
         own.find(({ published }) => published.seq > unknown.seq && published.node === unknown.node);

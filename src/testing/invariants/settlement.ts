@@ -3,7 +3,15 @@
  *
  * @module
  */
-import type { Handing, Past, Storing, TaskPast, Violation } from "./past.ts";
+import {
+  failedToPutAside,
+  type Handing,
+  type Past,
+  type Storing,
+  type TaskPast,
+  type Violation,
+  wasPutAside,
+} from "./past.ts";
 
 /** I4: a delivery is settled once, and not after its link went; nor does what waits begin then. */
 export function i4(past: Past): Violation[] {
@@ -12,9 +20,8 @@ export function i4(past: Past): Violation[] {
     const { delivered: { delivery, task }, lost, settling, settled, started } = handing;
     const tell = (says: string, seq: number): void =>
       void found.push({ rule: "I4", task, says: `delivery ${delivery} ${says}`, seq });
-    // A park that failed leaves the delivery held: it may be settled in another way.
-    const tries = settling.length -
-      settled.filter(({ as, outcome }) => as === "park" && outcome === "failed").length;
+    // What failed, since the broker could not keep a copy for later, leaves the delivery held: it may be settled in another way.
+    const tries = settling.length - (wasPutAside(handing) ? settled : []).filter(failedToPutAside).length;
     if (tries > 1) tell(`was settled ${settling.length} times`, settling[1]?.seq ?? 0);
     if (lost === undefined) continue;
     for (const { seq, outcome } of settled) {

@@ -24,7 +24,10 @@ export function isDisturbed(past: Past, node: string, from: number, to: number):
     if (!concerns(fault, node)) continue;
     for (const [begin, end] of Object.entries(ENDS)) if (fault.fault === end) open.delete(begin);
     if (fault.fault === "cut" || fault.fault === "freeze") open.add(fault.fault);
-    if (fault.seq >= from && /^(cut|drop|freeze|heal|thaw|restart|loseAck|loseConfirm)$/.test(fault.fault)) {
+    if (
+      fault.seq >= from &&
+      /^(cut|drop|freeze|heal|thaw|restart|loseAck|loseConfirm|loseDelivery)$/.test(fault.fault)
+    ) {
       return true;
     }
     if (fault.seq >= from && open.size > 0) return true;
@@ -36,7 +39,7 @@ export function isDisturbed(past: Past, node: string, from: number, to: number):
 export function freeSince(past: Past, node: string, seq: number): number {
   const last = past.faults.findLast((fault) =>
     fault.seq < seq && concerns(fault, node) &&
-    /^(heal|thaw|restart|drop|loseAck|loseConfirm)$/.test(fault.fault)
+    /^(heal|thaw|restart|drop|loseAck|loseConfirm|loseDelivery)$/.test(fault.fault)
   );
   return last?.at ?? -Infinity;
 }

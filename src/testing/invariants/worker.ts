@@ -5,6 +5,7 @@
  */
 import type { Entry } from "../entry.ts";
 import type { Handing, Past, Violation } from "./past.ts";
+import { eachTurn } from "./turn.ts";
 import { freeSince, mostSkew, skewAt } from "./spans.ts";
 
 /** I12: a worker that has stopped holds nothing, runs nothing and does nothing. */
@@ -73,10 +74,12 @@ export function i9(patience: number): (past: Past) => Violation[] {
 /** I10, as far as it can be: a task whose time is over by its worker's clock does not begin. Nor does one before its ETA. */
 export function i10(past: Past): Violation[] {
   const found: Violation[] = [];
-  for (const [task, { handings, sendings }] of past.tasks) {
+  for (const [task, { handings, sendings }] of eachTurn(past)) {
     const [first] = sendings;
     if (first === undefined) continue;
-    const { eta = -Infinity, expires = Infinity } = first.published;
+    const { expires = Infinity } = first.published;
+    // Which of several messages this is cannot be seen: two runs of a task whose ack was lost each sent a retry with a wait of its own.
+    const eta = Math.min(...sendings.map(({ published }) => published.eta ?? -Infinity));
     for (const { delivered: { node, delivery, seq: from }, started } of handings) {
       for (const { at, seq } of started) {
         const tell = (rule: string, says: string): void =>
