@@ -26,8 +26,8 @@ export interface BroadcastParts {
   listen(queue: string, take: (text: string) => void): readonly ChannelSubscription[] | undefined;
   /** The queue is consumed no more. */
   leave(queue: string): Promise<void>;
-  /** A message of the queue was dropped: too many wait. */
-  dropped(queue: string): void;
+  /** Tells of what does harm. */
+  warn(code: string, reason: string): void;
 }
 
 /** A queue that hears of what is sent to all. */
@@ -129,9 +129,10 @@ export class BroadcastConsumer implements Consumer {
 
   #put(tap: Tap, delivery: BroadcastDelivery): void {
     if (tap.waiting.size >= MOST) {
-      if (!tap.told) this.#parts.dropped(delivery.queue);
+      if (tap.told) return;
       tap.told = true;
-      return;
+      const reason = `more than ${MOST} broadcasts wait in ${delivery.queue}: the next ones are dropped`;
+      return this.#parts.warn("broadcast-dropped", reason);
     }
     tap.waiting.push(delivery);
     this.#flow(tap);

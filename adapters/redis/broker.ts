@@ -22,8 +22,8 @@ import { BroadcastConsumer } from "./broadcast.ts";
 import type { Command } from "./client.ts";
 import { LinkCommands } from "./commands.ts";
 import { fault, isPassingFault, late, misfit } from "./fault.ts";
-import { Fanouts } from "./fanouts.ts";
-import { LinkFeed } from "./feed.ts";
+import { Ears } from "./ears.ts";
+import { evictionOf } from "./eviction.ts";
 import { STEPS } from "./kombu.ts";
 import { RedisConsumer } from "./lease/consumer.ts";
 import { LEASED } from "./lease/features.ts";
@@ -36,13 +36,15 @@ import { Patience } from "./patience.ts";
 import { RedisPublisher } from "./publisher.ts";
 import { checkQueue } from "./reserved.ts";
 import type { Server } from "./server.ts";
-import { type Channels, ChannelSubscription, ListSubscription } from "./subscription.ts";
+import { ChannelSubscription, ListSubscription } from "./subscription.ts";
+import { RedisTopology, type Topology } from "./topology.ts";
 
 /** What a broker is made of. Durations are ms. */
 export interface BrokerParts {
   readonly server: Omit<Server, "commandTimeout">;
   readonly commandTimeout: number;
   readonly prefix: string;
+  readonly topology: Topology;
   readonly platform: Platform;
   readonly maxMessage: number;
   readonly visibilityTimeout: number;
@@ -51,9 +53,6 @@ export interface BrokerParts {
   readonly closeTimeout: number;
   readonly reconnectMax: number;
 }
-
-/** How often a connection that only listens is asked whether it is there, ms. */
-const LISTENING = 15_000;
 
 /** The {@link Broker}; see the module. */
 export class RedisBroker implements Broker {
@@ -70,8 +69,8 @@ export class RedisBroker implements Broker {
   readonly #consumers: Set<RedisConsumer> = new Set();
   readonly #subscriptions: Set<Subscription> = new Set();
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
-  readonly #fanouts: Fanouts = new Fanouts();
-  #channels: Channels | undefined;
+  readonly #topology: RedisTopology;
+  #ears: Ears | undefined;
   #inspected = false;
 
   constructor(parts: BrokerParts) {
@@ -91,6 +90,13 @@ export class RedisBroker implements Broker {
       commands: this.#publishing,
       packer: this.#packer,
       ...{ clock, ids, subject, publishTimeout },
+    });
+    this.#topology = new RedisTopology({
+      topology: parts.topology,
+      publisher: this.#publisher,
+      packer: this.#packer,
+      commands: this.#publishing,
+      ...{ clock, subject, publishTimeout },
     });
     this.features = {
       link: "shared",
@@ -112,28 +118,26 @@ export class RedisBroker implements Broker {
   }
 
   declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
-    return this.#publisher.declare(this.#fanouts.note(entities, this.#packer.types), call);
+    return this.#topology.declare(entities, call);
   }
 
   publish(batch: readonly Outgoing[], options?: PublishOptions): Promise<readonly Verdict[]> {
-    return this.#publisher.publish(batch, options);
+    return this.#topology.publish(batch, options);
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
     const leased = this.#lease(queues, prefetch);
-    if (!queues.some((queue) => this.#fanouts.has(queue))) return leased;
+    const { fanouts } = this.#topology;
+    if (!queues.some((queue) => fanouts.has(queue))) return leased;
     return new BroadcastConsumer(queues, prefetch, {
       leased,
       clock: this.#parts.platform.clock,
       listen: (queue, take) =>
-        this.#fanouts.inboxes(queue)?.map((inbox) => this.#listen(inbox, take) as ChannelSubscription),
+        fanouts.inboxes(queue)?.map((inbox) => this.#listen(inbox, take) as ChannelSubscription),
       leave: async (queue) => {
-        if (this.#fanouts.isOwn(queue)) await this.purge(queue).catch(() => 0);
+        if (fanouts.isOwn(queue)) await this.purge(queue).catch(() => 0);
       },
-      dropped: (queue) => {
-        const reason = `more than 10000 broadcasts wait in ${queue}: the next ones are dropped`;
-        this.#emit({ is: "warning", code: "broadcast-dropped", reason });
-      },
+      warn: (code, reason) => this.#emit({ is: "warning", code, reason }),
     });
   }
 
@@ -153,7 +157,7 @@ export class RedisBroker implements Broker {
         else if (!isPassingFault(error)) this.#emit({ is: "down", link: "consume", error, retryIn });
       },
       prepare: async () => {
-        this.#publisher.doubt();
+        this.#topology.doubt();
         await this.#publisher.declare([]);
       },
       ended: (done) => void this.#consumers.delete(done),
@@ -220,9 +224,9 @@ export class RedisBroker implements Broker {
       // What is not answered by now is given up with the links.
     } finally {
       patience.end();
-      const { feed } = this.#channels ?? {};
-      this.#channels = undefined;
-      await Promise.all([this.#publishing.close(), this.#consuming.close(), feed?.close()]);
+      const ears = this.#ears;
+      this.#ears = undefined;
+      await Promise.all([this.#publishing.close(), this.#consuming.close(), ears?.close()]);
     }
   }
 
@@ -241,7 +245,7 @@ export class RedisBroker implements Broker {
       ...this.#quiet(),
       onUp: () => {
         // The server may be another one, or have lost its memory.
-        this.#publisher.doubt();
+        this.#topology.doubt();
         this.#emit({ is: "up", link });
         if (link === "consume") {
           this.#waker.claiming();
@@ -254,29 +258,9 @@ export class RedisBroker implements Broker {
   }
 
   /** The connection that listens to channels, for all subscriptions. */
-  #listening(): Channels {
-    if (this.#channels !== undefined) return this.#channels;
+  #listening(): Ears {
     const { platform: { clock }, server: { own } } = this.#parts;
-    const listeners = new Set<ChannelSubscription>();
-    const feed = new LinkFeed({ ...this.#quiet(), open: own("listen") }, {
-      message: (pattern, text, channel = pattern) => {
-        for (const listener of listeners) listener.message(pattern, text, channel);
-      },
-      heard: () => {
-        for (const listener of listeners) listener.heard();
-      },
-      failed: () => {},
-    }, { patterns: true });
-    const watch = (): void => {
-      clock.after(LISTENING, () => {
-        if (this.#channels?.feed !== feed) return;
-        // A connection that died without a word shows itself.
-        if (listeners.size > 0) void feed.fence();
-        watch();
-      }, { keepAlive: false });
-    };
-    watch();
-    return this.#channels = { feed, listeners };
+    return this.#ears ??= new Ears({ ...this.#quiet(), open: own("listen") }, clock);
   }
 
   /** Whether the server may throw queues away when its memory is full; told once. */
@@ -284,15 +268,8 @@ export class RedisBroker implements Broker {
     if (this.#inspected) return;
     this.#inspected = true;
     const { commandTimeout, platform: { clock } } = this.#parts;
-    // A server that does not tell, or not this user, is none to warn of.
-    const [memory] = await this.#publishing.run([["info", "memory"]], {
-      repeatable: true,
-      deadline: clock.now() + commandTimeout,
-    });
-    const policy = /^maxmemory_policy:(\S+)/m.exec(String(memory))?.[1] ?? "noeviction";
-    if (policy === "noeviction") return;
-    const reason = `its maxmemory-policy is ${policy}: when its memory is full, it throws queues away`;
-    this.#emit({ is: "warning", code: "redis-eviction", reason });
+    const reason = await evictionOf(this.#publishing, clock.now() + commandTimeout);
+    if (reason !== undefined) this.#emit({ is: "warning", code: "redis-eviction", reason });
   }
 
   async #lengths(queue: string, more: readonly Command[]): Promise<number> {

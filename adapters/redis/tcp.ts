@@ -27,14 +27,21 @@ import { LinkFeed } from "./feed.ts";
 import type { RedisClient } from "./ioredis.ts";
 import { keysUnder } from "./keys.ts";
 import { positive, serverOf } from "./server.ts";
+import type { Topology } from "./topology.ts";
 import type { RedisTls } from "./url.ts";
 
-export type { Duration, Platform, RedisClient, RedisTls };
+export type { Duration, Platform, RedisClient, RedisTls, Topology };
 
 /** Options of {@link redisBroker}. A number of time is seconds, a string carries its unit. */
 export interface RedisBrokerOptions {
   /** kombu's `global_keyprefix` (in `broker_transport_options`), put before every key as it is. Peers must have the same. @default none */
   readonly globalKeyprefix?: string;
+  /**
+   * What becomes of the queues and exchanges that a program names. "declare": missing bindings are written. "passive": they are only asked
+   * for, and one that is not there is `queue-missing`; whether the list of a queue is there says nothing, since an empty one is not. "leave":
+   * neither. @default "declare"
+   */
+  readonly topology?: Topology;
   /**
    * kombu's `visibility_timeout`: what another program claimed and did not settle within it goes back to its queue. The shortest one of all
    * consumers of a database counts for all of them. Our own leases are renewed while the consumer lives.
@@ -69,6 +76,7 @@ export interface RedisBrokerOptions {
 
 const BROKER_OPTIONS = [
   "globalKeyprefix",
+  "topology",
   "visibilityTimeout",
   "consumerTimeout",
   "publishTimeout",
@@ -105,6 +113,8 @@ const BROKER_OPTIONS = [
 export function redisBroker(urlOrClient: string | RedisClient, options: RedisBrokerOptions = {}): Broker {
   checkOptionNames("redisBroker", options, BROKER_OPTIONS);
   const { globalKeyprefix = "", maxMessage = 64 * 1024 * 1024, platform = systemPlatform } = options;
+  const { topology = "declare" } = options;
+  demand(/^(declare|passive|leave)$/.test(topology), "topology", "declare, passive or leave");
   demand(Number.isInteger(maxMessage) && maxMessage > 0, "maxMessage", "a positive integer");
   const { commandTimeout = 5000, ...server } = serverOf(
     "broker",
@@ -117,6 +127,7 @@ export function redisBroker(urlOrClient: string | RedisClient, options: RedisBro
     server,
     commandTimeout,
     prefix: globalKeyprefix,
+    topology,
     platform,
     maxMessage,
     visibilityTimeout: positive(options.visibilityTimeout, "visibilityTimeout") ?? 3_600_000,
