@@ -5,14 +5,16 @@
  */
 import type { Consumer, Delivery } from "../broker.ts";
 import type { Pool, Slot } from "../pool.ts";
-import { isCompressed, openContent } from "../protocol/content.ts";
+import { isCompressed } from "../protocol/content.ts";
 import { peekTask, readTask } from "../protocol/task.ts";
+import { ask, isAskedFor } from "./admission.ts";
 import { discard } from "./discard.ts";
 import { Ending } from "./ending.ts";
 import type { Env } from "./env.ts";
 import { Holds } from "./hold.ts";
 import { exceptionRepr, heeds } from "./lines.ts";
 import { failed } from "./outcome.ts";
+import { open, Openings } from "./openings.ts";
 import { perform } from "./perform.ts";
 import { refuseUnread, rejectUnregistered } from "./refuse.ts";
 import { Request } from "./request.ts";
@@ -36,8 +38,7 @@ export class TaskConsumer {
   /** Tells of the lost links of messages that wait. */
   readonly #losses = new Map<Request, Disposable>();
   /** Messages whose content is being opened. */
-  readonly #opening = new Set<Promise<void>>();
-  #lastOpening: Promise<void> = Promise.resolve();
+  readonly #openings: Openings;
   /** Messages that the broker is about to keep for later. */
   readonly #parking = new Set<Promise<void>>();
   /** How many tasks may have run without being stored and settled: a slow backend must hold up the next ones. */
@@ -50,6 +51,7 @@ export class TaskConsumer {
     this.#consumer = consumer;
     this.#holds = new Holds(env, consumer, prefetch, longestPark);
     this.#slots = new Slots(env, pool, (slot) => this.#given(slot));
+    this.#openings = new Openings(env, (delivery, text) => this.#read(delivery, text), () => this.#stopping);
     env.state.onRoom = this.#finished;
     this.#backlog = Math.max(prefetch, 4 * pool.size);
   }
@@ -84,7 +86,7 @@ export class TaskConsumer {
     using ending = new Ending(this.#env, cold);
     // First: what goes back before the consumer is gone would come again.
     await ending.flush(this.#quit());
-    await ending.flush(Promise.all(this.#opening));
+    await ending.flush(this.#openings.ended);
     for (const request of this.#waiting) {
       this.#leave(request);
       this.#env.state.drop(request);
@@ -110,7 +112,8 @@ export class TaskConsumer {
 
   /** What has come and not begun. */
   get #waiting(): readonly Request[] {
-    return [...this.#ready, ...this.#asking, ...this.#holds.held];
+    // Those in line for their turn first: it may come when another one leaves.
+    return [...this.#env.suspects.waiting, ...this.#ready, ...this.#asking, ...this.#holds.held];
   }
 
   async #quit(): Promise<void> {
@@ -129,36 +132,11 @@ export class TaskConsumer {
       if (name !== undefined && !this.#env.app.tasks.has(name)) {
         return rejectUnregistered(this.#env, delivery, name, delivery.message.headers["id"]);
       }
-      if (isCompressed(delivery.message)) return this.#readLater(delivery);
-      this.#read(delivery, this.#open(delivery) as string);
+      if (isCompressed(delivery.message)) return this.#openings.add(delivery);
+      this.#read(delivery, open(this.#env, delivery) as string);
     } catch (error) {
       refuseUnread(this.#env, delivery, error);
     }
-  }
-
-  #open({ message }: Delivery): string | Promise<string> {
-    const { acceptContent: accept, contentLimits: limits } = this.#env.settings;
-    return openContent(message, { accept, limits, turn: this.#env.turn });
-  }
-
-  /** One at a time: a prefetch of small messages that are large inside would fill the memory at once. */
-  #readLater(delivery: Delivery): void {
-    const open = async (): Promise<void> => {
-      let lost = false;
-      using _watch = delivery.onLost(() => lost = true);
-      try {
-        const text = this.#stopping ? undefined : await this.#open(delivery);
-        // What comes again is not run here too.
-        if (this.#stopping || text === undefined || lost) this.#giveBack(delivery);
-        else this.#read(delivery, text);
-      } catch (error) {
-        refuseUnread(this.#env, delivery, error);
-      }
-    };
-    const opening = this.#lastOpening.then(open, open).finally(() => this.#opening.delete(opening));
-    this.#opening.add(opening);
-    this.#env.probe?.reading?.(opening);
-    this.#lastOpening = opening;
   }
 
   #read(delivery: Delivery, text: string): void {
@@ -218,25 +196,28 @@ export class TaskConsumer {
     return this.#ready.has(request) || this.#asking.has(request);
   }
 
-  /** Puts it in line; where the backend may know that it is revoked, after that was asked. */
+  /** Puts it in line; where something is to be found out about it, after that. */
   #admit(request: Request): void {
-    if (asksFirst(request)) return void this.#ask(request);
-    this.#ready.add(request);
-    this.#dispatch();
+    if (isAskedFor(request)) void this.#ask(request);
+    else this.#lineUp(request);
   }
 
   async #ask(request: Request): Promise<void> {
     this.#asking.add(request);
-    const revoked = await this.#env.revokes.ask(request.message);
+    const admission = await ask(request);
     // Its link was lost meanwhile, the worker stops, or it has heard of the revoke itself.
     if (!this.#asking.delete(request)) return;
-    if (revoked === undefined) {
-      this.#ready.add(request);
-      this.#dispatch();
-    } else {
+    if (admission.do === "line") this.#lineUp(request);
+    else if (admission.do === "wait") this.#env.suspects.wait(request, () => this.#lineUp(request));
+    else {
       this.#leave(request);
-      discard(request, revoked);
+      discard(request, admission.revoked);
     }
+  }
+
+  #lineUp(request: Request): void {
+    this.#ready.add(request);
+    this.#dispatch();
   }
 
   /** Gives slots to those who wait, first come, first served. */
@@ -261,9 +242,10 @@ export class TaskConsumer {
   #begin(slot: Slot): void {
     const [request] = this.#ready;
     if (request === undefined || this.#stopping) return slot[Symbol.dispose]();
-    this.#leave(request);
+    this.#take(request);
     if (expired(request.message, this.#env.now())) {
       slot[Symbol.dispose]();
+      this.#leave(request);
       return discard(request);
     }
     this.#env.state.activate(request);
@@ -291,20 +273,18 @@ export class TaskConsumer {
     else this.#losses.set(request, watch);
   }
 
-  /** The request waits no more, for a slot or for its ETA. */
+  /** The request waits no more. */
   #leave(request: Request): void {
-    this.#ready.delete(request);
+    this.#take(request);
     this.#asking.delete(request);
     this.#holds.release(request);
+    this.#env.suspects.leave(request);
+  }
+
+  /** Out of the line for a slot; where it has a turn, it keeps it. */
+  #take(request: Request): void {
+    this.#ready.delete(request);
     this.#losses.get(request)?.[Symbol.dispose]();
     this.#losses.delete(request);
   }
-}
-
-/** Whether the backend is asked first: each time is a round trip, which a message that comes for the first time, to run at once, is spared. */
-function asksFirst({ delivery, env, message }: Request): boolean {
-  const { workerCheckRevoked } = env.settings;
-  if (workerCheckRevoked !== "returned") return workerCheckRevoked === "always";
-  return env.backend?.facts !== undefined &&
-    (delivery.redelivered || message.eta !== null || message.retries > 0);
 }

@@ -20,6 +20,7 @@ import type { Probe } from "./probe.ts";
 import { Results, type Subject } from "./results.ts";
 import { Revokes } from "./revokes.ts";
 import { WorkerState } from "./state.ts";
+import { Suspects } from "./suspects.ts";
 import { Unsent } from "./unsent.ts";
 
 export type { Subject };
@@ -61,6 +62,8 @@ export class Env {
   readonly limits: Limits;
   /** Starts that came to no end. */
   readonly starts: Starts = new Starts(this);
+  /** Those that may not begin side by side. */
+  readonly suspects: Suspects = new Suspects();
   /** Messages that go back because something could not be sent. */
   readonly unsent: Unsent = new Unsent();
   /** Tasks that are known to have succeeded. */

@@ -35,10 +35,11 @@ export async function look(request: Request): Promise<Look> {
   const known = await successes.of(request);
   if (lost) return { do: "leave" };
   if (known !== undefined) return { do: "skip", known };
-  const deliveries = await starts.examine(request, () => lost);
+  const deliveries = await starts.examine(request, () => lost || stopping.aborted);
   if (lost) return { do: "leave" };
   if (deliveries !== undefined) return { do: "bury", deliveries };
-  return { do: stopping.aborted ? "giveBack" : "run" };
+  // What is counted has begun.
+  return { do: stopping.aborted && !request.isCounted ? "giveBack" : "run" };
 }
 
 /** The message is put beside its queue and the task fails; where that cannot be done it goes back, and is not run when it comes again. */

@@ -67,8 +67,8 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
   } finally {
     free(request, slot);
     watch?.[Symbol.dispose]();
-    request.suspicion?.[Symbol.dispose]();
     request.env.state.finish(request, ran);
+    request.env.suspects.leave(request);
   }
 }
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
+import type { TaskRules } from "../app/task-rules.ts";
 import type { Facts } from "../backend.ts";
 import { CeleriacError } from "../errors.ts";
-import { deferred } from "../lib/deferred.ts";
 import type { Env } from "./env.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Request } from "./request.ts";
@@ -21,31 +21,32 @@ export class Starts {
   readonly #env: Env;
   /** Without a backend: it knows of lost links only, since it dies with the worker. */
   readonly #own = new Map<string, number>();
-  /** Resolves when the task that runs under suspicion has ended. */
-  #turn: Promise<void> = Promise.resolve();
 
   constructor(env: Env) {
     this.#env = env;
   }
 
+  /** Whether its starts are counted: it was handed out before, and only under late ack does a message come again that has begun. */
+  counts({ acksLate, delivery, task: { rules } }: Request): boolean {
+    return acksLate && delivery.redelivered && this.#limitOf(rules) !== null;
+  }
+
+  /** Whether it has begun twice and came to no end, and may still begin. */
+  async isSuspect(request: Request): Promise<boolean> {
+    const earlier = await this.#earlier(request);
+    return earlier > 1 && earlier < (this.#limitOf(request.task.rules) ?? Infinity);
+  }
+
   /**
-   * Counts the start of a message that was handed out before. Resolves with its deliveries where they were too many, and it must not run. A
-   * message that has begun twice begins only when no other such message runs here: else the neighbours of one that kills its worker would be
-   * counted with it. `gone` is asked after the wait: what has lost its link does not begin, and does not count.
+   * Counts the start of a message that was handed out before. Resolves with its deliveries where they were too many, and it must not run.
+   * `halted` is asked last: what does not begin after all does not count.
    */
-  async examine(request: Request, gone: () => boolean = () => false): Promise<number | undefined> {
-    const { rules } = request.task;
-    const limit = rules.maxDeliveries === undefined
-      ? this.#env.settings.taskMaxDeliveries
-      : rules.maxDeliveries;
-    if (limit === null || !request.acksLate || !request.delivery.redelivered) return undefined;
-    const key = keyOf(request);
-    // Neither the first delivery nor this one is in the count.
-    const earlier = 1 + await this.#known(key, request);
-    if (earlier >= limit) return earlier;
-    if (earlier > 1) request.suspicion = await this.#alone();
-    if (gone()) return undefined;
-    await this.#count(key);
+  async examine(request: Request, halted: () => boolean = () => false): Promise<number | undefined> {
+    if (!this.counts(request)) return undefined;
+    const earlier = await this.#earlier(request);
+    if (earlier >= (this.#limitOf(request.task.rules) ?? Infinity)) return earlier;
+    if (halted()) return undefined;
+    await this.#count(keyOf(request));
     request.isCounted = true;
     return undefined;
   }
@@ -56,6 +57,15 @@ export class Starts {
     const key = keyOf(request);
     this.#own.delete(key);
     await this.#facts?.put(key, "0", { ttl: KEPT }).catch(() => false);
+  }
+
+  #limitOf({ maxDeliveries }: TaskRules): number | null {
+    return maxDeliveries === undefined ? this.#env.settings.taskMaxDeliveries : maxDeliveries;
+  }
+
+  /** Neither the first delivery nor this one is in the count. Nobody else counts while the message is here. */
+  async #earlier(request: Request): Promise<number> {
+    return request.earlier ??= 1 + await this.#known(keyOf(request), request);
   }
 
   async #known(key: string, { delivery }: Request): Promise<number> {
@@ -79,15 +89,6 @@ export class Starts {
 
   get #facts(): Facts | undefined {
     return this.#env.backend?.facts ?? undefined;
-  }
-
-  /** Waits for its turn; the next one's comes when this is disposed of. */
-  async #alone(): Promise<Disposable> {
-    const before = this.#turn;
-    const { promise, resolve } = deferred<void>();
-    this.#turn = before.then(() => promise);
-    await before;
-    return { [Symbol.dispose]: () => resolve() };
   }
 }
 

@@ -45,8 +45,8 @@ export class Request implements Subject {
   known: KnownSuccess | undefined;
   /** Its start is in the count of those that came to no end. */
   isCounted = false;
-  /** It runs alone among those that began before and came to no end. */
-  suspicion: Disposable | undefined;
+  /** How often it was delivered before, as far as that is counted; undefined before somebody asked. */
+  earlier: number | undefined;
   /** The retry, or the copy beside the queue, could not be sent: the message goes back to its queue instead. */
   unsent = false;
   /** Why the run was asked to end early, if it was. */

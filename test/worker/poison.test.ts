@@ -1,11 +1,14 @@
 /** Messages that end their worker are taken out of the way; those that have succeeded are not run again. */
 import { describe, expect, test } from "vitest";
 import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
+import type { Facts } from "../../src/backend.ts";
 import { type Broker, Celery, Reject, type Running } from "../../mod.ts";
 import { createHarness } from "../../src/testing/mod.ts";
 import type { BrokerFeatures, Delivery } from "../../src/broker.ts";
 import { Starts } from "../../src/worker/poison.ts";
+import { Suspects } from "../../src/worker/suspects.ts";
 import type { Request } from "../../src/worker/request.ts";
+import { deferred } from "../../src/lib/deferred.ts";
 import { until } from "../support/wait.ts";
 import { intercept, setup } from "./setup.ts";
 
@@ -45,8 +48,8 @@ describe("a message that kills its worker", () => {
     harness.check();
   });
 
-  test("runs alone once it has begun twice, so that no neighbour is counted with it; one at its stop goes back", async () => {
-    const counts = new Map([["starts:one:0", "1"], ["starts:two:0", "1"]]);
+  test("is counted where it begins; what is halted before that is not", async () => {
+    const counts = new Map([["starts:one:0", "1"]]);
     const facts = {
       get: (key: string) => Promise.resolve(counts.get(key)),
       bump: (key: string) => {
@@ -66,24 +69,78 @@ describe("a message that kills its worker", () => {
         message: { id, retries: 0 },
         task: { rules: {} },
       }) as unknown as Request;
-    const [one, two, fresh] = [request("one"), request("two"), request("fresh")];
+    const [one, fresh] = [request("one"), request("fresh")];
+    expect([await starts.isSuspect(one), await starts.isSuspect(fresh)]).toEqual([true, false]);
+    expect(await starts.examine(one, () => true)).toBeUndefined();
+    expect(counts.get("starts:one:0")).toBe("1");
     expect(await starts.examine(one)).toBeUndefined();
-    let begun = false;
-    const second = starts.examine(two).then(() => begun = true);
     expect(await starts.examine(fresh)).toBeUndefined();
-    expect(Object.fromEntries(counts)).toEqual({
-      "starts:one:0": "2",
-      "starts:two:0": "1",
-      "starts:fresh:0": "1",
-    });
-    expect(begun).toBe(false);
-    one.suspicion?.[Symbol.dispose]();
-    await second;
-    expect(counts.get("starts:two:0")).toBe("2");
-    expect(await starts.examine(request("two"))).toBe(3);
+    expect(Object.fromEntries(counts)).toEqual({ "starts:one:0": "2", "starts:fresh:0": "1" });
+    // One that is to be put aside waits for nobody.
+    expect(await starts.isSuspect(request("one"))).toBe(false);
+    expect(await starts.examine(request("one"))).toBe(3);
     // Its settlement was lost with its link, and nothing else.
-    await starts.forget(two);
-    expect(await starts.examine(request("two"))).toBeUndefined();
+    await starts.forget(one);
+    expect(await starts.examine(request("one"))).toBeUndefined();
+  });
+
+  test("has its turn alone among those that began twice; one that leaves the line is passed over", () => {
+    const suspects = new Suspects();
+    const [a, b, c] = ["a", "b", "c"].map((id) => ({ id }) as unknown as Request) as [
+      Request,
+      Request,
+      Request,
+    ];
+    const turns: unknown[] = [];
+    for (const one of [a, b, c]) suspects.wait(one, () => turns.push(one));
+    expect([turns, [...suspects.waiting]]).toEqual([[a], [b, c]]);
+    suspects.leave(b);
+    expect(turns).toEqual([a]);
+    suspects.leave(a);
+    suspects.leave(a);
+    expect([turns, [...suspects.waiting]]).toEqual([[a, c], []]);
+    suspects.leave(c);
+    suspects.wait(b, () => turns.push(b));
+    expect(turns).toEqual([a, c, b]);
+  });
+
+  test("holds no slot while it waits for its turn, can be revoked then, and is not counted when a stop gives it back", async () => {
+    await using bench = setup();
+    const gate = deferred<void>();
+    const began: string[] = [];
+    bench.app.task("t.add", { bind: true, acksLate: true }, async (task: Running) => {
+      began.push(task.id);
+      await gate.promise;
+    });
+    bench.app.task("t.quick", () => "quick");
+    const ids = ["a", "b", "c"];
+    for (const id of ids) await bench.pushTask({ id });
+    // Each was handed out before, and has begun twice.
+    const consumer = bench.broker.consume(["celery"], { prefetch: 0 });
+    let back = 0;
+    for await (const delivery of consumer) {
+      await delivery.settle({ as: "requeue" });
+      if (++back === ids.length) break;
+    }
+    await consumer.stop();
+    const facts = bench.backend.facts as Facts;
+    for (const id of ids) await facts.bump(`starts:${id}:0`, { ttl: 60_000 });
+    bench.trace.length = 0;
+    const { worker } = bench.work({ concurrency: 3 });
+    await bench.pushTask({ id: "quick", task: "t.quick" });
+    await bench.sees("quick", "SUCCESS");
+    const { active, reserved } = worker.snapshot();
+    expect([active.map(({ id }) => id), reserved.map(({ id }) => id)]).toEqual([["a"], ["b", "c"]]);
+    await worker.revoke("b");
+    expect(await bench.sees("b", "REVOKED")).toBeTruthy();
+    const stopped = worker.stop();
+    await until(() => bench.trace.includes("settle requeue c"), { what: "the last one goes back" });
+    gate.resolve();
+    await stopped;
+    expect(began).toEqual(["a"]);
+    const counts = await Promise.all(ids.map((id) => facts.get(`starts:${id}:0`)));
+    expect(counts).toEqual(["2", "1", "1"]);
+    expect(await bench.broker.count("celery")).toBe(1);
   });
 
   test("leaves a confirmed copy as it came, with the reason in its headers", async () => {

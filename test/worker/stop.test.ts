@@ -55,13 +55,15 @@ describe("stopping a worker", () => {
       body: new TextEncoder().encode("[[], {}, {}]"),
     });
     const { worker, done } = bench.work();
-    await until(() => bench.trace.length === 3, { what: "two stores and a reject" });
+    await until(() => bench.trace.length === 2, { what: "two stores" });
     const stopped = worker.stop();
     slow.resolve();
     await stopped;
     await done;
     expect(await bench.stored("id-1")).toContain("SUCCESS");
     expect(await bench.stored("nobody")).toContain("NotRegistered");
+    // Each after its store.
+    expect(bench.trace.slice(2).sort()).toEqual(["settle ack id-1", "settle reject nobody"]);
     expect(bench.unsettled.size).toBe(0);
   });
 
