@@ -7,6 +7,7 @@ import type { AMQPChannel } from "@cloudamqp/amqp-client";
 import type { Delivery, Message, Outgoing, Verdict } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
+import { freshCopy } from "../../src/protocol/copy.ts";
 import { textOf } from "./errors.ts";
 import {
   declareGate,
@@ -24,12 +25,6 @@ export const MAX_PARK: number = 28 * 86_400_000;
 
 /** Tells how a message that waited came to its queue first. */
 const ROUTE_HEADER = "celeriac-route";
-
-/**
- * Headers that a copy goes without: RabbitMQ's own records of deaths and deliveries, by which it takes the next round for an endless one
- * and drops the message; copies for other queues, which have theirs; and ours of the round before.
- */
-const DROPPED = /^(x-(first-|last-)?death|x-delivery-count$|x-acquired-count$|B?CC$|celeriac-(queue|route)$)/;
 
 /** What parking needs of its broker. */
 export interface ParkingSite {
@@ -105,16 +100,9 @@ export class Parking {
   }
 }
 
-/** The message as it waits. Its `expiration` would let it out early, and a `user_id` is the first sender's to use. */
+/** The message as it waits. */
 export function copyOf({ message, queue, route }: Delivery): Message {
-  const { expiration: _, user_id: __, ...properties } = message.properties;
-  const kept = Object.entries(message.headers).filter(([name]) => !DROPPED.test(name));
-  const headers = {
-    ...Object.fromEntries(kept),
-    [QUEUE_HEADER]: queue,
-    [ROUTE_HEADER]: [route.exchange, route.routingKey],
-  };
-  return { ...message, headers, properties };
+  return freshCopy(message, { [QUEUE_HEADER]: queue, [ROUTE_HEADER]: [route.exchange, route.routingKey] });
 }
 
 /** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */

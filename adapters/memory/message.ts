@@ -4,6 +4,7 @@
  * @module
  */
 import type { Message } from "../../src/broker.ts";
+import { freshCopy } from "../../src/protocol/copy.ts";
 
 /** Small bodies are cut from common blocks, as Node does with its buffers: a buffer of its own for each costs more than all the rest. */
 const BLOCK = 16_384;
@@ -66,18 +67,12 @@ export function copyMessage(message: Message): Message {
 /** Tells how a message that waited came to its queue first. */
 const ROUTE_HEADER = "celeriac-route";
 
-/** Headers that a copy goes without: deaths and deliveries of the first one, copies for other queues, and its own first route. */
-const DROPPED = /^(x-(first-|last-)?death|x-delivery-count$|B?CC$|celeriac-route$)/;
-
 /** The copy that is sent on to wait: it starts a life of its own, which no expiration ends early. */
 export function reborn(
   message: Message,
   route: { readonly exchange: string; readonly routingKey: string },
 ): Message {
-  const { expiration: _, ...properties } = message.properties;
-  const kept = Object.entries(message.headers).filter(([key]) => !DROPPED.test(key));
-  const headers = { ...Object.fromEntries(kept), [ROUTE_HEADER]: [route.exchange, route.routingKey] };
-  return { ...message, headers, properties };
+  return freshCopy(message, { [ROUTE_HEADER]: [route.exchange, route.routingKey] });
 }
 
 /** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { WireOptions } from "../canvas/options.ts";
+import { copiedHeaders } from "../protocol/copy.ts";
 import type { TaskRequest } from "../protocol/task.ts";
 import type { CallOptions } from "../result/sender.ts";
 import type { Call } from "./compose.ts";
@@ -57,7 +58,7 @@ export function resent(message: TaskRequest, change: Change): Call {
       ...options,
       // A task that is its own child would be a loop to whoever walks the results.
       addToParent: false,
-      headers: { ...message.headers, ...options.headers },
+      headers: { ...copiedHeaders(message.headers), ...options.headers },
     },
     wire: { options: {}, callbacks, errbacks, chord, rest: rest(message, change.retries) },
     stamps: { names: message.stampedHeaders, values: message.stamps },

@@ -67,10 +67,12 @@ function plainNumber(value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
 
-/** A priority; 0 for what is none. */
+/** A priority as AMQP has them, 0 to 255; 0 for what is none. On Redis a peer may write any number, which no retry could be sent with. */
 export function priorityOf(value: unknown): number {
   const found = plainNumber(value);
-  return typeof found === "number" && Number.isFinite(found) ? found : 0;
+  return typeof found === "number" && Number.isFinite(found)
+    ? Math.min(255, Math.max(0, Math.round(found)))
+    : 0;
 }
 
 /** True, false, or null for whatever else. */

@@ -24,6 +24,7 @@ import { decodeBody, decodeJson, type DecodeOptions } from "./json.ts";
 import type { Message } from "./message.ts";
 import { type Embed, NO_EMBED, type WireSignature } from "./signature.ts";
 import { isOwnHeader } from "./task-headers.ts";
+import { encoder } from "./utf8.ts";
 
 /** A task as it was asked for. Durations are ms, instants ms since the epoch. */
 export interface TaskRequest {
@@ -59,8 +60,10 @@ export interface TaskRequest {
   readonly replacedTaskNesting: number;
   readonly stampedHeaders: readonly string[] | null;
   readonly stamps: Readonly<Record<string, unknown>>;
+  /** Where rpc results go; null for what is no queue's name. */
   readonly replyTo: string | null;
   readonly correlationId: string | null;
+  /** 0 to 255, whatever the sender wrote. */
   readonly priority: number;
   /** The sender's own headers: all but Celery's. */
   readonly headers: Readonly<Record<string, unknown>>;
@@ -176,7 +179,7 @@ function request(
     replacedTaskNesting: wholeNumber(fields, "replaced_task_nesting") ?? 0,
     stampedHeaders: texts(own(fields, "stamped_headers")),
     stamps: recordOr(own(fields, "stamps")),
-    replyTo: lenientText(properties, "reply_to"),
+    replyTo: queueName(own(properties, "reply_to")),
     correlationId: lenientText(properties, "correlation_id"),
     priority: priorityOf(own(properties, "priority")),
     headers: customHeaders(message.headers),
@@ -214,6 +217,11 @@ function signatureOf(value: unknown, field: string): WireSignature {
   }
   // Unknown keys go on as they came.
   return { ...value, args, kwargs, options, subtask_type, immutable } as unknown as WireSignature;
+}
+
+/** The name of a queue, or null for what cannot be one: AMQP's short strings hold at most 255 bytes. */
+function queueName(value: unknown): string | null {
+  return typeof value === "string" && value !== "" && encoder.encode(value).length <= 255 ? value : null;
 }
 
 function customHeaders(headers: Fields): Fields {

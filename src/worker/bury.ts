@@ -4,7 +4,7 @@
  * @module
  */
 import type { Entity, Outgoing, Verdict } from "../broker.ts";
-import { isDeathHeader } from "../protocol/task-headers.ts";
+import { freshCopy } from "../protocol/copy.ts";
 import type { Request } from "./request.ts";
 
 /** The queue of what `queue` could not get done. */
@@ -27,23 +27,16 @@ export async function bury(request: Request, reason: string, deliveries: number)
   return verdict?.is === "confirmed";
 }
 
-/** As it came, with notes in its headers, and without what would make the broker drop it. */
+/** As it came, with notes in its headers. */
 function copyOf({ env, delivery }: Request, name: string, reason: string, deliveries: number): Outgoing {
   const { message, queue } = delivery;
-  const headers = Object.fromEntries(Object.entries(message.headers).filter(([key]) => !isDeathHeader(key)));
-  const { expiration: _expiration, ...properties } = message.properties;
   return {
-    message: {
-      ...message,
-      headers: {
-        ...headers,
-        "celeriac-dead-reason": reason,
-        "celeriac-dead-queue": queue,
-        "celeriac-dead-count": deliveries,
-        "celeriac-dead-time": new Date(env.now()).toISOString(),
-      },
-      properties,
-    },
+    message: freshCopy(message, {
+      "celeriac-dead-reason": reason,
+      "celeriac-dead-queue": queue,
+      "celeriac-dead-count": deliveries,
+      "celeriac-dead-time": new Date(env.now()).toISOString(),
+    }),
     to: { exchange: "", routingKey: name },
     mustRoute: true,
   };

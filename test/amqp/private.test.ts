@@ -5,8 +5,12 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { amqpBroker, amqpPublisher } from "../../adapters/amqp/tcp.ts";
+import { memoryBackend } from "../../adapters/memory/mod.ts";
 import { Celery } from "../../src/app/app.ts";
+import { innerOf } from "../../src/app/inner.ts";
+import type { Running } from "../../src/app/running.ts";
 import type { Delivery, QueueEntity } from "../../src/broker.ts";
+import { packTask } from "../../src/protocol/task.ts";
 import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "../contract/rabbit-features.ts";
 import { Worker as TaskWorker } from "../../src/worker/worker.ts";
@@ -19,6 +23,8 @@ beforeAll(async () => {
   server = await startRabbit({ config: ["max_message_size = 100000"] });
 });
 afterAll(() => server[Symbol.asyncDispose]());
+
+const QUIET = { log: () => {} };
 
 async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
   for await (const delivery of source) return delivery;
@@ -63,6 +69,59 @@ describe("a user that may only write", () => {
     expect(everything(error)).not.toContain(password);
     expect(await rig.count(queue.name)).toBe(1);
   });
+});
+
+test("what another user sent, with copies for other queues, is retried and put aside, and each copy is one", async () => {
+  await using rig = await Rig.start(server.url);
+  const [username, password] = ["other", "canary-5521"];
+  await server.ctl("add_user", username, password);
+  await server.ctl("set_permissions", username, "", ".*", "");
+  const plain = rig.entity({ arguments: {} });
+  await rig.direct.declare([plain]);
+  const [queue, beside] = [plain.name, await rig.queue()];
+  const to = { exchange: "", routingKey: queue };
+  const publisher = amqpPublisher(urlWith({ username, password }, rig.url), { topology: "leave" });
+  for (const [name, id] of [["t.again", "id-1"], ["t.poison", "id-2"]] as const) {
+    const { headers, properties, ...content } = await packTask({ task: name, id, origin: "o", replyTo: "r" });
+    const message = {
+      ...content,
+      headers: { ...headers, CC: [beside] },
+      properties: { ...properties, user_id: username },
+    };
+    expect(kinds(await publisher.publish([{ message, to, mustRoute: true }]))).toEqual(["confirmed"]);
+  }
+  await publisher.close();
+  await rig.counts(beside, 2);
+  // Each comes again.
+  const before = rig.direct.consume([queue], { prefetch: 2 });
+  const taken: Delivery[] = [];
+  for await (const delivery of before) if (taken.push(delivery) === 2) break;
+  for (const delivery of taken) await delivery.settle({ as: "requeue" });
+  await before.stop();
+
+  const app = new Celery("copies", { broker: rig.broker(), backend: memoryBackend(), logger: QUIET });
+  const seen = events(innerOf(app).broker());
+  const runs: string[] = [];
+  const options = { bind: true, acksLate: true } as const;
+  app.task("t.again", { ...options, maxDeliveries: null }, (running: Running) => {
+    runs.push(`again ${running.retries}`);
+    if (running.retries === 0) running.retry({ countdown: 0 });
+  });
+  app.task("t.poison", { ...options, maxDeliveries: 1 }, () => void runs.push("poison"));
+  const worker = new TaskWorker(app, { queues: [queue], blockedLimit: null });
+  const done = worker.run();
+  await until(async () =>
+    (await app.result("id-2").state()) === "FAILURE" &&
+    (await app.result("id-1").state()) === "SUCCESS", { what: "both ends" });
+  await worker.stop();
+  await done;
+  await rig.counts(`${queue}.dead`, 1);
+  expect(runs).toEqual(["again 0", "again 1"]);
+  expect(await rig.count(beside)).toBe(2);
+  expect(await rig.count(queue)).toBe(0);
+  expect(seen.filter(({ is }) => is === "down")).toEqual([]);
+  await rig.direct.purge(`${queue}.dead`);
+  await app.close();
 });
 
 describe("A06: a memory alarm", () => {

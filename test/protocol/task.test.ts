@@ -265,6 +265,18 @@ describe("readTask", () => {
     expect(exact()).toEqual({ args: [1], kwargs: { b: 2 } });
   });
 
+  test.each([
+    [{ priority: 2.5 }, { priority: 3 }],
+    [{ priority: -1 }, { priority: 0 }],
+    [{ priority: 300n }, { priority: 255 }],
+    [{ priority: "7" }, { priority: 0 }],
+    [{ reply_to: "ä".repeat(127) }, { replyTo: "ä".repeat(127) }],
+    [{ reply_to: "ä".repeat(128) }, { replyTo: null }],
+    [{ reply_to: "" }, { replyTo: null }],
+  ])("takes from its properties what a message can be sent with: %#", (properties, read) => {
+    expect(readTask(message(V2, properties), BODY)).toMatchObject(read);
+  });
+
   test("arguments are plain, what follows is exact, and the exact arguments can be had", () => {
     const sig = encodeJson(signature({ args: [new PyFloat("1.0"), 2n ** 60n] }));
     const when = '{"__type__": "datetime", "__value__": "2024-05-28T01:02:03.456789"}';

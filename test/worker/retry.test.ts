@@ -116,7 +116,10 @@ describe("task.retry()", () => {
       "ab".repeat(16)
     }"}}}, ${JSON.stringify(embed)}]`;
     await bench.push({
-      headers: { ...headers, "x-death": [{ count: 1 }], "x-first-death-queue": "q" },
+      headers: {
+        ...headers,
+        ...{ "x-death": [{ count: 1 }], "x-first-death-queue": "q", "celeriac-route": ["", "odd"] },
+      },
       properties: { priority: 7, reply_to: "reply-1", correlation_id: "id-1", delivery_mode: 2 },
       body: new TextEncoder().encode(text),
     }, "odd");
@@ -188,6 +191,27 @@ describe("task.retry()", () => {
     await bench.pushTask({}, undefined, { properties: { reply_to: "", correlation_id: "id-1" } });
     await bench.sees("id-1", "SUCCESS");
     expect(sent).toHaveLength(1);
+  });
+
+  test.each<[string, object, object]>([
+    ["a priority with a fraction", { priority: 2.5 }, { priority: 3 }],
+    ["a negative priority", { priority: -1 }, { priority: 0 }],
+    ["a priority over 255", { priority: 300 }, { priority: 255 }],
+    ["an address over 255 bytes", { reply_to: "ä".repeat(128) }, { reply_to: expect.any(String) }],
+  ])("is sent though the message has %s", async (_what, properties, sentOn) => {
+    const { bench, sent } = tapped({ taskInheritParentPriority: true });
+    await using _ = bench;
+    bench.app.task("t.add", { bind: true, maxRetries: 1 }, async (task: Running) => {
+      if (task.retries === 0) task.retry({ countdown: 0 });
+      await bench.app.sendTask("t.child");
+      return "done";
+    });
+    await bench.pushTask({}, [[], {}, {}], { properties: { correlation_id: "id-1", ...properties } });
+    bench.work();
+    await bench.sees("id-1", "SUCCESS");
+    const [again, child] = sent.map(({ message }) => message.properties);
+    expect(again).toMatchObject(sentOn);
+    if ("priority" in sentOn) expect(child).toMatchObject(sentOn);
   });
 
   test("stores RETRY as Celery does, and tells it in Celery's words", async () => {
