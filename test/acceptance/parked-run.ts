@@ -80,7 +80,8 @@ export async function parkedRun(options: ParkedOptions): Promise<ParkedReport> {
       await rig.sender.sendTask("parked.probe", { args: [probes] });
       await until(() => probed.has(probes) || ended() !== undefined, {
         what: `probe ${probes}`,
-        deadline: 60_000,
+        // A queue is served in its order: what stands before it is put off first.
+        deadline: Math.max(60_000, first),
       });
       if (ended() !== undefined) throw new Error("the worker ended", { cause: ended() });
       slowestProbe = Math.max(slowestProbe, (probed.get(probes) ?? 0) - sent);
