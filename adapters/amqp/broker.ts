@@ -94,7 +94,10 @@ export class AmqpBroker implements Broker {
       unroutable: () => this.#doubt(),
       propertiesOf,
     });
-    this.#publishing.onLost((epoch) => this.#sender.drop(epoch.lost));
+    this.#publishing.onLost((epoch) => {
+      this.#sender.drop(epoch.lost);
+      this.#parking.forget();
+    });
     this.#parking = new Parking({
       clock: settings.platform.clock,
       topology: settings.topology,

@@ -45,6 +45,11 @@ export class Parking {
     this.#site = site;
   }
 
+  /** The next connection may be to another broker, which has the ladder and not the gate, and no publish tells. */
+  forget(): void {
+    this.#standing.clear();
+  }
+
   /** How long it would wait, ms. Throws `ConfigurationError` "park-too-long". */
   delay(until: number): number {
     const ms = until - this.#site.clock.now();
