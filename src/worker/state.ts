@@ -41,6 +41,7 @@ export class WorkerState {
   readonly #reserved = new Set<Request>();
   readonly #active = new Set<Request>();
   readonly #concluding = new Set<Request>();
+  #last: Request | undefined;
   readonly #insisting = new Set<Request>();
   readonly #totals = new Map<string, number>();
   readonly #waiting = new Set<Waiter>();
@@ -88,6 +89,11 @@ export class WorkerState {
     };
   }
 
+  /** The task whose run ended last. */
+  get last(): Request | undefined {
+    return this.#last;
+  }
+
   reserve(request: Request): void {
     this.#reserved.add(request);
   }
@@ -105,6 +111,7 @@ export class WorkerState {
   /** The task has run, or never will; false where that was known. */
   conclude(request: Request): boolean {
     if (!this.#active.delete(request)) return false;
+    this.#last = request;
     this.#concluding.add(request);
     this.#tell();
     return true;

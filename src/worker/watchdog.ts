@@ -56,7 +56,10 @@ export function watchdogOf(
     blockedAfter: blocked,
     blocked: (ms) => {
       const names = env.state.snapshot().active.slice(0, 5).map(({ id, name }) => label(name, id));
-      const tasks = names.length === 0 ? "no task was running" : `running: ${names.join(", ")}`;
+      // A task that computes to its end has ended before anybody can look.
+      const { last } = env.state;
+      const ended = last === undefined ? "no task was running" : `ended last: ${last.label}`;
+      const tasks = names.length === 0 ? ended : `running: ${names.join(", ")}`;
       const line = `The event loop was blocked for ${(ms / 1000).toFixed(1)} s (${tasks}). ` +
         "Other tasks, timers and heartbeats waited: let long computations pause, or run them elsewhere.";
       env.logger.log("warning", line, { code: "blocked-loop", blockedFor: ms / 1000 });

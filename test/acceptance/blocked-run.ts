@@ -48,7 +48,12 @@ export async function blockedRun({ server, seconds, heartbeat }: BlockedOptions)
   const { ended, worker } = await rig.work({ blockedLimit: "1s" });
   const spin = await rig.sender.sendTask("t.spin");
   gate.resolve();
-  await rig.said(/^warning The event loop was blocked for \d+\.\d s .*t\.spin.*\(blocked-loop\)$/);
+  const line = /^warning The event loop was blocked for \d+\.\d s .*t\.spin.*\(blocked-loop\)$/;
+  await until(() => rig.lines.some((said) => line.test(said)), {
+    what: "a line that names it",
+    deadline: 1000 * seconds + 30_000,
+    seen: () => rig.lines.join("\n"),
+  });
   const { id } = await rig.sender.sendTask("t.next");
   const value = await rig.app.result(id).get({ timeout: 60 });
   const next = performance.now() - freeAt;

@@ -163,7 +163,9 @@ test("A14: a task that blocks the event loop is told of, by name, and the next o
   bench.work({ blockedLimit: "300ms" });
   await bench.says(/ready\.$/);
   await bench.pushTask({ task: "t.spin", id: "spinning" }, [[900], {}, {}]);
-  const line = await bench.says(/^The event loop was blocked for \d+\.\d s/);
+  const line = await bench.says(
+    /^The event loop was blocked for \d+\.\d s \((?:running|ended last): t\.spin\[spinning\]\)/,
+  );
   expect(line).toMatchObject({ level: "warning", fields: { code: "blocked-loop" } });
   await bench.pushTask({ task: "t.spin", id: "next" }, [[1], {}, {}]);
   await until(() => bench.lines.some(({ message }) => /t\.spin\[next\] succeeded/.test(message)), {
