@@ -11,6 +11,9 @@ import { failed, failureOf } from "./outcome.ts";
 import { recordOfChained } from "./record.ts";
 import type { Request } from "./request.ts";
 
+/** How many tasks of a chain that has ended are told at a time: a long one would flood the backend, each record with the whole traceback. */
+const AT_ONCE = 32;
+
 /** Whether anything follows a success. */
 export function hasSuccessors({ message: { embed } }: Request): boolean {
   return (embed.callbacks?.length ?? 0) > 0 || (embed.chain?.length ?? 0) > 0;
@@ -45,10 +48,14 @@ export async function tellOthers(request: Request): Promise<void> {
   const { env, keepsErrors, message, outcome } = request;
   const state = failureOf(outcome);
   const chained = keepsErrors ? message.embed.chain ?? [] : [];
-  await Promise.all(chained.map(async (signature) => {
-    const record = recordOfChained(request, signature, state);
-    if (record !== undefined) await env.store(record, message.replyTo, request);
-  }));
+  const left = chained.values();
+  const lane = async (): Promise<void> => {
+    for (const signature of left) {
+      const record = recordOfChained(request, signature, state);
+      if (record !== undefined) await env.store(record, message.replyTo, request);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, chained.length) }, lane));
   try {
     await sendErrbacks(request);
   } catch (error) {

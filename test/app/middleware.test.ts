@@ -55,6 +55,27 @@ describe("middleware around publish", () => {
     });
   });
 
+  test("changes this call alone: its caller keeps the arguments, the task its options", async () => {
+    const bench = setup();
+    const task = bench.app.task("t", { priority: 1, queue: "q1" }, () => 1);
+    const hook = bench.app.on("beforeTaskPublish", (envelope) => {
+      (envelope.args as unknown[]).push("more");
+      (envelope.kwargs as Record<string, unknown>)["more"] = 1;
+      expect(() => Object.assign(envelope.options, { priority: 9, queue: "elsewhere" })).toThrow(TypeError);
+      const { headers = Object.freeze({}) } = envelope.options;
+      expect(() => Object.assign(headers, { own: "2" })).toThrow(TypeError);
+    });
+    const [args, kwargs] = [[1], {}];
+    await bench.app.sendTask("t", { args, kwargs, headers: { own: "1" } });
+    expect([args, kwargs]).toEqual([[1], {}]);
+    expect(headersOf(bench)).toMatchObject({ own: "1", argsrepr: "(1, 'more')", kwargsrepr: "{'more': 1}" });
+    await task.delay();
+    hook[Symbol.dispose]();
+    await task.delay();
+    const { message, to } = bench.asked.batches[2]?.messages[0] ?? {};
+    expect([to?.routingKey, message?.properties["priority"]]).toEqual(["q1", 1]);
+  });
+
   test("cannot take one of Celery's own headers", async () => {
     const bench = setup();
     bench.app.on("beforeTaskPublish", ({ headers }) => void (headers["id"] = "forged"));

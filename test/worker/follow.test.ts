@@ -168,6 +168,37 @@ describe("error callbacks", () => {
   });
 });
 
+test("a chain that ends early, however long it is, is told to the backend a few at a time", async () => {
+  const last = 300;
+  let [now, most] = [0, 0];
+  await using bench = setup({
+    wrapBackend: (backend) =>
+      intercept(backend, {
+        async store(record, options) {
+          most = Math.max(most, ++now);
+          // Another turn, as a real backend's answer takes.
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          now--;
+          return await backend.store(record, options);
+        },
+      }),
+  });
+  bench.app.task("t.add", () => {
+    throw new RangeError("no");
+  });
+  const chain = Array.from(
+    { length: last + 1 },
+    (_, at) => signature("t.next", [], { task_id: `next-${at}` }),
+  );
+  await bench.pushTask({}, [[], {}, { ...NONE, chain }]);
+  bench.work();
+  await bench.sees(`next-${last}`, "FAILURE");
+  expect(most).toBe(32);
+  const ids = chain.map(({ options }) => String(options["task_id"]));
+  const records = await bench.backend.load(ids);
+  expect(records.filter((record) => record?.status === "FAILURE").length).toBe(chain.length);
+});
+
 test("a task whose next one cannot be sent fails, and the rest of its chain learns so", async () => {
   await using bench = setup({
     taskPublishRetry: false,
