@@ -23,7 +23,7 @@ const PERFORM = "src/worker/perform.ts";
 const CONSUMER = "src/worker/consumer.ts";
 const HOLD = "src/worker/hold.ts";
 const RESULTS = "src/worker/results.ts";
-const RETRY = "src/worker/retry.ts";
+const RETRY = "src/worker/resend.ts";
 const ROAD = "src/producer/road.ts";
 const PUBLISHER = "adapters/memory/publisher.ts";
 const DELIVERY = "adapters/memory/delivery.ts";
@@ -137,7 +137,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a retry that could not be sent is dropped",
     does: "the message is acked although its retry is nowhere (Celery's way)",
     edits: [{
-      file: PERFORM,
+      file: RETRY,
       find: "    tellUnsent(request, error);\n    request.unsent = true;\n",
       put: "    tellUnsent(request, error);\n",
     }],
@@ -146,18 +146,19 @@ export const MUTANTS: readonly Mutant[] = [
     name: "acked before the retry is confirmed",
     does: "a worker that dies between the two takes the task along",
     edits: [{
-      file: PERFORM,
-      find: "    if (acksLate) await sendRetry(request, plan);",
-      put: "    if (acksLate) settle(request);\n    if (acksLate) await sendRetry(request, plan);",
+      file: RETRY,
+      find: "    if (acksLate) await send(request, plan);",
+      put:
+        '    if (acksLate) void request.release({ as: "ack" });\n    if (acksLate) await send(request, plan);',
     }],
   },
   {
     name: "an early retry is tried once",
     does: "a task that was acked early is gone when its retry cannot be sent at once, and nobody is told",
     edits: [{
-      file: PERFORM,
-      find: "    else await insistOnRetry(request, plan);",
-      put: "    else await sendRetry(request, plan).catch(() => {});",
+      file: RETRY,
+      find: "    else await insist(request, plan);",
+      put: "    else await send(request, plan).catch(() => {});",
     }],
   },
   {
@@ -178,14 +179,14 @@ export const MUTANTS: readonly Mutant[] = [
     name: "RETRY is stored after the retry is sent",
     does: "a task that has ended is said to be retried (Celery's order)",
     edits: [{
-      file: PERFORM,
-      find: "      await store(request);\n    }\n    if (acksLate) await sendRetry(request, plan);",
-      put: "    }\n    if (acksLate) await sendRetry(request, plan);",
+      file: RETRY,
+      find: "      await store(request);\n    }\n    if (acksLate) await send(request, plan);",
+      put: "    }\n    if (acksLate) await send(request, plan);",
     }, {
-      file: PERFORM,
-      find: "    else await insistOnRetry(request, plan);",
+      file: RETRY,
+      find: "    else await insist(request, plan);",
       put:
-        '    else await insistOnRetry(request, plan);\n    if (outcome?.is === "retry" && keeps(request)) await store(request);',
+        '    else await insist(request, plan);\n    if (outcome?.is === "retry" && keeps(request)) await store(request);',
     }],
   },
   {
