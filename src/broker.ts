@@ -117,7 +117,10 @@ export type Settlement =
   | { readonly as: "ack" }
   /** Dead-letter where the queue has one, else gone. */
   | { readonly as: "reject" }
-  /** Back into its queue. `notBefore` is kept where the broker parks (`park`); elsewhere the message may come again at once. */
+  /**
+   * Back into its queue; it comes again as `redelivered`. `notBefore` is kept where the broker parks (`park`); elsewhere the message may come
+   * again at once.
+   */
   | { readonly as: "requeue"; readonly notBefore?: number }
   /**
    * Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. Where the broker does not

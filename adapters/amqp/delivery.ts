@@ -7,7 +7,7 @@ import type { AMQPMessage } from "@cloudamqp/amqp-client";
 import type { Delivery, Message, Settlement } from "../../src/broker.ts";
 import { CeleriacError, PublishError } from "../../src/errors.ts";
 import { attemptsOf, readMessage } from "./message.ts";
-import { firstRoute, type Parking } from "./parking.ts";
+import { firstRoute, isReturned, type Parking, unmarked } from "./parking.ts";
 
 /** The channel that a delivery came by, as the delivery sees it. */
 export interface Origin {
@@ -50,7 +50,7 @@ export class AmqpDelivery implements Delivery {
   }
 
   get message(): Message {
-    return this.#message ??= readMessage(this.#raw);
+    return this.#message ??= unmarked(readMessage(this.#raw));
   }
 
   get queue(): string {
@@ -66,7 +66,7 @@ export class AmqpDelivery implements Delivery {
   }
 
   get redelivered(): boolean {
-    return this.#raw.redelivered;
+    return this.#raw.redelivered || isReturned(this.#raw.properties.headers);
   }
 
   get attempts(): number | undefined {
@@ -79,13 +79,15 @@ export class AmqpDelivery implements Delivery {
     const wait = until === undefined ? 0 : this.#origin.parking.delay(until);
     this.#settled = true;
     if (this.#origin.lost) return STALE;
-    if (until !== undefined && wait > 0) return this.#park(until);
+    if (until !== undefined && wait > 0) {
+      return this.#park(until, how.as === "requeue" || isReturned(this.#raw.properties.headers));
+    }
     return this.#origin.settle(this, how.as === "park" ? "requeue" : how.as);
   }
 
   /** A copy is confirmed first, then this one acked: in between there are two, never none. */
-  async #park(until: number): Promise<"settled" | "stale"> {
-    const problem = await this.#origin.parking.park(this, until);
+  async #park(until: number, returned: boolean): Promise<"settled" | "stale"> {
+    const problem = await this.#origin.parking.park(this, until, returned);
     if (this.#origin.lost) return "stale";
     if (problem === undefined) return await this.#origin.settle(this, "ack");
     this.#settled = false;

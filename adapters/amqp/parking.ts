@@ -26,6 +26,9 @@ export const MAX_PARK: number = 28 * 86_400_000;
 /** Tells how a message that waited came to its queue first. */
 const ROUTE_HEADER = "celeriac-route";
 
+/** Tells of a copy that its message was given out before: to go back for later is no reason to be taken for new. */
+const RETURNED_HEADER = "celeriac-returned";
+
 /** What parking needs of its broker. */
 export interface ParkingSite {
   readonly clock: Clock;
@@ -60,26 +63,26 @@ export class Parking {
     );
   }
 
-  /** Why no copy waits, or undefined where one does. Never rejects. */
-  async park(delivery: Delivery, until: number): Promise<string | undefined> {
+  /** Why no copy waits, or undefined where one does. `returned`: it has been in hand. Never rejects. */
+  async park(delivery: Delivery, until: number, returned: boolean): Promise<string | undefined> {
     try {
       const ladder = ladderFor(delivery.route.priority);
       await this.#declare(ladder, delivery.queue);
-      const first = await this.#send(delivery, until, ladder);
+      const first = await this.#send(copyOf(delivery, returned), until, ladder);
       if (!isGone(first)) return reasonOf(first);
       // Somebody took the ladder away.
       this.#standing.clear();
       await this.#declare(ladder, delivery.queue);
-      return reasonOf(await this.#send(delivery, until, ladder));
+      return reasonOf(await this.#send(copyOf(delivery, returned), until, ladder));
     } catch (error) {
       return textOf(error);
     }
   }
 
-  async #send(delivery: Delivery, until: number, ladder: string): Promise<Verdict> {
+  async #send(message: Message, until: number, ladder: string): Promise<Verdict> {
     const { clock, publish } = this.#site;
     return await publish({
-      message: copyOf(delivery),
+      message,
       to: { exchange: entryOf(ladder), routingKey: delayKey(until - clock.now()) },
       mustRoute: true,
     });
@@ -105,9 +108,13 @@ export class Parking {
   }
 }
 
-/** The message as it waits. */
-export function copyOf({ message, queue, route }: Delivery): Message {
-  return freshCopy(message, { [QUEUE_HEADER]: queue, [ROUTE_HEADER]: [route.exchange, route.routingKey] });
+/** The message as it waits. `returned`: it has been in hand. */
+export function copyOf({ message, queue, route }: Delivery, returned: boolean): Message {
+  return freshCopy(message, {
+    [QUEUE_HEADER]: queue,
+    [ROUTE_HEADER]: [route.exchange, route.routingKey],
+    ...(returned ? { [RETURNED_HEADER]: true } : {}),
+  });
 }
 
 /** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */
@@ -118,6 +125,18 @@ export function firstRoute(
   if (!Array.isArray(route)) return undefined;
   const [exchange, routingKey] = route as unknown[];
   return typeof exchange === "string" && typeof routingKey === "string" ? [exchange, routingKey] : undefined;
+}
+
+/** Whether it is the copy of a message that went back for later. */
+export function isReturned(headers: Readonly<Record<string, unknown>> | undefined): boolean {
+  return headers !== undefined && Object.hasOwn(headers, RETURNED_HEADER);
+}
+
+/** Without our mark: the headers are the sender's. */
+export function unmarked(message: Message): Message {
+  if (!isReturned(message.headers)) return message;
+  const { [RETURNED_HEADER]: _, ...headers } = message.headers;
+  return { ...message, headers };
 }
 
 /** The ladder's exchange is missing, or leads nowhere. */

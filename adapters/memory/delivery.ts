@@ -5,7 +5,7 @@
  */
 import type { Delivery, Message, Outgoing, Settlement, Verdict } from "../../src/broker.ts";
 import { CeleriacError, ConfigurationError, PublishError } from "../../src/errors.ts";
-import { copyMessage, firstRoute, reborn } from "./message.ts";
+import { copyMessage, firstRoute, isReturned, reborn, unmarked } from "./message.ts";
 import type { Deliver } from "./rabbit/event.ts";
 import type { ClientChannel } from "./session.ts";
 
@@ -53,7 +53,7 @@ export class MemoryDelivery implements Delivery {
   }
 
   get message(): Message {
-    return this.#message ??= copyMessage(this.#event.message);
+    return this.#message ??= unmarked(copyMessage(this.#event.message));
   }
 
   get queue(): string {
@@ -69,7 +69,7 @@ export class MemoryDelivery implements Delivery {
   }
 
   get redelivered(): boolean {
-    return this.#event.redelivered;
+    return this.#event.redelivered || isReturned(this.#event.message);
   }
 
   /** RabbitMQ's classic queues keep no count. */
@@ -95,7 +95,9 @@ export class MemoryDelivery implements Delivery {
     this.#settled = true;
     this.#lane.watched.delete(this);
     if (!this.#lane.channel.stands) return this.#end(STALE);
-    if (later !== undefined) return this.#park(later);
+    if (later !== undefined) {
+      return this.#park(later, how.as === "requeue" || isReturned(this.#event.message));
+    }
     if (how.as === "ack") this.#send("basic.ack", false);
     else this.#send("basic.nack", how.as === "requeue");
     return this.#end(SETTLED);
@@ -144,9 +146,9 @@ export class MemoryDelivery implements Delivery {
   }
 
   /** A copy is confirmed first, then this one acked: in between there are two, never none. */
-  async #park(until: number): Promise<"settled" | "stale"> {
+  async #park(until: number, returned: boolean): Promise<"settled" | "stale"> {
     const verdict = await this.#lane.publish({
-      message: reborn(this.#event.message, this.route),
+      message: reborn(this.#event.message, this.route, returned),
       to: { exchange: "", routingKey: this.queue },
       mustRoute: true,
       notBefore: until,

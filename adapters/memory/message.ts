@@ -67,12 +67,19 @@ export function copyMessage(message: Message): Message {
 /** Tells how a message that waited came to its queue first. */
 const ROUTE_HEADER = "celeriac-route";
 
-/** The copy that is sent on to wait: it starts a life of its own, which no expiration ends early. */
+/** Tells of a copy that its message was given out before: to go back for later is no reason to be taken for new. */
+const RETURNED_HEADER = "celeriac-returned";
+
+/** The copy that is sent on to wait: it starts a life of its own, which no expiration ends early. `returned`: it has been in hand. */
 export function reborn(
   message: Message,
   route: { readonly exchange: string; readonly routingKey: string },
+  returned: boolean,
 ): Message {
-  return freshCopy(message, { [ROUTE_HEADER]: [route.exchange, route.routingKey] });
+  return freshCopy(message, {
+    [ROUTE_HEADER]: [route.exchange, route.routingKey],
+    ...(returned ? { [RETURNED_HEADER]: true } : {}),
+  });
 }
 
 /** The way by which a message that waited came first: exchange and routing key. Undefined for one that did not wait. */
@@ -81,4 +88,16 @@ export function firstRoute({ headers }: Message): readonly [string, string] | un
   if (!Array.isArray(route)) return undefined;
   const [exchange, routingKey] = route as unknown[];
   return typeof exchange === "string" && typeof routingKey === "string" ? [exchange, routingKey] : undefined;
+}
+
+/** Whether it is the copy of a message that went back for later. */
+export function isReturned({ headers }: Message): boolean {
+  return Object.hasOwn(headers, RETURNED_HEADER);
+}
+
+/** Without our mark: the headers are the sender's. */
+export function unmarked(message: Message): Message {
+  if (!isReturned(message)) return message;
+  const { [RETURNED_HEADER]: _, ...headers } = message.headers;
+  return { ...message, headers };
 }

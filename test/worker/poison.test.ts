@@ -183,6 +183,26 @@ describe("a message that kills its worker", () => {
     expect(await bench.stored("id-1")).toBeUndefined();
   });
 
+  test("that went back for later is still known to have been handed out: it is not run when it comes again", async () => {
+    const { bench } = again({ refuseDead: true });
+    await using _ = bench;
+    let runs = 0;
+    bench.app.task("t.add", { acksLate: true }, () => void runs++);
+    await bench.pushTask({});
+    const consumer = bench.broker.consume(["celery"], { prefetch: 1 });
+    for await (const delivery of consumer) {
+      await delivery.settle({ as: "requeue" });
+      break;
+    }
+    await consumer.stop();
+    const facts = bench.backend.facts as Facts;
+    for (let i = 0; i < 3; i++) await facts.bump("starts:id-1:0", { ttl: 60_000 });
+    bench.work();
+    const told = (): number => bench.lines.filter(({ fields }) => fields["code"] === "dead-unsent").length;
+    await until(() => told() === 2, { what: "it came again, and could not be put aside again" });
+    expect(runs).toBe(0);
+  });
+
   test("is counted by the worker itself where there is no backend, and by a broker that counts", async () => {
     for (const attempts of [undefined, 3]) {
       const { bench, redeliver } = again({ attempts, facts: false });

@@ -29,6 +29,20 @@ export function parkTests({ subject: { features, routing = "amqp" }, check, test
       check.between(bench.now, due - 1, due + bench.patience, "the instant at which it came");
       check.equal([textOf(second.message), second.queue], ["later", queue], "message and queue");
       check.has(second.message.headers, { task: "tests.letter" }, "the headers");
+      if (as === "requeue") {
+        check.equal(second.redelivered, true, "redelivered");
+        // Nor does the next wait make it new.
+        await second.settle({ as: "park", until: bench.now + 50 });
+        const third = await reader.next();
+        check.equal(third.redelivered, true, "redelivered, after it was parked");
+        check.equal(
+          third.message.headers["celeriac-returned"],
+          undefined,
+          "a mark of ours among the sender's headers",
+        );
+        await bench.ack(third);
+        return;
+      }
       await bench.ack(second);
       await reader.quiet("once it was acked");
       check.equal(await broker.count(queue), 0, "messages left");
