@@ -92,9 +92,9 @@ export class TaskConsumer {
       this.#env.state.drop(request);
       void request.release({ as: "requeue" });
     }
-    await ending.flush(Promise.all(this.#parking));
+    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));
     await ending.work();
-    await ending.flush(this.#env.quiet());
+    if (!this.#env.isQuiet) await ending.settled(this.#env.quiet());
     // Flushes what was settled since.
     await ending.flush(this.#quit());
   }

@@ -13,6 +13,9 @@ import type { Request } from "./request.ts";
 /** A warm shutdown waits so long for a backend in trouble once nothing runs, ms. */
 const STORED_WARM = 10_000;
 
+/** A warm shutdown waits so long for a broker that takes no copies (an alarm), ms: what is unsettled goes back as the link closes. */
+const SETTLED_WARM = 10_000;
+
 /** Since a cold shutdown began, ms: for tasks that heed their signal, for their results, for what is settled to reach the broker. */
 const RAN = 1000;
 const STORED = 3000;
@@ -46,6 +49,14 @@ export class Ending implements Disposable {
   /** Waits for `flushed`: what was settled is to reach the broker before the link closes. */
   async flush(flushed: Promise<unknown>): Promise<void> {
     await this.#within(FLUSHED, flushed);
+  }
+
+  /** Waits for settlements that are under way. */
+  async settled(under: Promise<unknown>): Promise<void> {
+    const { promise: late, resolve } = deferred<void>();
+    const timer = this.#env.clock.after(SETTLED_WARM, resolve);
+    await this.flush(Promise.race([under, late]));
+    timer.cancel();
   }
 
   [Symbol.dispose](): void {

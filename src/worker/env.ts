@@ -178,9 +178,14 @@ export class Env {
     }
   }
 
+  /** Whether no store and no settlement is on its way. */
+  get isQuiet(): boolean {
+    return this.#busy === 0;
+  }
+
   /** Resolves when no store and no settlement is on its way; none may be begun any more. */
   quiet(): Promise<void> {
-    if (this.#busy === 0) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#quiet = resolve);
   }
 

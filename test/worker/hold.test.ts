@@ -388,6 +388,33 @@ describe("what is held and what is parked", () => {
     for (const id of ["first", "second", "third"]) await bench.sees(id, "SUCCESS");
   });
 
+  test("a stop waits ten seconds for a broker that takes no parked copies, and ten for the rest", async () => {
+    const clock = new ManualClock();
+    const platform = manualPlatform(clock);
+    await using bench = setup({
+      platform,
+      wrapBroker: () =>
+        settling(
+          memoryBroker({ platform }),
+          (delivery, how) => how.as === "park" ? new Promise(() => {}) : delivery.settle(how),
+        ),
+    });
+    bench.app.task("t.add", () => 1);
+    await bench.pushTask({ id: "late", eta: new Date(clock.now() + 60_000).toISOString() });
+    const { worker, done } = bench.work();
+    await until(() => bench.trace.includes("settle park late"), { what: "a park" });
+    const from = clock.now();
+    let stopped = false;
+    void worker.stop().then(() => stopped = true);
+    await until(async () => {
+      await clock.advance(500);
+      return stopped;
+    }, { what: "the stop" });
+    await done;
+    expect(clock.now() - from).toBeGreaterThanOrEqual(10_000);
+    expect(clock.now() - from).toBeLessThan(22_000);
+  });
+
   test("a stop in the middle of a park that fails gives the message back", async () => {
     let refuse: (error: Error) => void = () => {};
     await using bench = setup({
@@ -422,7 +449,7 @@ test("what the broker cannot keep for later goes back to its queue all the same"
         {
           publish: (batch, options) =>
             batch[0]?.message.headers["retries"] === 1 && refused++ === 0
-              ? Promise.resolve([{ is: "refused", reason: "by the test", retry: false }])
+              ? Promise.resolve([{ is: "unknown", reason: "by the test" }])
               : broker.publish(batch, options),
         },
       ),
