@@ -60,6 +60,8 @@ describe("binding", () => {
 describe("settings", () => {
   /** Ours in Celery's units. */
   function inSeconds(name: string, value: unknown): unknown {
+    // Both take 0 for none.
+    if (LIMITS.has(name)) return typeof value === "number" && value > 0 ? value / 1000 : null;
     if (TIMES.has(name)) return typeof value === "number" ? value / 1000 : null;
     if (value === undefined || value === Infinity) return null;
     if (Array.isArray(value) && value.length === 0) return UNSET.has(name) ? null : [];
@@ -67,6 +69,7 @@ describe("settings", () => {
   }
 
   const TIMES = new Set(["broker_connection_timeout", "broker_heartbeat", "result_expires"]);
+  const LIMITS = new Set(["task_time_limit", "task_soft_time_limit"]);
   const UNSET = new Set(["broker_url"]);
 
   /** Where ours differs, and why. */

@@ -100,8 +100,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [{
       file: CONSUMER,
       find:
-        '      void request.release({ as: "requeue" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
-      put: "    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();",
+        '      void request.release({ as: "requeue" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
+      put: "    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();",
     }],
   },
   {
@@ -110,9 +110,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [{
       file: CONSUMER,
       find:
-        '      void request.release({ as: "requeue" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
+        '      void request.release({ as: "requeue" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
       put:
-        '      void request.release({ as: "ack" });\n    }\n    await ending.flush(Promise.all(this.#parking));\n    await ending.work();',
+        '      void request.release({ as: "ack" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
     }],
   },
   {
