@@ -36,6 +36,8 @@ interface Tap {
   readonly waiting: Fifo<BroadcastDelivery>;
   /** Handed out and not settled. */
   held: number;
+  /** To come again later. */
+  later: number;
   /** Whether it was told that it drops. */
   told: boolean;
 }
@@ -95,14 +97,18 @@ export class BroadcastConsumer implements Consumer {
   /** One of ours is settled: nobody else has it, so that it comes again here or nowhere. */
   settled(delivery: BroadcastDelivery, how: Settlement): void {
     const { clock } = this.#parts;
-    const tap = this.#taps.get(delivery.queue);
-    if (tap === undefined) return;
+    const { tap } = delivery;
     tap.held--;
     const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore ?? 0 : undefined;
-    if (until !== undefined) {
+    if (until !== undefined && this.#hasRoom(tap, delivery.queue)) {
+      tap.later++;
       const timer = clock.after(Math.max(0, until - clock.now()), () => {
         this.#timers.delete(timer);
-        this.#put(tap, new BroadcastDelivery(this, delivery.queue, delivery.envelope, true));
+        tap.later--;
+        // The queue may have been left meanwhile.
+        if (this.#taps.get(delivery.queue) === tap) {
+          this.#put(tap, new BroadcastDelivery(this, tap, delivery.queue, delivery.envelope, true));
+        }
       }, { keepAlive: false });
       this.#timers.add(timer);
     }
@@ -121,21 +127,29 @@ export class BroadcastConsumer implements Consumer {
   #open(queue: string): void {
     const subscriptions = this.#parts.listen(queue, (text) => {
       const tap = this.#taps.get(queue);
-      if (tap !== undefined) this.#put(tap, new BroadcastDelivery(this, queue, readEnvelope(text), false));
+      if (tap !== undefined) {
+        this.#put(tap, new BroadcastDelivery(this, tap, queue, readEnvelope(text), false));
+      }
     });
     if (subscriptions === undefined) return;
-    this.#taps.set(queue, { subscriptions, waiting: new Fifo(), held: 0, told: false });
+    this.#taps.set(queue, { subscriptions, waiting: new Fifo(), held: 0, later: 0, told: false });
   }
 
   #put(tap: Tap, delivery: BroadcastDelivery): void {
-    if (tap.waiting.size >= MOST) {
-      if (tap.told) return;
-      tap.told = true;
-      const reason = `more than ${MOST} broadcasts wait in ${delivery.queue}: the next ones are dropped`;
-      return this.#parts.warn("broadcast-dropped", reason);
-    }
+    if (!this.#hasRoom(tap, delivery.queue)) return;
     tap.waiting.push(delivery);
     this.#flow(tap);
+  }
+
+  /** Whether one more may wait here; where none may, that is told once. */
+  #hasRoom(tap: Tap, queue: string): boolean {
+    if (tap.waiting.size + tap.later < MOST) return true;
+    if (!tap.told) {
+      const reason = `more than ${MOST} broadcasts wait in ${queue}: the next ones are dropped`;
+      this.#parts.warn("broadcast-dropped", reason);
+    }
+    tap.told = true;
+    return false;
   }
 
   #flow(tap: Tap): void {
@@ -168,7 +182,10 @@ export class BroadcastConsumer implements Consumer {
     for (const timer of this.#timers) timer.cancel();
     const queues = [...this.#taps.keys()];
     await Promise.all(queues.map((queue) => this.#close(queue)));
-    for (const delivery of this.#deliveries.take(() => true)) void delivery.settle({ as: "requeue" });
+    for (const delivery of this.#deliveries.take(() => true)) {
+      // What the server refuses to take back comes again when its lease is over.
+      delivery.settle({ as: "requeue" }).catch(() => {});
+    }
     await this.#parts.leased.stop();
     this.#deliveries.end();
     await Promise.all(queues.map((queue) => this.#parts.leave(queue)));
@@ -181,11 +198,20 @@ class BroadcastDelivery implements Delivery {
   readonly envelope: Envelope;
   readonly redelivered: boolean;
   readonly attempts: number | undefined = undefined;
+  /** The one that it came by. */
+  readonly tap: Tap;
   readonly #consumer: BroadcastConsumer;
   #settled = false;
 
-  constructor(consumer: BroadcastConsumer, queue: string, envelope: Envelope, redelivered: boolean) {
+  constructor(
+    consumer: BroadcastConsumer,
+    tap: Tap,
+    queue: string,
+    envelope: Envelope,
+    redelivered: boolean,
+  ) {
     this.#consumer = consumer;
+    this.tap = tap;
     this.queue = queue;
     this.envelope = envelope;
     this.redelivered = redelivered;

@@ -92,9 +92,10 @@ export class TaskConsumer {
       this.#env.state.drop(request);
       void request.release({ as: "requeue" });
     }
-    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));
     await ending.work();
-    if (!this.#env.isQuiet) await ending.settled(this.#env.quiet());
+    if (this.#parking.size > 0 || !this.#env.isQuiet) {
+      await ending.settled(Promise.all(this.#parking).then(() => this.#env.quiet()));
+    }
     // Flushes what was settled since.
     await ending.flush(this.#quit());
   }

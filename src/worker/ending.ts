@@ -7,8 +7,12 @@ import { WorkerShutdownError } from "../errors.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Timer } from "../lib/port.ts";
 import type { Env } from "./env.ts";
+import { conclude } from "./execute.ts";
+import { isNews, keeps, store } from "./keep.ts";
+import { failed } from "./outcome.ts";
 import { recordOf } from "./record.ts";
 import type { Request } from "./request.ts";
+import { lostRetry } from "./resend.ts";
 
 /** A warm shutdown waits so long for a backend in trouble once nothing runs, ms. */
 const STORED_WARM = 10_000;
@@ -98,25 +102,27 @@ function abandon(request: Request): void {
 }
 
 function giveUp(request: Request): void {
-  const { env, isSettled } = request;
-  const fate = !isSettled
-    ? "it goes back to its queue"
-    : request.outcome === undefined
-    ? "it is lost"
-    : "it has run";
-  if (isSettled) {
-    if (request.outcome === undefined && request.keepsErrors) {
-      const result = {
-        exc_type: "WorkerLostError",
-        exc_message: [
-          "The worker shut down while the task ran, and it was acked early: it will not run again.",
-        ],
-        exc_module: "billiard.exceptions",
-      };
-      void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
-    }
-  } else void request.release({ as: "requeue" });
+  const { env, isSettled, outcome } = request;
+  const isLost = outcome === undefined || (outcome.is === "retry" && !request.sent);
+  const fate = !isSettled ? "it goes back to its queue" : isLost ? "it is lost" : "it has run";
+  if (!isSettled) void request.release({ as: "requeue" });
+  else if (outcome === undefined) keepLoss(request);
+  else {
+    // Nobody else knows of the retry that is still to be sent.
+    if (isLost) conclude(request, failed(lostRetry(request)));
+    if (isNews(request) && keeps(request)) void store(request);
+  }
   env.logger.log("warning", `Task ${request.label} did not end in time: ${fate}.`, request.about);
   request.abandoned = true;
   env.probe?.abandoned?.(request);
+}
+
+function keepLoss(request: Request): void {
+  if (!request.keepsErrors) return;
+  const result = {
+    exc_type: "WorkerLostError",
+    exc_message: ["The worker shut down while the task ran, and it was acked early: it will not run again."],
+    exc_module: "billiard.exceptions",
+  };
+  void request.write(recordOf(request, { status: "FAILURE", result, traceback: null }));
 }

@@ -8,7 +8,7 @@ import type { Settings } from "../app/settings.ts";
 import type { Backend, ResultRecord } from "../backend.ts";
 import type { Delivery, Settlement } from "../broker.ts";
 import type { Logger } from "../lib/logger.ts";
-import { pause } from "../lib/pause.ts";
+import { doze } from "./doze.ts";
 import type { Clock, Context } from "../lib/port.ts";
 import { guarded } from "./guarded.ts";
 import type { Limits } from "./limits.ts";
@@ -157,7 +157,7 @@ export class Env {
 
   /** The broker cannot keep it until later, and takes it back all the same: not at once, lest it go round and round. */
   async #putBack(delivery: Delivery, subject?: Subject): Promise<boolean> {
-    if (!this.stopping.aborted) await pause(this.clock, UNKEPT_PAUSE, this.stopping);
+    await doze(this.clock, UNKEPT_PAUSE, this.stopping);
     return await this.settle(delivery, { as: "requeue" }, subject);
   }
 

@@ -20,13 +20,16 @@ export function execute(request: Request): Outcome | Promise<Outcome> {
   if (refusal !== undefined) return failed(notImplemented(refusal));
   try {
     const running = new RunningTask(request, true);
+    const began = env.clock.elapsed();
     const value = env.context.run(
       scope,
       () => runWithin(request, () => task.invoke(running, message.args, message.kwargs)),
     );
     if (!isThenable(value)) return succeeded(value);
     const limits = limitsOf(request);
-    const run = limits === undefined ? Promise.resolve(value) : withinLimits(request, limits, value);
+    // A promise of our own: the `then` of another may throw.
+    const ran = Promise.resolve(value);
+    const run = limits === undefined ? ran : withinLimits(request, limits, began, ran);
     return run.then(succeeded, (error: unknown) => endedBy(request, error));
   } catch (error) {
     return endedBy(request, error);

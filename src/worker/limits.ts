@@ -25,13 +25,14 @@ export function limitsOf({ env, message, task: { rules } }: Request): Limits | u
 }
 
 /**
- * What comes of the run; rejects with `TimeLimitExceeded` at the hard limit, when the task's outcome stands already. What the run comes to
+ * What comes of the run that `began` at that time of the clock; rejects with `TimeLimitExceeded` at the hard limit, when the task's outcome stands already. What the run comes to
  * after that is told, and dropped.
  */
 export function withinLimits(
   request: Request,
   { hard, soft }: Limits,
-  run: PromiseLike<unknown>,
+  began: number,
+  run: Promise<unknown>,
 ): Promise<unknown> {
   const { env: { clock, probe }, message: { id } } = request;
   const { promise, resolve, reject } = deferred<unknown>();
@@ -39,7 +40,7 @@ export function withinLimits(
   let isOver = false;
   const arm = (limit: number, reached: () => void): void => {
     if (limit === 0) return;
-    timers.push(clock.after(Math.max(0, request.began + limit - clock.elapsed()), reached));
+    timers.push(clock.after(Math.max(0, began + limit - clock.elapsed()), reached));
   };
   const end = (): void => timers.forEach((timer) => timer.cancel());
   arm(soft, () => {

@@ -36,11 +36,13 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     if (!request.acksLate && !await accept(request)) return free(request, slot);
     if (probe?.at("accepted", request)) await never();
     if ((!isDoubtful(request) || await mayRun(request)) && !request.abandoned) {
-      ran = true;
       start(request, slot);
       if (probe?.at("started", request)) await never();
       const before = tell(request, "taskPrerun");
       if (before !== undefined) await before;
+      // A hook may be waited for until the message is somebody else's.
+      if (request.abandoned) return;
+      ran = true;
       conclude(request, judged(request, await execute(request)));
       if (probe?.at("ended", request)) await never();
     }

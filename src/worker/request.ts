@@ -57,6 +57,8 @@ export class Request implements Subject {
   watched = false;
   /** The worker waits for it no longer: what it comes to is dropped. */
   abandoned = false;
+  /** Whether the broker has its retry. */
+  sent = false;
   /** False: its result could not be stored. */
   stored = true;
   /** When the run began, on the monotonic clock, ms. */

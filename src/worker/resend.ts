@@ -7,7 +7,7 @@ import type { RetryChanges } from "../app/predicates.ts";
 import { RETRY_CHANGES } from "../app/resend.ts";
 import type { Verdict } from "../broker.ts";
 import { CeleriacError, ConnectionError, PublishError } from "../errors.ts";
-import { pause } from "../lib/pause.ts";
+import { doze } from "./doze.ts";
 import { conclude } from "./execute.ts";
 import { keeps, store } from "./keep.ts";
 import { exceptionRepr } from "./lines.ts";
@@ -34,6 +34,7 @@ export async function retry(request: Request): Promise<void> {
     }
     if (acksLate) await send(request, plan);
     else await insist(request, plan);
+    request.sent = true;
     env.unsent.forget(request);
   } catch (error) {
     if (!acksLate || !mayPass(request, error)) return conclude(request, failed(error));
@@ -73,10 +74,10 @@ async function insist(request: Request, plan: PlannedRetry): Promise<void> {
     } catch (error) {
       if (!mayPass(request, error)) throw error;
       tellUnsent(request, error);
-      if (isLast || env.stopping.aborted) throw lost(request, error);
+      if (isLast || env.stopping.aborted) throw lostRetry(request, error);
     }
     env.state.insist(request);
-    await pause(env.clock, wait, env.stopping);
+    await doze(env.clock, wait, env.stopping);
   }
 }
 
@@ -86,8 +87,8 @@ function mayPass({ plan }: Request, error: unknown): boolean {
   const verdict = error.cause as Verdict | undefined;
   if (verdict?.is === "refused") return verdict.retry;
   // The queue that it came from may come again. A way that the task has named itself leads nowhere.
-  const { exchange, routingKey } = plan?.retry.options ?? {};
-  return verdict?.is !== "unroutable" || (exchange ?? routingKey) === undefined;
+  const { exchange, queue, routingKey } = plan?.retry.options ?? {};
+  return verdict?.is !== "unroutable" || (exchange ?? queue ?? routingKey) === undefined;
 }
 
 /** A warning for each attempt that failed. */
@@ -96,7 +97,8 @@ function tellUnsent({ env, label, about }: Request, error: unknown): void {
   env.logger.log("warning", line, { ...about, code: "retry-unsent", error });
 }
 
-function lost({ label }: Request, cause: unknown): CeleriacError {
+/** What has become of a retry that only the worker knew of. */
+export function lostRetry({ label }: Request, cause?: unknown): CeleriacError {
   const text = `The retry of ${label} could not be sent before the worker stopped.`;
   return Object.assign(new CeleriacError("retry-lost", text, { cause }), { name: "RetryPublishError" });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Settlement } from "../broker.ts";
-import { pause } from "../lib/pause.ts";
+import { doze } from "./doze.ts";
 import type { Env } from "./env.ts";
 import { isTimeout } from "./limits.ts";
 import { isPoison } from "./poison.ts";
@@ -36,7 +36,7 @@ function end(request: Request, how: Settlement): undefined {
 /** Where the broker cannot keep the message for a while, it would come again at once. */
 async function hesitate({ env }: Request, from: number): Promise<void> {
   if (env.stopping.aborted || env.app.broker().features.park !== "none") return;
-  await pause(env.clock, Math.min(LONGEST_PAUSE, from - env.now()), env.stopping);
+  await doze(env.clock, Math.min(LONGEST_PAUSE, from - env.now()), env.stopping);
 }
 
 const LONGEST_PAUSE = 30_000;

@@ -406,3 +406,19 @@ describe("which limit it is", () => {
     expect(await bench.sees("id-1", "SUCCESS")).toMatchObject({ result: "done" });
   });
 });
+
+test("a task that returns something whose `then` throws fails once, and leaves no limit behind", async () => {
+  await using it = await lab((app) => {
+    app.task("l.odd", { timeLimit: 10 }, () => ({
+      // oxlint-disable-next-line unicorn/no-thenable
+      then() {
+        throw new RangeError("no promise");
+      },
+    }));
+  });
+  const result = await it.app.sendTask("l.odd");
+  await it.harness.drain();
+  await expect(result.get()).rejects.toThrow("no promise");
+  await it.harness.advance("1m");
+  expect(it.lines.filter((line) => line.includes("time limit"))).toEqual([]);
+});

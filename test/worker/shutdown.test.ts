@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Running } from "../../src/app/running.ts";
+import type { Verdict } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { until } from "../support/wait.ts";
 import { type Bench, intercept, setup } from "./setup.ts";
@@ -42,6 +43,52 @@ describe("a cold shutdown", () => {
     expect(await bench.broker.count("celery")).toBe(2);
     expect(await bench.stored("runs")).toBeUndefined();
     expect(bench.lines.filter((line) => line.level === "error")).toEqual([]);
+  });
+
+  test("stores the failure of an early task whose retry the broker does not take", async () => {
+    const never = deferred<readonly Verdict[]>();
+    await using bench = setup({
+      wrapBroker: (broker) =>
+        intercept(broker, {
+          publish: (batch, options) =>
+            batch[0]?.message.headers["retries"] === 1 ? never.promise : broker.publish(batch, options),
+        }),
+    });
+    bench.app.task("t.add", { bind: true, acksLate: false }, (task: Running) => {
+      throw task.retry({ countdown: 0 });
+    });
+    await bench.pushTask({});
+    const { worker, done } = bench.work();
+    await bench.sees("id-1", "RETRY");
+    await worker.stop({ how: "cold" });
+    await done;
+    expect(await bench.sees("id-1", "FAILURE")).toMatchObject({
+      result: { exc_type: "RetryPublishError", exc_message: [expect.stringContaining("could not be sent")] },
+    });
+    await bench.says(/did not end in time: it is lost/);
+    never.resolve([{ is: "unknown", reason: "by the test" }]);
+  });
+
+  test("does not begin what is given up while a hook before it is waited for", async () => {
+    await using bench = setup();
+    let runs = 0;
+    bench.app.task("t.add", { acksLate: true }, () => void runs++);
+    const gate = deferred<void>();
+    let waits = false;
+    bench.app.on("taskPrerun", () => {
+      waits = true;
+      return gate.promise;
+    }, { wait: true });
+    await bench.pushTask({});
+    const { worker, done } = bench.work();
+    await until(() => waits, { what: "the hook" });
+    await worker.stop({ how: "cold" });
+    await done;
+    gate.resolve();
+    await gate.promise;
+    expect(await bench.broker.count("celery")).toBe(1);
+    expect(bench.trace).toEqual(["settle requeue id-1"]);
+    expect(runs).toBe(0);
   });
 
   test("uses up no retry of what goes back, though its rules would retry any error", async () => {
