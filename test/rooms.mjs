@@ -52,10 +52,14 @@ export const ONLY_ON_NODE = ONCE.map((path) => path.endsWith(".ts") ? path : `${
  * @type {readonly string[]}
  */
 export const LONG = [
+  "test/workerd/contracts.test.ts",
+  "test/acceptance/rabbit.test.ts",
+  "test/edge-runtime/contracts.test.ts",
+  "test/packaging/types.test.ts",
+  "test/workerd/publish.test.ts",
   "test/simulation/simulation.test.ts",
   "test/amqp/websocket-faults.test.ts",
   "test/amqp/private.test.ts",
-  "test/acceptance/rabbit.test.ts",
   "test/redis/upstash-faults.test.ts",
   "test/redis/proof/kill.test.ts",
   "test/mutants/mutants.test.ts",
@@ -65,6 +69,10 @@ export const LONG = [
   "test/contract/amqp-websocket.test.ts",
   "test/contract/redis.test.ts",
   "test/contract/upstash.test.ts",
+  "test/house/published.test.ts",
+  "test/contract/rabbit-differential.test.ts",
+  "test/support/servers.test.ts",
+  "test/runners/samples.test.ts",
 ];
 
 /**

@@ -30,7 +30,7 @@ const SKIPS = join(ROOT, "test", "skips.md");
 const DEADLINE = 30 * 60_000;
 
 /** What runs side by side, one group after the other, and how many test files of each at a time. */
-const GROUPS = /** @type {const} */ ([{ node: 3 }, { bun: 2, deno: 2, workerd: 1 }]);
+const GROUPS = /** @type {const} */ ([{ node: 4 }, { bun: 2, deno: 2, workerd: 1 }]);
 
 /** So many of the slowest files are told. */
 const SLOWEST = 12;

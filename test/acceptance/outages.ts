@@ -20,8 +20,12 @@ async function isEmpty(server: RabbitServer, { queue }: Bench): Promise<boolean>
 /** The end of a task: its state, and what it came to. */
 async function endOf(app: Celery, id: string): Promise<readonly [state: string, value: unknown]> {
   const result = app.result(id);
-  const value = await result.get({ timeout: 60 }).catch((error: Error) => error.message);
-  return [await result.state(), value];
+  // A backend that has just come up refuses the first question.
+  const state = await until(async () => {
+    const now = await result.state().catch(() => "unknown");
+    return ["SUCCESS", "FAILURE", "REVOKED"].includes(now) && now;
+  }, { what: `the end of ${id}`, deadline: 60_000, every: 50 });
+  return [state, await result.get({ timeout: 10 }).catch((error: Error) => error.message)];
 }
 
 /** Registers the tests; the server is up when they begin, and when they end. */

@@ -101,7 +101,8 @@ export const MUTANTS: readonly Mutant[] = [
       file: CONSUMER,
       find:
         '      void request.release({ as: "requeue" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
-      put: "    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();",
+      put:
+        "    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();",
     }],
   },
   {

@@ -62,7 +62,12 @@ const call: fc.Arbitrary<ProducerSendOptions> = fc.record({
   replyTo: fc.uuid(),
   rootId: fc.uuid(),
   parentId: fc.oneof(fc.uuid(), fc.constant(null)),
-}, { requiredKeys: [] });
+}, { requiredKeys: [] }).map((options) =>
+  // Only `Celery` looks whether the soft limit comes first.
+  options.timeLimit === undefined
+    ? options
+    : { ...options, ...(options.softTimeLimit && { softTimeLimit: "100ms" as const }) }
+);
 
 const settings: fc.Arbitrary<CeleryOptions> = fc.record({
   taskDefaultQueue: fc.constantFrom("celery", "default"),
