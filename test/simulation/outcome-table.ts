@@ -24,8 +24,8 @@ type Setting = keyof typeof SETTINGS;
 
 class Expected extends Error {}
 
-/** What the task does; its first run is `retries` 0. */
-const OUTCOMES: Readonly<Record<string, (task: Running) => unknown>> = {
+/** What the task does at a worker; its first run is `retries` 0. */
+const OUTCOMES: Readonly<Record<string, (task: Running, worker: Worker | undefined) => unknown>> = {
   success: () => "done",
   failure: () => {
     throw new Error("no");
@@ -47,6 +47,12 @@ const OUTCOMES: Readonly<Record<string, (task: Running) => unknown>> = {
     throw new Reject("not yet", { requeue: true });
   },
   expired: () => "done",
+  "revoked with `terminate`": async (task, worker) => {
+    const aborted = new Promise((resolve) => task.signal.addEventListener("abort", resolve));
+    void worker?.revoke(task.id, { terminate: true });
+    await aborted;
+    throw task.signal.reason;
+  },
   "soft time limit": async (task) => {
     await new Promise((resolve) => task.signal.addEventListener("abort", resolve));
     throw task.signal.reason;
@@ -70,11 +76,12 @@ async function play(outcome: string, setting: Setting, point: Point | undefined)
   const simulator = new Simulator({ seed: 1 });
   const history = new History({ clock: { now: () => simulator.now } });
   const faults = new SimulatedFaults(simulator, history);
+  let worker: Worker | undefined;
   const app = (member: Member): Celery => {
     const { backend, broker, platform } = member;
     const made = new Celery("table", { backend, broker, platform, logger: member.logger({ log: () => {} }) });
     const own = { bind: true, throws: [Expected], ...SETTINGS[setting], ...OWN[outcome] } as const;
-    made.task("task", own, (task: Running) => OUTCOMES[outcome]?.(task));
+    made.task("task", own, (task: Running) => OUTCOMES[outcome]?.(task, worker));
     return made;
   };
   const expiring = outcome === "expired" ? { expires: 1, countdown: 2 } : {};
@@ -82,7 +89,7 @@ async function play(outcome: string, setting: Setting, point: Point | undefined)
   for (let at = 1; at <= 2; at++) {
     const member = faults.member(`worker-${at}`);
     if (at === 1 && point !== undefined) void faults.kill(member.name, { at: point });
-    const worker = new Worker(app(member), withProbe({ concurrency: 1, blockedLimit: null }, member.probe));
+    worker = new Worker(app(member), withProbe({ concurrency: 1, blockedLimit: null }, member.probe));
     member.recorder.add({ is: "worker-started" });
     void worker.run();
     await simulator.advance(20_000);
