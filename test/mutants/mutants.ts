@@ -99,10 +99,8 @@ export const MUTANTS: readonly Mutant[] = [
     does: "what waits in a worker that stops is neither run nor given back",
     edits: [{
       file: CONSUMER,
-      find:
-        '      void request.release({ as: "requeue" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
-      put:
-        "    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();",
+      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
+      put: "    }\n    await ending.work();",
     }],
   },
   {
@@ -110,10 +108,8 @@ export const MUTANTS: readonly Mutant[] = [
     does: "a worker that stops loses what it had not begun",
     edits: [{
       file: CONSUMER,
-      find:
-        '      void request.release({ as: "requeue" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
-      put:
-        '      void request.release({ as: "ack" });\n    }\n    if (this.#parking.size > 0) await ending.settled(Promise.all(this.#parking));\n    await ending.work();',
+      find: '      void request.release({ as: "requeue" });\n    }\n    await ending.work();',
+      put: '      void request.release({ as: "ack" });\n    }\n    await ending.work();',
     }],
   },
   {
