@@ -25,6 +25,7 @@ export const NO_CONTEXT: Known = [
   "test/testing/harness/who.test.ts > who sends > two harnesses see neither each other's queues nor results",
   "test/result/async-result.test.ts > get > inside a task is refused unless it is allowed, as in Celery",
   "test/worker/records.test.ts > what is stored is what Celery 5.6.2 stores > parent_child",
+  "test/worker/retry.test.ts > task.retry() > gives children a priority that can be sent, whatever the message has",
   "test/worker/request.test.ts > the running task > sends children that know their parent and root and are listed in its result",
 ];
 
