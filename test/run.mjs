@@ -154,8 +154,12 @@ function run(program, args, env = {}, name) {
 /** @returns {Promise<{ amqp: string, redis: string }>} */
 async function serverUrls() {
   const given = givenUrls();
+  const jiti = createJiti(import.meta.url, { fsCache: false, tryNative: false });
   const { startRabbit, startRedis } = /** @type {typeof import("./support/servers.ts")} */ (
-    await createJiti(import.meta.url, { fsCache: false, tryNative: false }).import("./support/servers.ts")
+    await jiti.import("./support/servers.ts")
+  );
+  const { declareParking } = /** @type {typeof import("./support/parking.ts")} */ (
+    await jiti.import("./support/parking.ts")
   );
   /** @param {string} name @param {string | undefined} url @param {() => Promise<AsyncDisposable & { url: string }>} start */
   const get = async (name, url, start) => {
@@ -169,7 +173,11 @@ async function serverUrls() {
     return server.url;
   };
   const [amqp, redis] = await Promise.all([
-    get("RabbitMQ", given.amqp, () => startRabbit()),
+    get("RabbitMQ", given.amqp, async () => {
+      const rabbit = await startRabbit();
+      await declareParking(rabbit.url);
+      return rabbit;
+    }),
     get("Redis", given.redis, () => startRedis()),
   ]);
   return { amqp, redis };
