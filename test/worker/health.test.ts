@@ -51,6 +51,7 @@ describe("a worker's health", () => {
     const { worker, done } = bench.work();
     expect(worker.health().state).toBe("starting");
     await bench.says(/ready\.$/);
+    await until(() => worker.health().state !== "starting", { what: "the first sign of life" });
     const health = worker.health();
     expect(health).toMatchObject({ state: "consuming", healthy: true, reasons: [] });
     expect(Math.abs(Date.now() - (health.aliveAt ?? 0))).toBeLessThan(2000);
