@@ -157,7 +157,7 @@ export class BroadcastConsumer implements Consumer {
       tap.held++;
       this.#deliveries.push(tap.waiting.shift() as Delivery);
     }
-    if (tap.waiting.size === 0) tap.told = false;
+    if (tap.waiting.size + tap.later === 0) tap.told = false;
   }
 
   async #pass(): Promise<void> {
