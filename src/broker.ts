@@ -253,7 +253,8 @@ export interface BrokerFeatures extends PublishFeatures {
 export interface PublishOptions extends Call {
   /**
    * What must stand before the messages are sent: declared in this order first, over the same link and by the same deadline, where the
-   * broker has not declared it before. What `declare` would throw rejects the whole batch, and nothing was sent.
+   * broker has not declared it before. What `declare` would throw rejects the whole batch, and nothing was sent. Any message may name a
+   * queue: of thousands that came so, a broker may forget the oldest, and declares them again when they come again.
    */
   readonly declare?: readonly Entity[];
 }

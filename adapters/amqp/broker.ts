@@ -90,7 +90,7 @@ export class AmqpBroker implements Broker {
         await this.#restore(this.#publishing, epoch);
         return epoch;
       },
-      declare: (entities, call) => this.declare(entities, call),
+      declare: (entities, call) => this.#declare(entities, call),
       unroutable: () => this.#doubt(),
       propertiesOf,
     });
@@ -125,10 +125,15 @@ export class AmqpBroker implements Broker {
           entities,
           this.#settings.topology,
           channel,
-          (entity) => this.#topology.remember(entity),
+          (entity) => this.#topology.keep([entity]),
         ));
       });
     }
+    await this.#declare(entities, call);
+    this.#topology.keep(entities);
+  }
+
+  async #declare(entities: readonly Entity[], call: Call): Promise<void> {
     const exclusive = Topology.exclusive(entities);
     const stand = exclusive ? [this.#consuming.epoch] : [this.#consuming.epoch, this.#publishing.epoch];
     if (this.#topology.stands(entities, stand)) return;

@@ -5,6 +5,7 @@
  */
 import type { Entity } from "../../src/broker.ts";
 import { explaining } from "../../src/lib/mismatch.ts";
+import { Recent } from "../../src/lib/recent.ts";
 import type { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
 import type { Epoch } from "./epoch.ts";
@@ -23,10 +24,10 @@ export interface Site {
 /** What a broker declared, and on which connections that still holds. */
 export class Topology {
   readonly #mode: Mode;
-  /** By identity of content, in the order of first declaration. */
-  readonly #remembered: Map<string, Entity> = new Map();
+  /** By identity of content, in the order of first declaration. What came with a message is not kept: any message may name a queue. */
+  readonly #remembered: Recent<Entity> = new Recent();
   /** What stands, by connection; cleared when the broker shows that something is gone. */
-  readonly #standing: WeakMap<Epoch, Set<string>> = new WeakMap();
+  readonly #standing: WeakMap<Epoch, Recent<true>> = new WeakMap();
   readonly #keys: WeakMap<Entity, string> = new WeakMap();
   readonly #restoring: WeakMap<Epoch, Promise<void>> = new WeakMap();
   #age = 0;
@@ -46,32 +47,35 @@ export class Topology {
     if (this.#mode === "leave") return true;
     return entities.every((entity) => {
       const key = this.#key(entity);
-      return epochs.some((epoch) =>
-        epoch !== undefined && epoch.lost === undefined && this.#set(epoch).has(key)
-      );
+      // What is forgotten would not be declared again after a loss.
+      return this.#remembered.get(key) !== undefined &&
+        epochs.some((epoch) =>
+          epoch !== undefined && epoch.lost === undefined && this.#known(epoch).get(key)
+        );
     });
   }
 
   /**
-   * Declares what does not stand yet, in order, and remembers it.
+   * Declares what does not stand yet, in order, and remembers it for a while.
    *
    * @throws {ConfigurationError} naming the first entity that was refused; those before it are declared.
    */
   async declare(entities: readonly Entity[], epoch: Epoch, control: Control): Promise<void> {
     if (this.#mode === "leave") return;
     await explaining(control.ask(epoch, async (channel) => {
-      const standing = this.#set(epoch);
-      const due = entities.filter((entity) => !standing.has(this.#key(entity)));
+      const standing = this.#known(epoch);
+      const due = entities.filter((entity) => !this.stands([entity], [epoch]));
       await declareAll(due, this.#mode, channel, (entity) => {
-        standing.add(this.#key(entity));
-        this.remember(entity);
+        standing.set(this.#key(entity), true);
+        this.#remembered.set(this.#key(entity), entity);
       });
     }));
   }
 
-  /** Declares it again on each connection from now on. */
-  remember(entity: Entity): void {
-    this.#remembered.set(this.#key(entity), entity);
+  /** Declares them again on each connection from now on. */
+  keep(entities: readonly Entity[]): void {
+    if (this.#mode === "leave") return;
+    for (const entity of entities) this.#remembered.keep(this.#key(entity), entity);
   }
 
   /**
@@ -100,7 +104,7 @@ export class Topology {
     { epoch, control, elsewhere, exclusive }: Site,
     refused: (error: Error) => void,
   ): Promise<void> {
-    let left = [...this.#remembered.values()].filter((entity) =>
+    let left = this.#remembered.values.filter((entity) =>
       (exclusive || !Topology.exclusive([entity])) && !this.stands([entity], [elsewhere])
     );
     while (left.length > 0) {
@@ -111,20 +115,16 @@ export class Topology {
         if (epoch.lost !== undefined) throw epoch.lost;
         refused(error instanceof Error ? error : new Error(String(error)));
         // What stood before the refused one stands; it alone is left out.
-        const standing = this.#set(epoch);
-        const at = left.findIndex((entity) => !standing.has(this.#key(entity)));
+        const at = left.findIndex((entity) => !this.stands([entity], [epoch]));
         left = left.slice(at + 1);
       }
     }
   }
 
-  #set(epoch: Epoch): Set<string> {
-    let set = this.#standing.get(epoch);
-    if (set === undefined) {
-      set = new Set();
-      this.#standing.set(epoch, set);
-    }
-    return set;
+  #known(epoch: Epoch): Recent<true> {
+    let known = this.#standing.get(epoch);
+    if (known === undefined) this.#standing.set(epoch, known = new Recent());
+    return known;
   }
 
   #key(entity: Entity): string {

@@ -38,6 +38,7 @@ import { checkQueue } from "./reserved.ts";
 import type { Server } from "./server.ts";
 import { ChannelSubscription, ListSubscription } from "./subscription.ts";
 import { RedisTopology, type Topology } from "./topology.ts";
+import { RecentTypes } from "./types.ts";
 
 /** What a broker is made of. Durations are ms. */
 export interface BrokerParts {
@@ -85,7 +86,7 @@ export class RedisBroker implements Broker {
       commands: this.#consuming,
       link: { ...this.#quiet(), open: own("wake") },
     });
-    this.#packer = { prefix, db, platform, features: { maxMessage }, types: new Map() };
+    this.#packer = { prefix, db, platform, features: { maxMessage }, types: new RecentTypes() };
     this.#publisher = new RedisPublisher({
       commands: this.#publishing,
       packer: this.#packer,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Entity, ExchangeType, Inbox } from "../../src/broker.ts";
+import type { Entity, Inbox } from "../../src/broker.ts";
+import type { Types } from "./packer.ts";
 
 /** What was declared of queues and the fanout exchanges that they are on. */
 export class Fanouts {
@@ -16,7 +17,7 @@ export class Fanouts {
    * Takes out the bindings to fanout exchanges, of which `types` and the entities themselves tell: who publishes to one reads no bindings, and
    * those of broadcasts are new with each worker.
    */
-  note(entities: readonly Entity[], types: ReadonlyMap<string, ExchangeType>): readonly Entity[] {
+  note(entities: readonly Entity[], types: Pick<Types, "get">): readonly Entity[] {
     const fanouts = new Set(
       entities.flatMap((entity) =>
         entity.kind === "exchange" && entity.type === "fanout" ? [entity.name] : []

@@ -27,6 +27,7 @@ import { RedisConsumer } from "./lease/consumer.ts";
 import { LEASED } from "./lease/features.ts";
 import { LeaseKeys } from "./lease/keys.ts";
 import { checkEntities, checkQueue, isToReserved, reservedReason } from "./reserved.ts";
+import { RecentTypes } from "./types.ts";
 
 /** What a message needs besides its body, about. */
 const HEAD = 1500;
@@ -57,6 +58,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
     ...LEASED,
     subscribe: false,
   };
+  override readonly types: RecentTypes = new RecentTypes();
   readonly #consuming: HttpConsuming;
   readonly #consumers: Set<RedisConsumer> = new Set();
   readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();

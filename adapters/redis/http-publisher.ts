@@ -3,18 +3,11 @@
  *
  * @module
  */
-import type {
-  ExchangeType,
-  Outgoing,
-  PublishBroker,
-  PublishFeatures,
-  PublishOptions,
-  Verdict,
-} from "../../src/broker.ts";
+import type { Outgoing, PublishBroker, PublishFeatures, PublishOptions, Verdict } from "../../src/broker.ts";
 import type { Duration } from "../../src/lib/duration.ts";
 import { type Answer, HttpLink, type UpstashServer, type UpstashSettings } from "./http-link.ts";
 import { passes, refused, Trouble } from "./http-trouble.ts";
-import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
+import { argsOf, bind, pack, type Packed, type Packer, type Types, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES } from "./publish-script.ts";
 
 /** Bytes of bodies in one request, which may have 10 MiB at Upstash: in base64 they are a third more. */
@@ -45,7 +38,7 @@ export class HttpPublisher extends HttpLink implements PublishBroker, Packer {
   declare readonly prefix: string;
   /** Over HTTP there is no other. */
   readonly db = 0;
-  readonly types: Map<string, ExchangeType> = new Map();
+  readonly types: Types = new Map();
 
   constructor(settings: PublisherSettings) {
     super(settings, settings.publishTimeout);

@@ -11,6 +11,12 @@ import { bindingKey, bindingMember, envelope, fanoutChannel, stepOf } from "./ko
 /** The parts of a message for the script; or why it cannot go. */
 export type Packed = readonly string[] | string;
 
+/** The kinds of exchanges, by name. */
+export interface Types {
+  get(name: string): ExchangeType | undefined;
+  set(name: string, type: ExchangeType): unknown;
+}
+
 /** What is known of a broker when it packs. */
 export interface Packer {
   /** Celery's `global_keyprefix`. */
@@ -20,7 +26,7 @@ export interface Packer {
   readonly platform: { readonly ids: Ids };
   readonly features: Pick<PublishFeatures, "maxMessage">;
   /** What was declared: kombu keeps it in each process, too. */
-  readonly types: Map<string, ExchangeType>;
+  readonly types: Types;
 }
 
 /** The bindings among the entities, as set and member. */

@@ -6,6 +6,7 @@
 import type { Call, Entity, Outgoing, PublishOptions, Verdict } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
 import type { Clock, Ids } from "../../src/lib/port.ts";
+import { Recent } from "../../src/lib/recent.ts";
 import type { Commands } from "./client.ts";
 import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
 import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
@@ -24,6 +25,13 @@ const MEMORY = 10_000;
 /** So many outcomes are forgotten in one go: each was answered, and is never asked for again. */
 const ANSWERED = 100;
 
+interface Binding {
+  readonly set: string;
+  readonly member: string;
+  /** As far as we know. */
+  stands: boolean;
+}
+
 /** What it stands on. */
 export interface PublisherParts {
   readonly commands: Commands;
@@ -38,10 +46,10 @@ export interface PublisherParts {
 /** See the module. */
 export class RedisPublisher {
   readonly #parts: PublisherParts;
-  /** Every binding ever declared, by set and member. */
-  readonly #declared: Map<string, readonly [set: string, member: string]> = new Map();
-  /** What of it stands as far as we know. */
-  #standing: Set<string> = new Set();
+  /** By set and member. What came with a message is not kept: any message may name a queue. */
+  readonly #bindings: Recent<Binding> = new Recent();
+  /** Whether one of them may not stand. */
+  #isInDoubt = false;
   /** Keys of outcomes that may go. */
   #answered: string[] = [];
   readonly #under: Set<Promise<unknown>> = new Set();
@@ -56,45 +64,53 @@ export class RedisPublisher {
     const call = { deadline, ...(signal && { signal }) };
     if (batch.length === 0) {
       // There is no verdict that could tell.
-      await this.declare(declare, call);
+      await this.#declare(declare, call, false);
       return [];
     }
     // As `declare` would.
     if (declare.length > 0) signal?.throwIfAborted();
     checkEntities(declare);
-    this.#remember(bind(packer, declare));
+    const own = this.#remember(bind(packer, declare), false);
     const packed = batch.map((outgoing) =>
       isToReserved(outgoing) ? reservedReason(outgoing.to.routingKey) : pack(packer, outgoing)
     );
     const parts: Promise<Verdict[]>[] = [];
     for (let at = 0; at < batch.length;) {
       const end = endOf(packed, at);
-      parts.push(this.#kept(this.#send(batch.slice(at, end), packed.slice(at, end), call)));
+      parts.push(this.#kept(this.#send(batch.slice(at, end), packed.slice(at, end), own, call)));
       at = end;
     }
     return (await Promise.all(parts)).flat();
   }
 
   /** Declares these bindings, and all earlier ones that may not stand. */
-  async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+  declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    return this.#declare(entities, call, true);
+  }
+
+  async #declare(entities: readonly Entity[], call: Call, kept: boolean): Promise<void> {
     const { clock, packer, publishTimeout, subject } = this.#parts;
     call.signal?.throwIfAborted();
     checkEntities(entities);
-    this.#remember(bind(packer, entities));
-    const missing = this.#missing();
+    const missing = this.#missing(this.#remember(bind(packer, entities), kept));
     if (missing.length === 0) return;
-    const pairs = missing.map(([, pair]) => pair);
-    const commands = pairs.map(([set, member]) => ["sadd", set, member] as const);
+    const commands = missing.map(({ set, member }) => ["sadd", set, member] as const);
     const options = { deadline: clock.now() + publishTimeout, ...call, repeatable: true };
-    const answers = await this.#kept(this.#parts.commands.run(commands, options));
-    const refused = answers.find((answer) => answer instanceof Error);
-    if (refused !== undefined) throw fault(refused, subject);
-    for (const [name] of missing) this.#standing.add(name);
+    try {
+      const answers = await this.#kept(this.#parts.commands.run(commands, options));
+      const refused = answers.find((answer) => answer instanceof Error);
+      if (refused !== undefined) throw fault(refused, subject);
+    } catch (error) {
+      this.#isInDoubt = true;
+      throw error;
+    }
+    this.#stand(missing);
   }
 
   /** What was declared may be gone: it is declared again, with the next call. */
   doubt(): void {
-    this.#standing = new Set();
+    for (const binding of this.#bindings.values) binding.stands = false;
+    this.#isInDoubt = true;
   }
 
   /** Resolves when nothing is on its way and nothing of it is remembered on the server any more. */
@@ -103,28 +119,42 @@ export class RedisPublisher {
     if (this.#answered.length > 0) await this.#forgetAll();
   }
 
-  async #send(batch: readonly Outgoing[], packed: readonly Packed[], call: Call): Promise<Verdict[]> {
+  async #send(
+    batch: readonly Outgoing[],
+    packed: readonly Packed[],
+    own: readonly Binding[],
+    call: Call,
+  ): Promise<Verdict[]> {
     const { clock, commands, ids, packer, subject } = this.#parts;
     const now = clock.now();
     const { deadline = now, signal } = call;
     const trail = { attempts: 0 };
-    const missing = this.#missing();
+    const missing = this.#missing(own);
     const id = `${packer.prefix}celeriac:pub:${ids.uuid()}`;
     const over = signal?.aborted ? "the call was aborted" : deadline <= now ? "its time was over" : "";
-    if (over !== "") return verdictsOf(batch, packed, "", () => notSent(`${over} before it was sent`));
+    if (over !== "") {
+      this.#isInDoubt ||= missing.length > 0;
+      return verdictsOf(batch, packed, "", () => notSent(`${over} before it was sent`));
+    }
     let answer: unknown;
     try {
-      const args = argsOf(packer, missing.flatMap(([, pair]) => pair), packed, deadline - now + MEMORY);
+      const args = argsOf(
+        packer,
+        missing.flatMap(({ set, member }) => [set, member]),
+        packed,
+        deadline - now + MEMORY,
+      );
       const options = { ...call, repeatable: true, trail };
       answer = await runScript(commands, PUBLISH, [id], args, options);
     } catch (error) {
+      this.#isInDoubt ||= missing.length > 0;
       if (error instanceof ConfigurationError) throw error;
       // What the server refused as a whole stored nothing, but an earlier attempt without an answer may have.
       const certain = trail.attempts === 0 || (isRefusal(error) && trail.attempts === 1);
       const verdict = certain ? refusedOf(error, subject) : unknown(reasonOf(error, subject));
       return verdictsOf(batch, packed, "", () => verdict);
     }
-    for (const [name] of missing) this.#standing.add(name);
+    this.#stand(missing);
     // Where it was sent more than once, an earlier one may still be on its way: its outcome is remembered until that is over.
     if (trail.attempts === 1) this.#forget(id);
     return verdictsOf(batch, packed, answer, (line) => {
@@ -145,16 +175,27 @@ export class RedisPublisher {
     }
   }
 
-  #remember(bindings: readonly string[]): void {
-    for (let at = 0; at < bindings.length; at += 2) {
-      const [set = "", member = ""] = bindings.slice(at, at + 2);
-      this.#declared.set(`${set}\n${member}`, [set, member]);
+  #remember(pairs: readonly string[], kept: boolean): readonly Binding[] {
+    const bindings: Binding[] = [];
+    for (let at = 0; at < pairs.length; at += 2) {
+      const [set = "", member = ""] = pairs.slice(at, at + 2);
+      const name = `${set}\n${member}`;
+      const binding = this.#bindings.get(name) ?? { set, member, stands: false };
+      this.#bindings[kept ? "keep" : "set"](name, binding);
+      bindings.push(binding);
     }
+    return bindings;
   }
 
-  #missing(): (readonly [name: string, pair: readonly [set: string, member: string]])[] {
-    if (this.#standing.size === this.#declared.size) return [];
-    return [...this.#declared].filter(([name]) => !this.#standing.has(name));
+  /** Of the call's own, and of all where one may not stand. */
+  #missing(own: readonly Binding[]): readonly Binding[] {
+    const asked = this.#isInDoubt ? new Set([...this.#bindings.values, ...own]) : own;
+    return [...asked].filter(({ stands }) => !stands);
+  }
+
+  #stand(bindings: readonly Binding[]): void {
+    for (const binding of bindings) binding.stands = true;
+    if (this.#isInDoubt) this.#isInDoubt = this.#bindings.values.some(({ stands }) => !stands);
   }
 
   #kept<T>(work: Promise<T>): Promise<T> {

@@ -48,7 +48,8 @@ export class Delayed {
     const broker = this.#app.broker();
     const type = this.#app.settings.brokerNativeDelayedDeliveryQueueType;
     try {
-      await broker.declare(entities, call);
+      // Not for good: any message may name a queue.
+      await broker.publish([], { ...call, declare: entities });
       return await broker.declareDelays?.([{ queue, exchange, routingKey }], type, call) ?? false;
     } catch (error) {
       this.#tell(error);

@@ -28,21 +28,31 @@ export interface Road {
 /** As many messages go into one `publish` at most: a window that one verdict cannot hold up for long. */
 const LARGEST_BATCH = 256;
 
+/**
+ * A queue is taken for declared until so many others were declared after it; then the broker is asked again, which may have forgotten it:
+ * each has more room than they need.
+ */
+const TRUSTED = 1000;
+
 /** Makes a road; `broker` and `effort` are asked anew for each message. */
 export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () => Effort): Road {
-  /** What the broker has declared, and declares again by itself where that is due. */
-  const declared = new Set<readonly Entity[]>();
+  /** What the broker has declared, and declares again by itself where that is due: by its number in that order. */
+  let declared = new WeakMap<readonly Entity[], number>();
+  let last = 0;
   const busy = new Set<Promise<void>>();
   const gathered: Job[] = [];
 
   const isShared = (): boolean => broker().features.link === "shared";
 
+  const stands = (entities: readonly Entity[]): boolean =>
+    (declared.get(entities) ?? -Infinity) > last - TRUSTED;
+
   const ask: Way["ask"] = async (jobs) => {
     const queues = new Set(jobs.map(({ entities }) => entities));
-    const due = [...queues].flatMap((entities) => declared.has(entities) ? [] : entities);
+    const due = [...queues].filter((entities) => entities.length > 0 && !stands(entities));
     try {
-      const verdicts = await askBroker(way, jobs, due);
-      if (isShared()) { for (const entities of queues) declared.add(entities); }
+      const verdicts = await askBroker(way, jobs, due.flat());
+      if (isShared()) { for (const entities of due) declared.set(entities, ++last); }
       return verdicts;
     } catch (error) {
       if (queues.size === 1 || !(error instanceof ConfigurationError)) throw error;
@@ -85,7 +95,7 @@ export function makeRoad(clock: Clock, broker: () => PublishBroker, effort: () =
       flush();
       await Promise.all(busy);
       await close();
-      declared.clear();
+      declared = new WeakMap();
     },
   };
 }

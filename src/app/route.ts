@@ -5,6 +5,7 @@
  */
 import type { Entity, ExchangeType } from "../broker.ts";
 import { ConfigurationError } from "../errors.ts";
+import { Recent } from "../lib/recent.ts";
 import { didYouMean } from "../lib/suggest.ts";
 import type { Route } from "../producer/route.ts";
 import type { RouteOptions } from "../producer/settings.ts";
@@ -37,11 +38,12 @@ export interface AppRoute extends Route {
 const DIRECT = /^(.+@.+)\.dq2$/;
 const DIRECT_EXCHANGE = "C.dq2";
 
-/** The queues and routes of one set of settings. Plans are made once a queue: one queue is one object. */
+/** The queues and routes of one set of settings. Plans are made once a queue, and again for one that is forgotten. */
 export class Router {
   readonly #settings: Settings;
   readonly #queues: ReadonlyMap<string, QueueSpec>;
-  readonly #plans = new Map<string, QueuePlan>();
+  /** Any message may name a queue. Those of the app, and those that are consumed, are kept. */
+  readonly #plans = new Recent<QueuePlan>();
   /** The way of tasks that nothing is said of: almost all of them. */
   #common: AppRoute | undefined;
 
@@ -70,18 +72,22 @@ export class Router {
 
   /** The queue's plan. Throws "queue-unknown" for a queue outside of `task_queues` where `task_create_missing_queues` is off. */
   queue(name: string): QueuePlan {
-    let plan = this.#plans.get(name);
-    if (plan === undefined) this.#plans.set(name, plan = this.#plan(name));
+    const known = this.#plans.get(name);
+    if (known !== undefined) return known;
+    const plan = this.#plan(name);
+    const isOwn = this.#queues.has(name) || name === this.#settings.taskDefaultQueue;
+    this.#plans[isOwn ? "keep" : "set"](name, plan);
     return plan;
   }
 
   /** The queue as a worker takes from it: of a broadcast, one of its own with this id in its name. */
   intake(name: string, id: () => string): QueuePlan {
     const plan = this.queue(name);
+    this.#plans.keep(name, plan);
     if (!plan.broadcast) return plan;
     const own = broadcastPlan(plan, `bcast.${id()}`, this.#queues.get(name) ?? {}, this.#table("classic"));
     // What goes back to it is declared already, and must not be made anew when it is gone.
-    this.#plans.set(own.name, { ...own, entities: [] });
+    this.#plans.keep(own.name, { ...own, entities: [] });
     return own;
   }
 

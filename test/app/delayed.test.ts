@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryBroker } from "../../adapters/memory/mod.ts";
-import { type Broker, Celery, type CeleryOptions, type Outgoing } from "../../mod.ts";
+import { type Broker, Celery, type CeleryOptions, type Outgoing, type PublishOptions } from "../../mod.ts";
 import { leadsAstray } from "../../src/app/delayed.ts";
 import { delayKey } from "../../src/protocol/native-delay.ts";
 import { ManualClock, manualPlatform } from "../memory/platform.ts";
@@ -25,11 +25,10 @@ function sending(
   const to: string[] = [];
   const asked: string[] = [];
   const broker = intercept(memoryBroker(), {
-    declare: (entities) => {
-      asked.push(...entities.flatMap((entity) => entity.kind === "queue" ? [entity.name] : []));
-      return Promise.resolve();
-    },
-    publish: (batch: readonly Outgoing[]) => {
+    publish: (batch: readonly Outgoing[], { declare = [] }: PublishOptions = {}) => {
+      if (batch.length === 0) {
+        asked.push(...declare.flatMap((entity) => entity.kind === "queue" ? [entity.name] : []));
+      }
       to.push(...batch.map((each) => `${each.to.exchange} ${each.to.routingKey} ${each.mustRoute}`));
       return Promise.resolve(batch.map(() => ({ is: "confirmed" as const })));
     },

@@ -237,3 +237,40 @@ describe("a queue is declared", () => {
     expect(asked.batches).toHaveLength(0);
   });
 });
+
+describe("queues that messages name", () => {
+  const MANY = 12_000;
+
+  test("are forgotten when there are many, but for those of the app and those that are consumed", () => {
+    const { app } = setup();
+    app.configFromObject({ task_queues: { mine: {}, all: { broadcast: true } } });
+    const inner = innerOf(app);
+    const own = [inner.queue("mine"), inner.queue("celery"), inner.queue("all")];
+    const [taken, mine] = [inner.intake("theirs"), inner.intake("all")];
+    const hostile = inner.queue("hostile");
+    for (let at = 0; at < MANY; at++) inner.queue(`q${at}`);
+    for (const plan of [...own, taken]) expect(inner.queue(plan.name)).toBe(plan);
+    // It is gone when its worker is, and is not made anew.
+    expect(inner.queue(mine.name).entities).toEqual([]);
+    expect(inner.queue("hostile")).toEqual(hostile);
+    expect(inner.queue("hostile")).not.toBe(hostile);
+  });
+
+  test("are asked for again after a thousand others, as the broker may have forgotten them", async () => {
+    const { app, asked } = setup();
+    await app.sendTask("t", { queue: "mine" });
+    const send = (from: number, to: number): Promise<unknown> =>
+      app.sendMany(
+        Array.from({ length: to - from }, (_, at) => app.signature("t").set({ queue: `q${from + at}` })),
+      );
+    const declared = async (): Promise<number> => {
+      await app.sendTask("t", { queue: "mine" });
+      return asked.batches.at(-1)?.declare?.length ?? 0;
+    };
+    await send(0, 990);
+    expect(await declared()).toBe(0);
+    await send(990, 1000);
+    expect(await declared()).toBe(3);
+    expect(await declared()).toBe(0);
+  });
+});

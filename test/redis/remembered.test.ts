@@ -1,0 +1,84 @@
+/** How much of what was declared a broker remembers, without a server. */
+import { expect, test } from "vitest";
+import type { Command } from "../../adapters/redis/client.ts";
+import { RedisPublisher } from "../../adapters/redis/publisher.ts";
+import { RecentTypes } from "../../adapters/redis/types.ts";
+import type { Entity } from "../../src/broker.ts";
+import { MOST_NAMES } from "../../src/lib/recent.ts";
+import { systemPlatform } from "../../src/lib/platform.ts";
+
+function queue(name: string): Entity[] {
+  return [
+    { kind: "exchange", name, type: "direct", durable: true, autoDelete: false },
+    { kind: "queue", name, durable: true, exclusive: false, autoDelete: false },
+    { kind: "binding", queue: name, exchange: name, routingKey: name },
+  ];
+}
+
+test("bindings that came with messages are forgotten when there are many; those that were asked for stay", async () => {
+  const asked: (readonly Command[])[] = [];
+  const types = new RecentTypes();
+  const publisher = new RedisPublisher({
+    commands: {
+      close: () => Promise.resolve(),
+      run: (commands) => {
+        asked.push(commands);
+        return Promise.resolve(commands.map(() => 1));
+      },
+    },
+    packer: { prefix: "", db: 0, platform: systemPlatform, features: { maxMessage: 1000 }, types },
+    clock: systemPlatform.clock,
+    ids: systemPlatform.ids,
+    subject: { role: "broker", address: "redis://", secrets: [] },
+    publishTimeout: 1000,
+  });
+  const sets = (): unknown[] => (asked.at(-1) ?? []).map(([, set]) => set);
+  types.set("all", "fanout");
+  await publisher.declare(queue("own"));
+  const many = MOST_NAMES + 2000;
+  for (let at = 0; at < many; at += 500) {
+    const declare = Array.from({ length: 500 }, (_, more) => queue(`q${at + more}`)).flat();
+    await publisher.publish([], { declare });
+    expect(sets()).toHaveLength(500);
+  }
+  publisher.doubt();
+  await publisher.declare([]);
+  expect(sets()[0]).toBe("_kombu.binding.own");
+  expect(sets().length).toBeLessThanOrEqual(MOST_NAMES + 1);
+  expect([types.get("all"), types.get("q0"), types.get(`q${many - 1}`)]).toEqual([
+    "fanout",
+    undefined,
+    "direct",
+  ]);
+  // All stands now, and what is forgotten is declared again by who needs it.
+  const before = asked.length;
+  await publisher.declare(queue("own"));
+  expect(asked).toHaveLength(before);
+  await publisher.publish([], { declare: queue("q0") });
+  expect(sets()).toEqual(["_kombu.binding.q0"]);
+});
+
+test("a binding that could not be declared comes with the next call", async () => {
+  const asked: (readonly Command[])[] = [];
+  let fails = true;
+  const publisher = new RedisPublisher({
+    commands: {
+      close: () => Promise.resolve(),
+      run: (commands) => {
+        asked.push(commands);
+        return fails ? Promise.reject(new Error("no link")) : Promise.resolve(commands.map(() => 1));
+      },
+    },
+    packer: { prefix: "", db: 0, platform: systemPlatform, features: { maxMessage: 1000 }, types: new Map() },
+    clock: systemPlatform.clock,
+    ids: systemPlatform.ids,
+    subject: { role: "broker", address: "redis://", secrets: [] },
+    publishTimeout: 1000,
+  });
+  await expect(publisher.declare(queue("own"))).rejects.toThrow();
+  fails = false;
+  await publisher.declare([]);
+  expect(asked.map((commands) => commands.length)).toEqual([1, 1]);
+  await publisher.declare([]);
+  expect(asked).toHaveLength(2);
+});
