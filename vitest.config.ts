@@ -8,7 +8,8 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
-import { LONG, ONLY_ON_NODE } from "./test/rooms.mjs";
+import { IN_WORKERD, LONG, ONLY_ON_NODE, OUT_OF_WORKERD } from "./test/rooms.mjs";
+import { testFiles } from "./test/support/test-files.ts";
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string>>;
@@ -49,14 +50,32 @@ class Sequencer extends BaseSequencer {
   }
 }
 
+/**
+ * What is at home within one isolate of workerd needs no process for each of its files here either: half a second of a core a file. What takes
+ * long has one, so that it begins first.
+ */
+const together = testFiles(IN_WORKERD, [...Object.keys(OUT_OF_WORKERD), ...LONG]);
+
 const runtime = (process.env["RUNTIME"] ?? runtimeHere()) as "node" | "bun" | "deno" | "workerd";
 
 export default defineConfig({
   resolve: { alias },
   oxc: { target: "es2022" },
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: runtime === "node" ? [] : [...ONLY_ON_NODE],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "apart",
+          include: ["test/**/*.test.ts"],
+          exclude: [...together, ...runtime === "node" ? [] : ONLY_ON_NODE],
+        },
+      },
+      {
+        extends: true,
+        test: { name: "together", include: [...together], isolate: false },
+      },
+    ],
     provide: {
       runtime,
       amqp: server("TEST_AMQP", "amqp://guest:guest@127.0.0.1:5672//"),

@@ -2,7 +2,8 @@
 import { EdgeVM } from "@edge-runtime/vm";
 import { beforeAll, expect, test } from "vitest";
 import { OUT_OF_WORKERD } from "../rooms.mjs";
-import { bundleTests, testFiles } from "../support/bare/bundle.ts";
+import { bundleTests } from "../support/bare/bundle.ts";
+import { testFiles } from "../support/test-files.ts";
 import { NO_COMPRESSION, NO_CONTEXT, ONE_FILE, TWO_REALMS } from "../support/bare/known.ts";
 import type { Report } from "../support/bare/vitest.ts";
 

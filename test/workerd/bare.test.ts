@@ -1,9 +1,10 @@
 /** The library needs no compatibility flag: the suites in a worker that has none, so neither process nor Buffer nor node:async_hooks. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { IN_WORKERD, OUT_OF_WORKERD } from "../rooms.mjs";
-import { bundleTests, testFiles } from "../support/bare/bundle.ts";
+import { bundleTests } from "../support/bare/bundle.ts";
 import { NO_CONTEXT, ONE_FILE } from "../support/bare/known.ts";
 import type { Report } from "../support/bare/vitest.ts";
+import { testFiles } from "../support/test-files.ts";
 import { type Isolate, run } from "./isolate.ts";
 
 /** Beyond what needs more than `vitest` in workerd gives. */
