@@ -94,6 +94,7 @@ class Sequence {
   async #take(step: Step): Promise<boolean> {
     const { cover } = this.#options;
     const before = noteStep(cover, this.#fake, step);
+    const owned = this.#fake.owners().filter(([, owner]) => owner !== undefined).map(([queue]) => queue);
     this.#fake.run(step);
     if (this.#fake.racing) {
       cover.note("left to chance");
@@ -107,8 +108,19 @@ class Sequence {
       this.#instant += step.ms;
       await pause(this.#instant - performance.now());
     } else await this.#real.run(step);
+    if (step.do === "drop" || step.do === "closeConnection") await this.#ownerGone(owned);
     await this.#agree();
     return true;
+  }
+
+  /** The server hears of a broken connection when it looks, and takes away what was the connection's own after that. */
+  async #ownerGone(owned: readonly string[]): Promise<void> {
+    const end = performance.now() + this.#options.patience;
+    for (const queue of owned.filter((name) => !this.#fake.queues.includes(name))) {
+      const stands = async (): Promise<boolean> =>
+        (await this.#options.server.counts([[queue, undefined]]))[queue] !== "error 404";
+      while (performance.now() < end && await stands()) await pause(2);
+    }
   }
 
   /** Looks until both agree: as long as the instant lasts, where time matters. */
