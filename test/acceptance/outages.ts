@@ -7,14 +7,15 @@ import { describe, expect, test } from "vitest";
 import { redisBackend } from "../../adapters/redis/tcp.ts";
 import type { Celery, Running } from "../../mod.ts";
 import { deferred } from "../../src/lib/deferred.ts";
+import { addUser, changePassword, closeConnectionsOf, countsOf } from "../support/rabbit.ts";
 import { type RabbitServer, startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { type Bench, bench } from "./bench.ts";
 
 /** Whether nothing of its queue is left at the broker, held by somebody or not. */
 async function isEmpty(server: RabbitServer, { queue }: Bench): Promise<boolean> {
-  const list = await server.ctl("list_queues", "-q", "name", "messages");
-  return new RegExp(`${queue}\\s+0\\b`).test(list);
+  const { ready, unacknowledged } = await countsOf(server, queue);
+  return ready + unacknowledged === 0;
 }
 
 /** The end of a task: its state, and what it came to. */
@@ -181,17 +182,16 @@ export function outages(serverOf: () => RabbitServer): void {
     async () => {
       const server = serverOf();
       const [user, first, second] = ["turncoat", "canary-one-7781", "canary-two-7782"] as const;
-      await server.ctl("add_user", user, first);
-      await server.ctl("set_permissions", user, ".*", ".*", ".*");
+      await addUser(server, { name: user, password: first, may: [".*", ".*", ".*"] });
       const url = new URL(server.url);
       url.username = user;
       url.password = first;
       await using rig = await bench({ url: url.href, port: server.port } as RabbitServer);
       rig.app.task("t.add", (x: number, y: number) => x + y);
       const { ended, worker } = await rig.work();
-      await server.ctl("change_password", user, second);
+      await changePassword(server, user, second);
       expect(worker.health().healthy).toBe(true);
-      await server.ctl("close_all_user_connections", user, "the password was changed");
+      await closeConnectionsOf(server, user, "the password was changed");
       await until(() => worker.health().reasons.some(({ code }) => code === "broker-credentials-refused"), {
         what: "the refusal in its health",
         deadline: 15_000,
@@ -199,7 +199,7 @@ export function outages(serverOf: () => RabbitServer): void {
       });
       await rig.said(/^error consumer: Cannot connect[^]*\(broker-credentials-refused\)$/);
       expect(JSON.stringify([worker.health(), rig.lines])).not.toMatch(/canary/);
-      await server.ctl("change_password", user, first);
+      await changePassword(server, user, first);
       await until(() => worker.health().healthy, { what: "green health", deadline: 15_000 });
       const { id } = await rig.app.sendTask("t.add", { args: [2, 3] });
       expect(await rig.app.result(id).get({ timeout: 10 })).toBe(5);

@@ -112,7 +112,7 @@ export async function parkedRun(options: ParkedOptions): Promise<ParkedReport> {
   if (Date.now() > begin) {
     throw new Error(`putting them off took ${parking.toFixed(0)} ms: the first ones were due`);
   }
-  const broker = Math.round(Number(await server.ctl("eval", "erlang:memory(total).")) / MIB);
+  const broker = Math.round(Number(await server.evaluate("erlang:memory(total)")) / MIB);
   onProgress(`all put off after ${parking.toFixed(0)} ms`);
   await until(() => ran >= tasks || wrong.length > 0, {
     what: "the last task",

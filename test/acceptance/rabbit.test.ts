@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import type { Outgoing, Verdict } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
+import { consumerTimeout, countsOf, deleteQueue } from "../support/rabbit.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { Rig, task } from "../amqp/rig.ts";
@@ -24,14 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 }, 30_000);
-
-/** The limit is looked at every 60 s by default. */
-async function consumerTimeout(ms: number, tick: number): Promise<void> {
-  await server.ctl(
-    "eval",
-    `application:set_env(rabbit,consumer_timeout,${ms}), application:set_env(rabbit,channel_tick_interval,${tick}).`,
-  );
-}
 
 test(
   "A01: after resets, black holes and refusals the next task runs in time, and meanwhile health is red",
@@ -157,8 +150,7 @@ test(
     rig.app.task("t.add", (x: number, y: number) => x + y);
     const { worker } = await rig.work();
     let redAt = 0;
-    // The command takes seconds itself; the deletion comes in the middle of it.
-    const deleting = server.ctl("delete_queue", rig.queue);
+    const deleting = deleteQueue(server, rig.queue);
     const took = await until(() => {
       const { healthy } = worker.health();
       if (!healthy && redAt === 0) redAt = performance.now();
@@ -205,9 +197,7 @@ test("A26: the window that a worker asks for is per consumer, and the same after
       },
     );
   }
-  const list = await server.ctl("list_queues", "-q", "name", "messages_ready", "messages_unacknowledged");
-  const [, ready, unacked] = new RegExp(`${rig.queue}\\s+(\\d+)\\s+(\\d+)`).exec(list) ?? [];
-  expect([ready, unacked]).toEqual(["14", "6"]);
+  expect(await countsOf(server, rig.queue)).toEqual({ ready: 14, unacknowledged: 6 });
   expect(globals.length).toBeGreaterThan(5);
   expect(globals).not.toContain(true);
 }, 90_000);
@@ -225,7 +215,7 @@ function qosFrames(bytes: Uint8Array): boolean[] {
 
 describe("A32: a channel that the broker closes over a held message", () => {
   test("is opened again, and the worker goes on; the second run is flagged", async () => {
-    await consumerTimeout(1000, 300);
+    await consumerTimeout(server, 1000, 300);
     try {
       await using rig = await bench(server);
       const gate = deferred<void>();
@@ -246,7 +236,7 @@ describe("A32: a channel that the broker closes over a held message", () => {
       expect(flags).toEqual([false, true]);
       expect(ended()).toBeUndefined();
     } finally {
-      await consumerTimeout(1_800_000, 60_000);
+      await consumerTimeout(server);
     }
   }, 60_000);
 });

@@ -14,6 +14,7 @@ import { packTask } from "../../src/protocol/task.ts";
 import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "../contract/rabbit-features.ts";
 import { Worker as TaskWorker } from "../../src/worker/worker.ts";
+import { addUser, closeConnections, consumerTimeout, memoryAlarm, restartApp } from "../support/rabbit.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, everything, kinds, QUICK, Rig, task, times, urlWith } from "./rig.ts";
@@ -54,8 +55,7 @@ describe("a user that may only write", () => {
   test('publishes with topology "leave", and is refused to declare', async () => {
     await using rig = await Rig.start(server.url);
     const [username, password] = ["writer", "canary-4410"];
-    await server.ctl("add_user", username, password);
-    await server.ctl("set_permissions", username, "", ".*", "");
+    await addUser(server, { name: username, password, may: ["", ".*", ""] });
     const queue = rig.entity();
     await rig.direct.declare([queue]);
     const url = urlWith({ username, password }, rig.url);
@@ -74,8 +74,7 @@ describe("a user that may only write", () => {
 test("what another user sent, with copies for other queues, is retried and put aside, and each copy is one", async () => {
   await using rig = await Rig.start(server.url);
   const [username, password] = ["other", "canary-5521"];
-  await server.ctl("add_user", username, password);
-  await server.ctl("set_permissions", username, "", ".*", "");
+  await addUser(server, { name: username, password, may: ["", ".*", ""] });
   const plain = rig.entity({ arguments: {} });
   await rig.direct.declare([plain]);
   const [queue, beside] = [plain.name, await rig.queue()];
@@ -135,7 +134,7 @@ describe("A06: a memory alarm", () => {
     const consumer = broker.consume([queue], { prefetch: 2 });
     await consuming(consumer);
     try {
-      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      await memoryAlarm(server, true);
       const started = Date.now();
       // The broker notices the publish, stops to read, and says so.
       const one = broker.publish([task(queue)], { deadline: started + 700 });
@@ -161,11 +160,11 @@ describe("A06: a memory alarm", () => {
       await broker.declare([rig.entity()]);
       // What waits when the alarm ends is sent then.
       const waiting = broker.publish([task(queue, "waited")]);
-      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await memoryAlarm(server, false);
       await until(() => seen.find(({ is }) => is === "unblocked"), { what: "the end of the alarm" });
       expect(kinds(await waiting)).toEqual(["confirmed"]);
     } finally {
-      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await memoryAlarm(server, false);
     }
     expect(kinds(await broker.publish([task(queue)]))).toEqual(["confirmed"]);
   });
@@ -177,7 +176,7 @@ describe("a connection for one call", () => {
     const queue = await rig.queue();
     const broker = rig.broker({ link: "call", maxInFlight: 1 });
     try {
-      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      await memoryAlarm(server, true);
       const verdicts = await broker.publish(times(3, () => task(queue)), { deadline: Date.now() + 500 });
       expect(kinds(verdicts)).toEqual(["unknown", "refused", "refused"]);
       expect(verdicts[2]).toMatchObject({
@@ -185,10 +184,10 @@ describe("a connection for one call", () => {
         reason: expect.stringMatching(/takes no messages: .*memory/),
       });
       const waiting = broker.publish(times(3, () => task(queue)));
-      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await memoryAlarm(server, false);
       expect(kinds(await waiting)).toEqual(["confirmed", "confirmed", "confirmed"]);
     } finally {
-      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await memoryAlarm(server, false);
     }
   });
 
@@ -215,23 +214,20 @@ describe("a publish that waits for its confirm while the broker closes the conne
     const seen = events(broker);
     try {
       // The alarm only keeps the confirm from coming.
-      await server.ctl("set_vm_memory_high_watermark", "absolute", "1MB");
+      await memoryAlarm(server, true);
       const verdicts = broker.publish([task(queue)]);
       await until(() => seen.find(({ is }) => is === "blocked"), { what: "news of the alarm" });
-      await server.ctl("close_all_connections", "chaos");
+      await closeConnections(server, "chaos");
       expect(await verdicts).toMatchObject([{ is: "unknown", reason: expect.stringContaining("chaos") }]);
     } finally {
-      await server.ctl("set_vm_memory_high_watermark", "0.4");
+      await memoryAlarm(server, false);
     }
   });
 });
 
 describe("A32: a delivery that is held longer than the broker's consumer_timeout", () => {
   test("is lost and comes again, and the consumer goes on", async () => {
-    await server.ctl(
-      "eval",
-      "application:set_env(rabbit,consumer_timeout,1000), application:set_env(rabbit,channel_tick_interval,300).",
-    );
+    await consumerTimeout(server, 1000, 300);
     try {
       await using rig = await Rig.start(server.url);
       const queue = await rig.queue();
@@ -251,10 +247,7 @@ describe("A32: a delivery that is held longer than the broker's consumer_timeout
       await consumer.stop();
       expect(await rig.count(queue)).toBe(0);
     } finally {
-      await server.ctl(
-        "eval",
-        "application:set_env(rabbit,consumer_timeout,1800000), application:set_env(rabbit,channel_tick_interval,60000).",
-      );
+      await consumerTimeout(server);
     }
   });
 });
@@ -287,10 +280,7 @@ test(
     // The first park declares the ladder, which takes a busy machine longer than the timeout.
     await send("first", Date.now() + 2000);
     await until(() => ran.length === 1, { what: "the run of the first", deadline: 60_000 });
-    await server.ctl(
-      "eval",
-      "application:set_env(rabbit,consumer_timeout,2000), application:set_env(rabbit,channel_tick_interval,500).",
-    );
+    await consumerTimeout(server, 2000, 500);
     try {
       const eta = Date.now() + 6000;
       await send("late", eta);
@@ -303,10 +293,7 @@ test(
       expect(await rig.count(queue)).toBe(0);
       console.log(`A05: ran ${(ran[1]?.[1] ?? 0) - eta} ms after its time`);
     } finally {
-      await server.ctl(
-        "eval",
-        "application:set_env(rabbit,consumer_timeout,1800000), application:set_env(rabbit,channel_tick_interval,60000).",
-      );
+      await consumerTimeout(server);
     }
   },
   120_000,
@@ -321,7 +308,7 @@ describe("a broker that", () => {
     const consumer = broker.consume([queue], { prefetch: 1 });
     await consuming(consumer);
     await broker.publish([task("nowhere.at.all")]);
-    await server.ctl("close_all_connections", "chaos");
+    await closeConnections(server, "chaos");
     await until(() => seen.filter(({ is }) => is === "down").length >= 2, { what: "news of both links" });
     const down = seen.find(({ is }) => is === "down");
     expect(down).toMatchObject({
@@ -402,11 +389,10 @@ if (inject("runtime") === "node") {
       features: rabbitFeatures("shared"),
       server: {
         async restart() {
-          await server.ctl("stop_app");
-          await server.ctl("start_app");
+          await restartApp(server);
         },
         async alarm(on) {
-          await server.ctl("set_vm_memory_high_watermark", ...on ? ["absolute", "1MB"] : ["0.4"]);
+          await memoryAlarm(server, on);
         },
       },
     }, { test: (name, run) => name.startsWith("server: ") && test(name, run, 60_000) }));

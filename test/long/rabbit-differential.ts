@@ -12,8 +12,7 @@ export const part: Part = {
   runs: 10_000,
   async run({ runs, seed, path, until, say, rabbit }) {
     const server = rabbit();
-    const memory = async () =>
-      Math.round(Number(await server.ctl("eval", "erlang:memory(total).")) / 2 ** 20);
+    const memory = async () => Math.round(Number(await server.evaluate("erlang:memory(total)")) / 2 ** 20);
     const before = await memory();
     const { sequences, steps, leftOut, seeds, cover } = await differential({
       url: server.url,

@@ -129,7 +129,7 @@ class Servers implements AsyncDisposable {
   }
 
   async versions(): Promise<Readonly<Record<string, string>>> {
-    const said = await this.#rabbit?.ctl("eval", "{rabbit_misc:version(), rabbit_misc:otp_release()}.");
+    const said = await this.#rabbit?.evaluate("{rabbit_misc:version(), rabbit_misc:otp_release()}");
     const [, rabbitmq, erlang] = /\{"([^"]+)","([^"]+)"\}/.exec(said ?? "") ?? [];
     const redis = /v=(\S+)/.exec(output("redis-server", "--version"))?.[1];
     return {

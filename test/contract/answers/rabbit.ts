@@ -29,7 +29,7 @@ async function get(channel: AMQPChannel, queue: string): Promise<AMQPMessage> {
 }
 
 await using server = await startRabbit();
-console.log((await server.ctl("eval", "{rabbit_misc:version(), rabbit_misc:otp_release()}.")).trim());
+console.log((await server.evaluate("{rabbit_misc:version(), rabbit_misc:otp_release()}")).trim());
 
 // An ack of what was held of a queue that is gone.
 {
