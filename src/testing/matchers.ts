@@ -6,7 +6,7 @@
 import type { Task, TaskArgs, TaskFunction } from "../producer/task.ts";
 import { AssertionError } from "./assert.ts";
 import { show } from "./difference.ts";
-import type { Harness } from "./harness/harness.ts";
+import type { Harness } from "./harness/contract.ts";
 import type { Match } from "./harness/match.ts";
 
 /**

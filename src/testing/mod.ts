@@ -32,7 +32,7 @@ export type { CheckOptions, Report } from "./check.ts";
 export type { DeclareTest, Runner } from "./contract/runner.ts";
 export type { BackendSubject, BrokerSubject, LinkFaults, ServerFaults } from "./contract/subject.ts";
 export type { DropOptions, Faults, KillOptions, RestartOptions } from "./faults/faults.ts";
-export type { DrainReport, Harness, HarnessWorker } from "./harness/harness.ts";
+export type { DrainReport, Harness, HarnessWorker } from "./harness/contract.ts";
 export type { Match } from "./harness/match.ts";
 export type { HarnessOptions } from "./harness/options.ts";
 export type { Attempt, Outcome, Sighting, Sightings } from "./harness/outcome.ts";

@@ -299,7 +299,8 @@ describe("errors", () => {
   });
   afterAll(() => new Promise<void>((resolve) => echo.close(() => resolve())));
 
-  test.each([["/json", "broker-refused"], ["/page", "broker-lost"]])(
+  // What a proxy says is asked again, and the deadline may fall into a question.
+  test.each([["/json", /^broker-refused$/], ["/page", /^broker-(lost|timeout)$/]])(
     "no text holds the command or the token: %s",
     async (path, code) => {
       const broker = upstashBroker({ url: url + path, token: TOKEN, publishTimeout: "300ms" });
@@ -311,7 +312,9 @@ describe("errors", () => {
         () => broker.purge(PAYLOAD),
       ];
       const errors = await Promise.all(calls.map((call) => failure(call)));
-      for (const { error } of errors) expect(error).toMatchObject({ name: "ConnectionError", code });
+      for (const { error } of errors) {
+        expect(error).toMatchObject({ name: "ConnectionError", code: expect.stringMatching(code) });
+      }
       const text = [...errors.map(({ error }) => shown(error)), inspect(verdicts), inspect(broker)].join(
         "\n",
       );

@@ -59,7 +59,8 @@ function tell(
       { env },
       (error, stdout) => error ? reject(error) : resolve(stdout),
     );
-    child.stdin?.end(script);
+    // It waits for the end of a line.
+    child.stdin?.end(`${script}\n`);
   });
 }
 

@@ -7,13 +7,13 @@ import type { Network } from "../../../adapters/memory/network.ts";
 import { MemoryStore } from "../../../adapters/memory/store.ts";
 import { MemoryWorld } from "../../../adapters/memory/world.ts";
 import { CeleriacError } from "../../errors.ts";
-import { deferred } from "../../lib/deferred.ts";
 import { eventLoop, systemPlatform } from "../../lib/platform.ts";
 import type { Context } from "../../lib/port.ts";
 import { Agenda } from "./agenda.ts";
 import { type Course, type Driver, STILL, UNTIL_IDLE, untilInstant } from "./driver.ts";
 import { endlessness, impatience } from "./errors.ts";
 import { type Servers, SimulatedNode, type Surroundings } from "./node.ts";
+import { Rides } from "./rides.ts";
 import { type Alarm, Timers } from "./timers.ts";
 import { Waits } from "./waits.ts";
 
@@ -52,12 +52,6 @@ const BARREN = 100_000;
 /** The world outside is looked at in each turn of the event loop for so long, ms; then once a ms. */
 const KEEN = 2;
 
-interface Ride {
-  readonly driver: Driver;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /**
  * A whole system in one thread. Nothing in it happens by itself in parallel: each due timer, each `soon` and each word on a link is an
  * event, and one event happens after the other. Which one is next is taken from `picks`, so that the schedule is data; the links keep the
@@ -88,7 +82,7 @@ export class Simulator {
   readonly #surroundings: Surroundings;
   readonly #servers: Servers;
   readonly #nodes: Map<string, SimulatedNode> = new Map<string, SimulatedNode>();
-  readonly #rides: Set<Ride> = new Set<Ride>();
+  readonly #rides: Rides = new Rides();
   #running = false;
   /** Since when nothing happens while the world outside is waited for, on the real clock. */
   #since: number | undefined;
@@ -177,27 +171,20 @@ export class Simulator {
    * as waiting for something inside.
    */
   async drive(driver: Driver, notes = true): Promise<void> {
-    const { promise, resolve, reject } = deferred<void>();
-    const ride: Ride = { driver, resolve, reject };
-    this.#rides.add(ride);
+    const arrival = this.#rides.begin(driver);
     this.#since = undefined;
     this.#wake();
     const end = notes ? this.waits.begin() : undefined;
     try {
-      await promise;
+      await arrival;
     } finally {
       end?.();
-      this.#rides.delete(ride);
     }
   }
 
   /** Takes no more account of a driver, which has arrived by itself. */
   dismiss(driver: Driver): void {
-    for (const ride of this.#rides) {
-      if (ride.driver !== driver) continue;
-      this.#rides.delete(ride);
-      ride.resolve();
-    }
+    this.#rides.dismiss(driver);
   }
 
   #add(name: string, servers?: Servers, wrap?: NodeOptions["network"]): SimulatedNode {
@@ -228,9 +215,9 @@ export class Simulator {
       if (this.#rides.size === 0) break;
       if (this.#looksOutside()) return;
       // Who has arrived may want something else, before time passes.
-      if (this.#arrives()) return eventLoop.turn(this.#round);
+      if (this.#rides.arrive(this.#course)) return eventLoop.turn(this.#round);
       if (this.#moves()) continue;
-      if (this.#despairs()) return eventLoop.turn(this.#round);
+      if (this.#rides.despair()) return eventLoop.turn(this.#round);
       break;
     }
     this.#running = false;
@@ -265,10 +252,7 @@ export class Simulator {
   #looksOutside(): boolean {
     const names = [...this.outsiders()];
     const outsiders = names.length;
-    for (const { driver } of this.#rides) {
-      const name = driver.outside();
-      if (name !== undefined) names.push(name);
-    }
+    names.push(...this.#rides.outside());
     if (names.length === 0) {
       this.#since = undefined;
       return false;
@@ -283,7 +267,7 @@ export class Simulator {
     this.#since = undefined;
     this.onImpatience?.();
     const left = [...this.outsiders()];
-    if (left.length > 0 || names.length > outsiders) this.#fail(impatience(names, this.#patience));
+    if (left.length > 0 || names.length > outsiders) this.#rides.fail(impatience(names, this.#patience));
     eventLoop.turn(this.#round);
     return true;
   }
@@ -296,50 +280,14 @@ export class Simulator {
   /** Moves time to the next instant at which something happens, or where somebody wants to stop; false where nobody lets it. */
   #moves(): boolean {
     const course = this.#course;
-    let stop = course.next;
-    let may = false;
-    for (const { driver } of this.#rides) {
-      may ||= driver.moves(course);
-      if (driver.target !== undefined && driver.target > course.now) {
-        may = true;
-        stop = Math.min(stop, driver.target);
-      }
-    }
-    if (!may || stop === Infinity) return false;
+    const stop = this.#rides.nextStop(course);
+    if (stop === undefined) return false;
     if (++this.#barren > BARREN) {
-      this.#fail(endlessness(this.#timers.waiting, BARREN));
+      this.#rides.fail(endlessness(this.#timers.waiting, BARREN));
       return false;
     }
     this.#timers.now = Math.max(course.now, stop);
     this.#agenda.mix(stop - this.#surroundings.begin);
     return true;
-  }
-
-  #arrives(): boolean {
-    const course = this.#course;
-    const there = [...this.#rides].filter(({ driver }) => driver.arrived(course));
-    for (const ride of there) {
-      this.#rides.delete(ride);
-      ride.resolve();
-    }
-    return there.length > 0;
-  }
-
-  /** Tells those who will never arrive. */
-  #despairs(): boolean {
-    let failed = false;
-    for (const ride of [...this.#rides]) {
-      const error = ride.driver.stuck?.();
-      if (error === undefined) continue;
-      this.#rides.delete(ride);
-      ride.reject(error);
-      failed = true;
-    }
-    return failed;
-  }
-
-  #fail(error: Error): void {
-    for (const { reject } of this.#rides) reject(error);
-    this.#rides.clear();
   }
 }
