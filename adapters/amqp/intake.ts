@@ -10,8 +10,8 @@ import { AmqpDelivery, type Origin, SETTLED } from "./delivery.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
 import { sleep } from "./limit.ts";
+import { Ledger } from "./ledger.ts";
 import type { Outbox } from "./outbox.ts";
-import { writeAck, writeNack } from "./settle.ts";
 import type { Parking } from "./parking.ts";
 import { tell } from "./tell.ts";
 
@@ -28,12 +28,6 @@ export interface IntakeEvents {
 /** AMQP counts the window in 16 bits; more is no limit, as in Celery. */
 const WIDEST = 65_535;
 
-/** RabbitMQ's channel keeps settlements of a quorum queue back while more than this many are under way, and drops them when it closes. */
-const UNDER_WAY = 32;
-
-/** How long they may be under way, ms: the queue writes them to its disk first, and no answer says when. */
-const WRITING = 250;
-
 /** One consuming channel, from its opening to its end. */
 export class Intake implements Origin {
   readonly queue: string;
@@ -42,16 +36,9 @@ export class Intake implements Origin {
   readonly #channel: AMQPChannel;
   readonly #events: IntakeEvents;
   readonly #out: Outbox;
-  /** Unsettled, or settled and not yet written; by tag, ascending. */
-  readonly #outstanding: Map<number, AmqpDelivery> = new Map();
+  readonly #ledger: Ledger;
   #watchers: Map<AmqpDelivery, Set<() => void>> | undefined;
-  #acks: number[] = [];
-  /** What the acks of this turn of the event loop learn. */
-  #turn: Deferred<"settled" | "stale"> | undefined;
   #scheduled = false;
-  /** Settlements written, each less than `WRITING` after the one before; and when the last one was. */
-  #burst = 0;
-  #wroteAt = 0;
   #tag = "";
   #tags = 0;
   #change: Promise<void> = Promise.resolve();
@@ -75,6 +62,7 @@ export class Intake implements Origin {
     this.#channel = channel;
     this.#events = events;
     this.#out = epoch.out;
+    this.#ledger = new Ledger(epoch.out, channel.id, epoch.clock);
   }
 
   /** Opens the channel; `setPrefetch` begins to consume. */
@@ -149,8 +137,6 @@ export class Intake implements Origin {
   settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): Promise<"settled" | "stale"> {
     this.#watchers?.delete(delivery);
     if (how === "ack") {
-      delivery.acked = true;
-      this.#acks.push(delivery.tag);
       if (!this.#scheduled) {
         this.#scheduled = true;
         this.#out.beforeFlush(() => {
@@ -158,11 +144,9 @@ export class Intake implements Origin {
           this.#closeWhenDone();
         });
       }
-      return (this.#turn ??= deferred()).promise;
+      return this.#ledger.ack(delivery);
     }
-    this.#outstanding.delete(delivery.tag);
-    this.#wrote(1);
-    writeNack(this.#out, this.#channel.id, delivery.tag, how === "requeue");
+    this.#ledger.nack(delivery, how === "requeue");
     this.#closeWhenDone();
     return SETTLED;
   }
@@ -194,16 +178,16 @@ export class Intake implements Origin {
     if (this.#tag !== "") await this.#epoch.rpc(this.#channel.basicCancel(this.#tag));
     this.#idle = true;
     // The answer comes behind all that was settled before.
-    this.#burst = 0;
+    this.#ledger.answered();
     // Not before: what goes back to a queue that still has us as its consumer comes again, and counts as one more delivery.
     const back = [...unyielded(), ...this.#late.splice(0)];
     for (const delivery of back) void delivery.settle({ as: "requeue" });
     this.#off.resolve(undefined);
     // An answer on this channel proves that what was written before it was worked through.
-    if (this.#outstanding.size > 0) await this.#epoch.rpc(this.#channel.basicQos(1));
+    if (this.#ledger.size > 0) await this.#epoch.rpc(this.#channel.basicQos(1));
     else {
       // What goes back goes back by the close as well.
-      this.#burst = 0;
+      this.#ledger.answered();
       await this.close();
     }
   }
@@ -216,10 +200,9 @@ export class Intake implements Origin {
   async #close(): Promise<void> {
     if (this.#lost || this.#channel.closed) return;
     this.#flush();
-    const { clock } = this.#epoch;
-    const writing = this.#wroteAt + WRITING - clock.now();
-    if (this.#burst > UNDER_WAY && writing > 0) {
-      await this.#epoch.rpc(sleep(writing, clock));
+    const writing = this.#ledger.writing();
+    if (writing > 0) {
+      await this.#epoch.rpc(sleep(writing, this.#epoch.clock));
       if (this.#lost || this.#channel.closed) return;
       this.#flush();
     }
@@ -231,7 +214,7 @@ export class Intake implements Origin {
   #take(message: AMQPMessage): void {
     if (this.#lost) return;
     const delivery = new AmqpDelivery(this, message);
-    this.#outstanding.set(message.deliveryTag, delivery);
+    this.#ledger.add(delivery);
     // The answer to basic.consume came just before, in the same read perhaps.
     this.#consuming = true;
     if (!this.#stopping) this.#events.delivered(delivery);
@@ -239,48 +222,13 @@ export class Intake implements Origin {
     else this.#late.push(delivery);
   }
 
-  /** Writes the acks of this turn: one for all up to a tag where every older one is acked, else one each. */
   #flush(): void {
     this.#scheduled = false;
-    if (this.#acks.length === 0 || this.#lost) return;
-    const acks = this.#acks;
-    this.#acks = [];
-    const { id } = this.#channel;
-    let last = 0;
-    let run = 0;
-    for (const [tag, { acked }] of this.#outstanding) {
-      if (!acked) break;
-      this.#outstanding.delete(tag);
-      last = tag;
-      run++;
-    }
-    // RabbitMQ closes the channel where the tag of a multiple ack is not outstanding: this one is.
-    if (run > 0) writeAck(this.#out, id, last, run > 1);
-    this.#wrote(acks.length - run + 1);
-    if (run < acks.length) {
-      for (const tag of acks) {
-        if (tag <= last) continue;
-        this.#outstanding.delete(tag);
-        writeAck(this.#out, id, tag, false);
-      }
-    }
-    this.#learn("settled");
-  }
-
-  /** Counts settlements, those of one turn as often as frames are written for them. */
-  #wrote(count: number): void {
-    const now = this.#epoch.clock.now();
-    this.#burst = count + (now - this.#wroteAt < WRITING ? this.#burst : 0);
-    this.#wroteAt = now;
-  }
-
-  #learn(fate: "settled" | "stale"): void {
-    this.#turn?.resolve(fate);
-    this.#turn = undefined;
+    if (!this.#lost) this.#ledger.flush();
   }
 
   #closeWhenDone(): void {
-    if (this.#idle && this.#outstanding.size === 0) void this.close().catch(() => {});
+    if (this.#idle && this.#ledger.size === 0) void this.close().catch(() => {});
   }
 
   /** The broker took the consumer away: its queue was deleted, or its node went. */
@@ -302,10 +250,8 @@ export class Intake implements Origin {
     if (this.#lost) return;
     this.#alive = this.aliveAt;
     this.#lost = true;
-    this.#outstanding.clear();
     this.#late = [];
-    this.#acks = [];
-    this.#learn("stale");
+    this.#ledger.lose();
     this.#forget();
     this.#off.resolve(reason === undefined ? undefined : this.#closedError(reason));
     this.#events.lost(this);

@@ -146,7 +146,7 @@ test("a producer holds no app, no worker, no results, and no consuming half", as
   const measured = await rows;
   const files = (at: number): readonly string[] => measured[at]?.ours.files ?? [];
   const never =
-    /^src\/(app|canvas|result|worker|cli|gateway)\/|^node:|^(ws|ioredis)$|consumer|intake|subscription|json-reader/;
+    /^src\/(app|canvas|result|worker|cli|gateway)\/|^node:|^(ws|ioredis)$|consumer|intake|ledger|subscription|json-reader/;
   for (const at of [OVER_HTTP, OVER_WEBSOCKET]) {
     expect(files(at).length).toBeGreaterThan(10);
     expect(files(at).filter((file) => never.test(file))).toEqual([]);
