@@ -30,6 +30,9 @@ const INSIDE = {
 
 const COMPILERS = { "5.9.3": "ts59", "6.0.3": "typescript", "7.0.2": "ts7" } as const;
 
+/** TypeScript in Go, which says the same in a tenth of the time: for what does not ask how a version takes it. */
+const QUICK = "7.0.2";
+
 const STRICT = { strict: true, target: "ES2022", skipLibCheck: false, noEmit: true };
 
 /** A server with Node's types, and a program for the web without any. */
@@ -101,7 +104,7 @@ test("the examples at the top of the entries compile", async () => {
     });
   });
   expect(files.length).toBeGreaterThanOrEqual(LIBRARY.length);
-  expect(await check("6.0.3", files, { ...WAYS.bundler, allowImportingTsExtensions: true })).toEqual([]);
+  expect(await check(QUICK, files, { ...WAYS.bundler, allowImportingTsExtensions: true })).toEqual([]);
 }, 60_000);
 
 describe.each(Object.keys(COMPILERS) as (keyof typeof COMPILERS)[])("with TypeScript %s", (version) => {
@@ -132,7 +135,7 @@ describe("the emitted declarations", () => {
 
   test("of the entries need the pinned names from their surroundings, and no library's types", async () => {
     const entries = Object.values(MANIFEST.exports).map(({ types }) => join("node_modules/celeriac", types));
-    const missing = (await check("6.0.3", entries, bare)).map((line) => {
+    const missing = (await check(QUICK, entries, bare)).map((line) => {
       const [, name, member] =
         /Cannot find name '(\w+)'|Property '(\w+)' does not exist on type 'SymbolConstructor'/
           .exec(line) ?? [];
@@ -146,7 +149,7 @@ describe("the emitted declarations", () => {
     writeFileSync(join(project, "globals.d.ts"), Object.values({ ...PINNED, ...INSIDE }).join("\n"));
     const files = [...declarations(), "globals.d.ts"];
     expect(files.length).toBeGreaterThan(100);
-    const surplus = (await check("6.0.3", files, bare)).filter((line) => {
+    const surplus = (await check(QUICK, files, bare)).filter((line) => {
       const library = /Cannot find module '([^']+)' or its/.exec(line)?.[1] ?? "";
       return !PEERS.some((name) => library === name || library.startsWith(`${name}/`));
     });
