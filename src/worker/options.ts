@@ -4,6 +4,7 @@
  * @module
  */
 import type { Settings } from "../app/settings.ts";
+import { checkLimits } from "../app/task-rules.ts";
 import { ConfigurationError } from "../errors.ts";
 import { type Duration, toMs } from "../lib/duration.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -74,12 +75,18 @@ export function checkOptions(options: WorkerOptions): void {
   }
 }
 
-/** The limits of tasks that have none of their own, ms. Throws `ConfigurationError` "duration-invalid". */
+/**
+ * The limits of tasks that have none of their own, ms. Throws `ConfigurationError` "duration-invalid", and "option-invalid" where an option
+ * makes a soft limit that would never be reached.
+ */
 export function readLimits({ softTimeLimit, timeLimit }: WorkerOptions, settings: Settings): Limits {
-  return {
-    hard: timeLimit === undefined ? settings.taskTimeLimit : toMs(timeLimit, "timeLimit"),
-    soft: softTimeLimit === undefined ? settings.taskSoftTimeLimit : toMs(softTimeLimit, "softTimeLimit"),
-  };
+  const hard = timeLimit === undefined ? settings.taskTimeLimit : toMs(timeLimit, "timeLimit");
+  const soft = softTimeLimit === undefined
+    ? settings.taskSoftTimeLimit
+    : toMs(softTimeLimit, "softTimeLimit");
+  // Settings are shared with Python, which takes them.
+  if ((timeLimit ?? softTimeLimit) !== undefined) checkLimits("The worker", hard, soft);
+  return { hard, soft };
 }
 
 function isWhole(value: number, least: number): boolean {

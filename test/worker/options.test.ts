@@ -15,8 +15,11 @@ describe("a worker's options", () => {
     [{ prefetchMultiplier: -1 }, "option-invalid", /prefetchMultiplier/],
     [{ queues: [] }, "option-invalid", /queues/],
     [{ queues: "celery" }, "option-invalid", /queues/],
+    [{ timeLimit: 10, softTimeLimit: 11 }, "option-invalid", /^The worker has a softTimeLimit of 11 s/],
+    [{ softTimeLimit: 31 }, "option-invalid", /softTimeLimit of 31 s/],
+    [{ timeLimit: -1 }, "duration-invalid", /timeLimit/],
   ])("%j are refused: %s", async (options, code, text) => {
-    await using bench = setup();
+    await using bench = setup({ taskTimeLimit: 30 });
     const make = (): Worker => new Worker(bench.app, options as WorkerOptions);
     expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(text) }));
   });
