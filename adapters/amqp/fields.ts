@@ -9,21 +9,26 @@ import type { Outbox } from "./outbox.ts";
 /** How deep tables and arrays may be nested; RabbitMQ itself has no limit, our stack has. */
 const DEEPEST = 100;
 
-/** A table behind its length, as py-amqp types it. Undefined is left out. */
-export function writeTable(out: Outbox, table: Readonly<Record<string, unknown>>, depth = 0): void {
+/** A table behind its length, as py-amqp types it. Undefined is left out. `header` is the one that it stands in. */
+export function writeTable(
+  out: Outbox,
+  table: Readonly<Record<string, unknown>>,
+  depth = 0,
+  header?: string,
+): void {
   const mark = out.end;
   out.u32(0);
   for (const key of Object.keys(table)) {
     const value = table[key];
     if (value === undefined) continue;
     out.shortString(key);
-    writeField(out, value, depth);
+    writeField(out, value, depth, header ?? key);
   }
   out.setU32(mark, out.end - mark - 4);
 }
 
 /** One value, with py-amqp's choice of types. */
-function writeField(out: Outbox, value: unknown, depth: number): void {
+function writeField(out: Outbox, value: unknown, depth: number, header: string): void {
   switch (typeof value) {
     case "string":
       out.u8(0x53);
@@ -37,12 +42,16 @@ function writeField(out: Outbox, value: unknown, depth: number): void {
         out.u8(0x49);
         return out.u32(value);
       }
+      // RabbitMQ would close the connection, and take what others have on its way along.
+      if (!Number.isFinite(value)) {
+        throw invalid(`The header ${JSON.stringify(header.slice(0, 80))} cannot be ${value}.`);
+      }
       out.u8(0x64);
       return out.f64(value);
     case "bigint":
       return writeLong(out, value);
     case "object":
-      return writeObject(out, value, depth + 1);
+      return writeObject(out, value, depth + 1, header);
     case "undefined":
       return out.u8(0x56);
     default:
@@ -57,14 +66,14 @@ function writeLong(out: Outbox, value: bigint): void {
   out.i64(value);
 }
 
-function writeObject(out: Outbox, value: object | null, depth: number): void {
+function writeObject(out: Outbox, value: object | null, depth: number, header: string): void {
   if (value === null) return out.u8(0x56);
   if (depth > DEEPEST) throw invalid(`Headers are nested deeper than ${DEEPEST} levels.`);
   if (Array.isArray(value)) {
     out.u8(0x41);
     const mark = out.end;
     out.u32(0);
-    for (const item of value) writeField(out, item, depth);
+    for (const item of value) writeField(out, item, depth, header);
     out.setU32(mark, out.end - mark - 4);
   } else if (value instanceof Uint8Array) {
     out.u8(0x78);
@@ -75,7 +84,7 @@ function writeObject(out: Outbox, value: object | null, depth: number): void {
     out.i64(seconds(value));
   } else {
     out.u8(0x46);
-    writeTable(out, value as Readonly<Record<string, unknown>>, depth);
+    writeTable(out, value as Readonly<Record<string, unknown>>, depth, header);
   }
 }
 

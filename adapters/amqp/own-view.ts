@@ -31,18 +31,15 @@ export async function ownView(): Promise<OwnView> {
     override setField(at: number, field: Field): number {
       const whole = typeof field === "bigint" || Number.isSafeInteger(field);
       if (whole ? field === Number(field) >> 0 : typeof field !== "number") return super.setField(at, field);
-      if (whole) {
-        const long = BigInt(field as number);
-        if (BigInt.asIntN(64, long) !== long) {
-          throw new EncodeError("amqp-header", "A header integer over 64 bits.");
-        }
-        // py-amqp reads "l" as unsigned, and has "L" for what may be negative.
-        this.setUint8(at, long < 0n ? 0x4c : 0x6c);
-        this.setBigInt64(at + 1, long);
-      } else {
-        this.setUint8(at, 0x64);
-        this.setFloat64(at + 1, field as number);
+      const long = whole && BigInt(field as number);
+      // RabbitMQ closes the connection for NaN and what is infinite.
+      if (whole ? BigInt.asIntN(64, long as bigint) !== long : !isFinite(field as number)) {
+        throw new EncodeError("amqp-header", `A header of ${field}.`);
       }
+      // py-amqp reads "l" as unsigned, and has "L" for what may be negative.
+      this.setUint8(at, whole ? (field as number) < 0 ? 0x4c : 0x6c : 0x64);
+      if (whole) this.setBigInt64(at + 1, long as bigint);
+      else this.setFloat64(at + 1, field as number);
       return 9;
     }
   };

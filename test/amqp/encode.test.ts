@@ -46,6 +46,9 @@ const counted = <T>(kind: string, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T> =
     return value;
   });
 
+/** The doubles that RabbitMQ reads. */
+const WRITTEN = { noNaN: true, noDefaultInfinity: true };
+
 const key = fc.oneof(fc.string({ maxLength: 60 }), fc.constantFrom("__proto__", "constructor", "é", "id"));
 const { field } = fc.letrec<{ field: unknown }>((tie) => ({
   field: fc.oneof(
@@ -56,7 +59,7 @@ const { field } = fc.letrec<{ field: unknown }>((tie) => ({
     counted("int32", fc.integer()),
     counted("beyond int32", fc.maxSafeInteger()),
     counted("int64", fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
-    counted("double", fc.double().map((value) => (Object.is(value, -0) ? 0 : value))),
+    counted("double", fc.double(WRITTEN).map((value) => (Object.is(value, -0) ? 0 : value))),
     counted("bytes", fc.uint8Array()),
     counted("date", fc.integer({ min: -(2 ** 40), max: 2 ** 40 }).map((seconds) => new Date(seconds * 1000))),
     counted("array", fc.array(tie("field"), { maxLength: 5 })),
@@ -138,6 +141,8 @@ describe("headers", () => {
     ["a function", { a: () => 1 }],
     ["a symbol", { a: Symbol("x") }],
     ["an integer over 64 bits", { a: 2n ** 63n }],
+    ["NaN", { a: NaN }],
+    ["an infinite number in a table", { a: { b: [-Infinity] } }],
     ["a name over 255 bytes", { ["é".repeat(128)]: 1 }],
     ["endless nesting", { a: nested(200) }],
   ])("%s is refused with a code", (_what, headers) => {
@@ -145,6 +150,17 @@ describe("headers", () => {
       expect.objectContaining({ code: expect.stringMatching(/^amqp-/) }),
     );
   });
+});
+
+test("a number that RabbitMQ reads as the end of the connection is told by the name of its header", () => {
+  for (const value of [NaN, Infinity, { deep: [NaN] }]) {
+    expect(() => roundTrip({ headers: { good: 0.5, ratio: value } })).toThrow(
+      expect.objectContaining({
+        code: "amqp-header",
+        message: expect.stringMatching(/^The header "ratio" cannot be (NaN|Infinity)\.$/),
+      }),
+    );
+  }
 });
 
 function nested(depth: number): unknown {

@@ -8,7 +8,7 @@ import { describe, expect, inject, test } from "vitest";
 import { amqpBroker } from "../../adapters/amqp/tcp.ts";
 import type { Outgoing } from "../../src/broker.ts";
 import { pause, until } from "../support/wait.ts";
-import { kinds, QUICK, Rig, task, times } from "./rig.ts";
+import { events, kinds, QUICK, Rig, task, times } from "./rig.ts";
 
 describe("verdicts", () => {
   test("a batch of routable and unroutable messages, equal ones among them, gets each its own", async () => {
@@ -72,6 +72,24 @@ describe("verdicts", () => {
     expect(kinds(await broker.publish([lost]))).toEqual(["confirmed"]);
     expect(await rig.count(queue)).toBe(4);
   });
+
+  test.each(["shared", "call"] as const)(
+    "NaN in a header, for which RabbitMQ closes the connection, refuses its own message alone (%s)",
+    async (link) => {
+      await using rig = await Rig.start();
+      const broker = rig.broker({ link });
+      const queue = await rig.queue();
+      const seen = events(broker);
+      const odd = [NaN, Infinity, { deep: [-Infinity] }].map((ratio) => {
+        const { message, ...rest } = task(queue);
+        return { ...rest, message: { ...message, headers: { ratio } } };
+      });
+      const verdicts = await broker.publish([task(queue), ...odd, task(queue)]);
+      expect(kinds(verdicts)).toEqual(["confirmed", "refused", "refused", "refused", "confirmed"]);
+      expect(verdicts[1]).toMatchObject({ retry: false, reason: expect.stringContaining("NaN") });
+      expect(seen.filter(({ is }) => is !== "up")).toEqual([]);
+    },
+  );
 
   test("a full queue that rejects refuses with a retry", async () => {
     await using rig = await Rig.start();
