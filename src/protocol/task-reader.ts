@@ -220,7 +220,7 @@ function signatureOf(value: unknown, field: string): WireSignature {
 }
 
 /** The name of a queue, or null for what cannot be one: AMQP's short strings hold at most 255 bytes. */
-function queueName(value: unknown): string | null {
+export function queueName(value: unknown): string | null {
   return typeof value === "string" && value !== "" && encoder.encode(value).length <= 255 ? value : null;
 }
 

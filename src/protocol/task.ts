@@ -4,4 +4,4 @@
  * @module
  */
 export { buildTask, packTask, type PackTaskOptions, type TaskParts, type TaskSpec } from "./task-writer.ts";
-export { peekTask, readTask, type TaskRequest } from "./task-reader.ts";
+export { peekTask, queueName, readTask, type TaskRequest } from "./task-reader.ts";

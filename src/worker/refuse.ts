@@ -4,6 +4,8 @@
  * @module
  */
 import type { Delivery } from "../broker.ts";
+import { own } from "../protocol/fields.ts";
+import { queueName } from "../protocol/task.ts";
 import type { Env } from "./env.ts";
 import { invalidTask, label, undecodable, unknownMessage, unknownTask } from "./lines.ts";
 import { celeryException } from "./outcome.ts";
@@ -22,8 +24,8 @@ export function rejectUnregistered(env: Env, delivery: Delivery, name: string, i
   // Where there is no id, nobody can ask for the result; a Python worker dies of such a message.
   if (typeof id !== "string" || id === "") return dismiss(env, delivery, refusal);
   const state = { status: "FAILURE", result: celeryException("NotRegistered", name), traceback: null };
-  const replyTo = delivery.message.properties["reply_to"];
-  const stored = env.store(recordOfUnread(env, id, state), typeof replyTo === "string" ? replyTo : null, {
+  const replyTo = queueName(own(delivery.message.properties, "reply_to"));
+  const stored = env.store(recordOfUnread(env, id, state), replyTo, {
     label: label(name, id),
     about: { taskId: id, taskName: name },
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/broker.ts";
 import { until } from "../support/wait.ts";
-import { type Bench, setup } from "./setup.ts";
+import { type Bench, intercept, setup } from "./setup.ts";
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 const NONE = { callbacks: null, errbacks: null, chain: null, chord: null };
@@ -160,6 +160,35 @@ describe("a message that is no runnable task", () => {
       task_id: "bad",
     });
   });
+
+  test.each([
+    ["reply-1", "reply-1"],
+    ["", undefined],
+    ["ä".repeat(128), undefined],
+    [{ queue: "x" }, undefined],
+  ])(
+    "of an unregistered task is answered only where its address %j can be one",
+    async (reply_to, replyTo) => {
+      const addresses: unknown[] = [];
+      await using bench = setup({
+        wrapBackend: (backend) =>
+          intercept(backend, {
+            store: (record, options) => {
+              addresses.push(options.replyTo);
+              return backend.store(record, options);
+            },
+          }),
+      });
+      await bench.push({
+        headers: { task: "t.nobody", id: "bad" },
+        body: json([[], {}, {}]),
+        properties: { reply_to },
+      });
+      bench.work();
+      await bench.sees("bad", "FAILURE");
+      expect(addresses).toEqual([replyTo]);
+    },
+  );
 
   test.each([
     ["protocol 1", { headers: {}, body: json({ task: "t.nobody", id: "bad", args: [], kwargs: {} }) }],
