@@ -24,7 +24,7 @@ function cancel(request: Request): void {
   request.abandoned = true;
   request.forget();
   // That its link went says nothing against the message.
-  void env.starts.forget(request);
+  void env.starts.takeBack(request);
   env.probe?.abandoned?.(request);
   request.abort(
     new ConnectionError("task-cancelled", "The task's link is lost: it runs again, and this run is to end."),

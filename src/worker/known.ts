@@ -5,6 +5,7 @@
  */
 import { decodeResult } from "../protocol/result.ts";
 import type { Env } from "./env.ts";
+import { inTime } from "./in-time.ts";
 import type { Request } from "./request.ts";
 
 /** As many, and for so long (ms), as Celery keeps in memory. */
@@ -36,7 +37,7 @@ export class Successes {
     if (own !== undefined && own.at > this.#env.now() - KEPT) return own.known;
     if (backend === undefined) return undefined;
     try {
-      const [record] = await backend.load([id]);
+      const [record] = await inTime(this.#env.clock, backend.load([id]));
       if (record?.status !== "SUCCESS") return undefined;
       const { result, children } = decodeResult(record.text, { exact, limits: settings.contentLimits });
       return { value: result, children: idsIn(children ?? []) };

@@ -50,11 +50,12 @@ export function withinLimits(
   arm(hard, () => {
     end();
     isOver = true;
+    request.late = ended;
     reject(giveUp(request, hard));
   });
   probe?.limited?.(id, true);
   request.limits = { [Symbol.dispose]: end };
-  run.then((value) => {
+  const ended = run.then((value) => {
     if (isOver) return tellLate(request, {});
     end();
     resolve(value);

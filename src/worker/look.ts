@@ -36,7 +36,11 @@ export async function look(request: Request): Promise<Look> {
   if (lost) return { do: "leave" };
   if (known !== undefined) return { do: "skip", known };
   const deliveries = await starts.examine(request, () => lost || stopping.aborted);
-  if (lost) return { do: "leave" };
+  if (lost) {
+    // It was counted meanwhile, and does not begin.
+    void starts.takeBack(request);
+    return { do: "leave" };
+  }
   if (deliveries !== undefined) return { do: "bury", deliveries };
   // What is counted has begun.
   return { do: stopping.aborted && !request.isCounted ? "giveBack" : "run" };

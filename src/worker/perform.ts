@@ -70,7 +70,7 @@ export async function perform(request: Request, slot: Slot): Promise<void> {
     free(request, slot);
     watch?.[Symbol.dispose]();
     request.env.state.finish(request, ran);
-    request.env.suspects.leave(request);
+    request.env.suspects.end(request);
   }
 }
 

@@ -7,7 +7,9 @@ import type { TaskRules } from "../app/task-rules.ts";
 import type { Facts } from "../backend.ts";
 import { CeleriacError } from "../errors.ts";
 import type { Env } from "./env.ts";
-import type { Outcome } from "./outcome.ts";
+import { inTime } from "./in-time.ts";
+import { exceptionRepr } from "./lines.ts";
+import { failed, type Outcome } from "./outcome.ts";
 import type { Request } from "./request.ts";
 
 /** How long a count outlives the last start that it counted, ms: a week. */
@@ -21,6 +23,8 @@ export class Starts {
   readonly #env: Env;
   /** Without a backend: it knows of lost links only, since it dies with the worker. */
   readonly #own = new Map<string, number>();
+  /** Whether it was told that the backend does not answer. */
+  #told = false;
 
   constructor(env: Env) {
     this.#env = env;
@@ -46,7 +50,7 @@ export class Starts {
     const earlier = await this.#earlier(request);
     if (earlier >= (this.#limitOf(request.task.rules) ?? Infinity)) return earlier;
     if (halted()) return undefined;
-    await this.#count(keyOf(request));
+    await this.#count(request);
     request.isCounted = true;
     return undefined;
   }
@@ -59,6 +63,23 @@ export class Starts {
     await this.#facts?.put(key, "0", { ttl: KEPT }).catch(() => false);
   }
 
+  /** That it came to no end says nothing against it: this start counts no more, those before it do. */
+  async takeBack(request: Request): Promise<void> {
+    if (!request.isCounted) return;
+    request.isCounted = false;
+    const key = keyOf(request);
+    const less = (count: number): number => Math.max(0, count - 1);
+    const own = this.#own.get(key);
+    if (own !== undefined) this.#own.set(key, less(own));
+    const facts = this.#facts;
+    if (facts === undefined) return;
+    try {
+      await facts.put(key, String(less(countIn(await facts.get(key)))), { ttl: KEPT });
+    } catch {
+      // It counts, then.
+    }
+  }
+
   #limitOf({ maxDeliveries }: TaskRules): number | null {
     return maxDeliveries === undefined ? this.#env.settings.taskMaxDeliveries : maxDeliveries;
   }
@@ -68,28 +89,48 @@ export class Starts {
     return request.earlier ??= 1 + await this.#known(keyOf(request), request);
   }
 
-  async #known(key: string, { delivery }: Request): Promise<number> {
+  async #known(key: string, request: Request): Promise<number> {
+    const { delivery } = request;
     const facts = this.#facts;
-    if (facts !== undefined) {
-      const count = Number(await facts.get(key).catch(() => undefined) ?? 0);
-      return Number.isSafeInteger(count) ? count : 0;
-    }
+    if (facts !== undefined) return countIn(await this.#ask(request, facts.get(key)));
     // What the broker counts are deliveries, whether they began or not.
     return Math.max(this.#own.get(key) ?? 0, (delivery.attempts ?? 1) - 1);
   }
 
-  async #count(key: string): Promise<void> {
+  async #count(request: Request): Promise<void> {
+    const key = keyOf(request);
     const facts = this.#facts;
-    if (facts !== undefined) return void await facts.bump(key, { ttl: KEPT }).catch(() => 0);
+    if (facts !== undefined) return void await this.#ask(request, facts.bump(key, { ttl: KEPT }));
     const count = (this.#own.get(key) ?? 0) + 1;
     this.#own.delete(key);
     this.#own.set(key, count);
     if (this.#own.size > REMEMBERED) this.#own.delete(this.#own.keys().next().value as string);
   }
 
+  /** The answer; undefined from a backend in trouble, which is told once, until it answers again. The task runs: a count is no lock. */
+  async #ask<T>({ about, label }: Request, asked: Promise<T>): Promise<T | undefined> {
+    try {
+      const answer = await inTime(this.#env.clock, asked);
+      this.#told = false;
+      return answer;
+    } catch (error) {
+      if (this.#told) return undefined;
+      this.#told = true;
+      const reason = exceptionRepr(failed(error).exception);
+      const line = `Couldn't ask how often task ${label} began: ${reason}. It runs, as others do.`;
+      this.#env.logger.log("warning", line, { ...about, code: "starts-unchecked", error });
+      return undefined;
+    }
+  }
+
   get #facts(): Facts | undefined {
     return this.#env.backend?.facts ?? undefined;
   }
+}
+
+function countIn(text: string | undefined): number {
+  const count = Number(text ?? 0);
+  return Number.isSafeInteger(count) ? count : 0;
 }
 
 function keyOf({ message }: Request): string {

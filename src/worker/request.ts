@@ -53,6 +53,8 @@ export class Request implements Subject {
   aborted: AbortReason | undefined;
   /** Its limits, while it runs: disposed of, they count no more. */
   limits: Disposable | undefined;
+  /** Resolves when the code of a run has ended that the worker waits for no longer. */
+  late: Promise<void> | undefined;
   /** Whether the task itself has asked for its signal: what it throws after an abort may then be its answer. */
   watched = false;
   /** The worker waits for it no longer: what it comes to is dropped. */

@@ -4,10 +4,10 @@
  * @module
  */
 import type { Facts } from "../backend.ts";
-import { deferred } from "../lib/deferred.ts";
 import type { Clock } from "../lib/port.ts";
 import type { Logger } from "../lib/logger.ts";
 import { revokeFact, type StampedHeaders, stampFact, stampsOf } from "../result/revoke.ts";
+import { inTime } from "./in-time.ts";
 import { exceptionRepr, printable } from "./lines.ts";
 import { LimitedSet } from "./limited-set.ts";
 import { failed } from "./outcome.ts";
@@ -18,9 +18,6 @@ const BOUNDS = { most: 50_000, ttl: 10_800_000 };
 /** Stamps of one message that are looked at, and that are asked for: a sender must not make a message dear. */
 const MOST_STAMPS = 1000;
 const MOST_ASKED = 32;
-
-/** A task waits no longer than this for the backend to say whether it is revoked, ms. */
-const PATIENCE = 5000;
 
 /** What of a message says whether it is revoked. */
 export interface Revocable {
@@ -83,23 +80,13 @@ export class Revokes {
       const asked = Promise.all(
         [revokeFact(message.id), ...stamps.map(stampFact)].map((key) => facts.get(key)),
       );
-      const found = (await this.#inTime(asked)).findIndex((value) => value !== undefined);
+      const found = (await inTime(this.#parts.clock, asked)).findIndex((value) => value !== undefined);
       return found < 0 ? undefined : { stamp: stamps[found - 1] };
     } catch (error) {
       const reason = exceptionRepr(failed(error).exception);
       const line = `Couldn't ask whether task ${printable(message.id)} is revoked: ${reason}. It runs.`;
       this.#parts.logger.log("warning", line, { taskId: message.id, code: "revoke-unchecked", error });
       return undefined;
-    }
-  }
-
-  async #inTime<T>(work: Promise<T>): Promise<T> {
-    const { promise, reject } = deferred<never>();
-    const timer = this.#parts.clock.after(PATIENCE, () => reject(new Error("the backend did not answer")));
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      timer.cancel();
     }
   }
 

@@ -3,7 +3,11 @@
  *
  * @module
  */
+import { doze } from "./doze.ts";
 import type { Request } from "./request.ts";
+
+/** ms. */
+const LINGERS = 60_000;
 
 /** The line of one worker: where one of them kills it, no other is counted with it. Who waits holds no slot. */
 export class Suspects {
@@ -21,7 +25,14 @@ export class Suspects {
     if (this.#one === undefined) this.#next();
   }
 
-  /** It has ended, or waits no more. */
+  /** Nothing is left to do for it. Where its code runs on after its hard limit, the next one waits for that; not for ever, as it may never end. */
+  end(request: Request): void {
+    const { env: { clock, stopping }, late } = request;
+    if (late === undefined || this.#one !== request) return this.leave(request);
+    void Promise.race([late, doze(clock, LINGERS, stopping)]).then(() => this.leave(request));
+  }
+
+  /** It waits no more, or its turn is over. */
   leave(request: Request): void {
     this.#line.delete(request);
     if (this.#one === request) this.#next();

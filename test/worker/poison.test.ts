@@ -2,13 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { memoryBackend, memoryBroker } from "../../adapters/memory/mod.ts";
 import type { Facts } from "../../src/backend.ts";
-import { type Broker, Celery, Reject, type Running } from "../../mod.ts";
+import { type Broker, Celery, Reject, type Running, type TaskOptions } from "../../mod.ts";
 import { createHarness } from "../../src/testing/mod.ts";
 import type { BrokerFeatures, Delivery } from "../../src/broker.ts";
+import { cancelOnLoss } from "../../src/worker/cancel.ts";
 import { Starts } from "../../src/worker/poison.ts";
 import { Suspects } from "../../src/worker/suspects.ts";
 import type { Request } from "../../src/worker/request.ts";
 import { deferred } from "../../src/lib/deferred.ts";
+import { HandClock } from "../support/hand-clock.ts";
 import { until } from "../support/wait.ts";
 import { intercept, setup } from "./setup.ts";
 
@@ -49,26 +51,7 @@ describe("a message that kills its worker", () => {
   });
 
   test("is counted where it begins; what is halted before that is not", async () => {
-    const counts = new Map([["starts:one:0", "1"]]);
-    const facts = {
-      get: (key: string) => Promise.resolve(counts.get(key)),
-      bump: (key: string) => {
-        counts.set(key, String(Number(counts.get(key) ?? 0) + 1));
-        return Promise.resolve(Number(counts.get(key)));
-      },
-      put: (key: string, value: string) => {
-        counts.set(key, value);
-        return Promise.resolve(true);
-      },
-    };
-    const starts = new Starts({ backend: { facts }, settings: { taskMaxDeliveries: 3 } } as never);
-    const request = (id: string): Request =>
-      ({
-        acksLate: true,
-        delivery: { redelivered: true },
-        message: { id, retries: 0 },
-        task: { rules: {} },
-      }) as unknown as Request;
+    const { counts, starts, request } = counting({ "starts:one:0": "1" });
     const [one, fresh] = [request("one"), request("fresh")];
     expect([await starts.isSuspect(one), await starts.isSuspect(fresh)]).toEqual([true, false]);
     expect(await starts.examine(one, () => true)).toBeUndefined();
@@ -82,6 +65,80 @@ describe("a message that kills its worker", () => {
     // Its settlement was lost with its link, and nothing else.
     await starts.forget(one);
     expect(await starts.examine(request("one"))).toBeUndefined();
+  });
+
+  test("keeps its count when its link is lost and its run is to end: that one start alone is taken back", async () => {
+    for (const facts of [true, false]) {
+      const { counts, starts, request } = counting({ "starts:one:0": "1" }, facts);
+      const begin = async (): Promise<void> => {
+        const again = request("one");
+        expect(await starts.examine(again)).toBeUndefined();
+        cancelOnLoss(again);
+      };
+      for (let lost = 0; lost < 5; lost++) await begin();
+      if (facts) expect(counts.get("starts:one:0")).toBe("1");
+      // Starts that killed a worker count as before.
+      expect(await starts.examine(request("one"))).toBeUndefined();
+      if (!facts) expect(await starts.examine(request("one"))).toBeUndefined();
+      expect(await starts.examine(request("one"))).toBe(3);
+    }
+  });
+
+  test("waits no longer than five seconds for the backend to say how often it began, which is told once", async () => {
+    const { clock, facts, lines, starts, request } = counting({ "starts:one:0": "7", "starts:last:0": "7" });
+    const { get } = facts;
+    facts.get = () => new Promise(() => {});
+    const asked = Promise.all([starts.isSuspect(request("one")), starts.examine(request("two"))]);
+    await until(() => clock.armed === 2, { what: "both are asked for" });
+    clock.run(5000);
+    expect(await asked).toEqual([false, undefined]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^starts-unchecked Couldn't ask how often task t\.add\[\w+\] began/),
+    ]);
+    facts.get = get;
+    expect(await starts.examine(request("last"))).toBe(8);
+    facts.get = () => Promise.reject(new Error("down"));
+    expect(await starts.examine(request("one"))).toBeUndefined();
+    expect(lines).toHaveLength(2);
+    expect(clock.armed).toBe(0);
+  });
+
+  test("that runs on after its hard limit keeps its turn until it has ended, or for a minute", async () => {
+    const clock = new HandClock();
+    const suspects = new Suspects();
+    const env = { clock, stopping: new AbortController().signal };
+    const gate = deferred<void>();
+    const [a, b, c, d] = [gate.promise, new Promise(() => {}), undefined, undefined].map((late) =>
+      ({ env, late }) as unknown as Request
+    ) as [Request, Request, Request, Request];
+    const turns: unknown[] = [];
+    for (const one of [a, b, c, d]) suspects.wait(one, () => turns.push(one));
+    suspects.end(a);
+    clock.run(1000);
+    expect(turns).toEqual([a]);
+    gate.resolve();
+    await until(() => turns.length === 2, { what: "the next turn" });
+    suspects.end(b);
+    clock.run(59_999);
+    await Promise.resolve();
+    expect(turns).toEqual([a, b]);
+    clock.run(1);
+    await until(() => turns.length === 3, { what: "the turn after it" });
+    suspects.end(c);
+    expect(turns).toEqual([a, b, c, d]);
+  });
+
+  test("does not begin beside one whose code runs on after its hard limit", async () => {
+    const { bench, gate, began } = await suspected(["a", "b"], { timeLimit: "30ms" });
+    await using _ = bench;
+    bench.work({ concurrency: 3 });
+    await bench.sees("a", "FAILURE");
+    await until(() => bench.trace.includes("settle ack a"), { what: "its ack" });
+    await bench.pushTask({ id: "quick", task: "t.quick" });
+    await bench.sees("quick", "SUCCESS");
+    expect(began).toEqual(["a"]);
+    gate.resolve();
+    await bench.sees("b", "SUCCESS");
   });
 
   test("has its turn alone among those that began twice; one that leaves the line is passed over", () => {
@@ -105,27 +162,10 @@ describe("a message that kills its worker", () => {
   });
 
   test("holds no slot while it waits for its turn, can be revoked then, and is not counted when a stop gives it back", async () => {
-    await using bench = setup();
-    const gate = deferred<void>();
-    const began: string[] = [];
-    bench.app.task("t.add", { bind: true, acksLate: true }, async (task: Running) => {
-      began.push(task.id);
-      await gate.promise;
-    });
-    bench.app.task("t.quick", () => "quick");
     const ids = ["a", "b", "c"];
-    for (const id of ids) await bench.pushTask({ id });
-    // Each was handed out before, and has begun twice.
-    const consumer = bench.broker.consume(["celery"], { prefetch: 0 });
-    let back = 0;
-    for await (const delivery of consumer) {
-      await delivery.settle({ as: "requeue" });
-      if (++back === ids.length) break;
-    }
-    await consumer.stop();
+    const { bench, gate, began } = await suspected(ids);
+    await using _ = bench;
     const facts = bench.backend.facts as Facts;
-    for (const id of ids) await facts.bump(`starts:${id}:0`, { ttl: 60_000 });
-    bench.trace.length = 0;
     const { worker } = bench.work({ concurrency: 3 });
     await bench.pushTask({ id: "quick", task: "t.quick" });
     await bench.sees("quick", "SUCCESS");
@@ -288,6 +328,69 @@ describe("workerDeduplicateSuccessfulTasks", () => {
     expect(bench.trace.filter((step) => step === "publish t.next").length).toBe(1);
   });
 });
+
+/** What one worker knows of starts, with counts to look at. */
+function counting(stand: Readonly<Record<string, string>>, withFacts = true) {
+  const counts = new Map(Object.entries(stand));
+  const facts = {
+    get: (key: string): Promise<string | undefined> => Promise.resolve(counts.get(key)),
+    bump: (key: string): Promise<number> => {
+      counts.set(key, String(Number(counts.get(key) ?? 0) + 1));
+      return Promise.resolve(Number(counts.get(key)));
+    },
+    put: (key: string, value: string): Promise<boolean> => {
+      counts.set(key, value);
+      return Promise.resolve(true);
+    },
+  };
+  const clock = new HandClock();
+  const lines: string[] = [];
+  const env = {
+    backend: withFacts ? { facts } : {},
+    clock,
+    logger: {
+      log: (_level: string, line: string, { code }: { code: string }) => lines.push(`${code} ${line}`),
+    },
+    settings: { taskMaxDeliveries: 3, workerCancelLongRunningTasksOnConnectionLoss: true },
+  };
+  const starts = new Starts(env as never);
+  const request = (id: string): Request =>
+    ({
+      acksLate: true,
+      delivery: { redelivered: true, onLost: (lost: () => void) => (lost(), { [Symbol.dispose]() {} }) },
+      message: { id, retries: 0 },
+      task: { rules: {} },
+      label: `t.add[${id}]`,
+      env: { ...env, starts, logger: { log() {} } },
+      forget() {},
+      abort() {},
+    }) as unknown as Request;
+  return { clock, counts, facts, lines, starts, request };
+}
+
+/** A bench with messages in its queue that were handed out before, and have begun twice; their task waits for the gate. */
+async function suspected(ids: readonly string[], options: TaskOptions = {}) {
+  const bench = setup();
+  const gate = deferred<void>();
+  const began: string[] = [];
+  bench.app.task("t.add", { ...options, bind: true, acksLate: true }, async (task: Running) => {
+    began.push(task.id);
+    await gate.promise;
+  });
+  bench.app.task("t.quick", () => "quick");
+  for (const id of ids) await bench.pushTask({ id });
+  const consumer = bench.broker.consume(["celery"], { prefetch: 0 });
+  let back = 0;
+  for await (const delivery of consumer) {
+    await delivery.settle({ as: "requeue" });
+    if (++back === ids.length) break;
+  }
+  await consumer.stop();
+  const facts = bench.backend.facts as Facts;
+  for (const id of ids) await facts.bump(`starts:${id}:0`, { ttl: 60_000 });
+  bench.trace.length = 0;
+  return { bench, gate, began };
+}
 
 /** A bench into whose queue a message can be put as one that was handed out before. */
 function again(
