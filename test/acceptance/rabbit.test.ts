@@ -20,7 +20,7 @@ let server: RabbitServer;
 
 beforeAll(async () => {
   server = await startRabbit({ config: ["max_message_size = 17825792"] });
-}, 90_000);
+}, 150_000);
 
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();

@@ -22,8 +22,8 @@ import { consuming, events, everything, kinds, QUICK, Rig, task, times, urlWith 
 let server: RabbitServer;
 beforeAll(async () => {
   server = await startRabbit({ config: ["max_message_size = 100000"] });
-});
-afterAll(() => server[Symbol.asyncDispose]());
+}, 150_000);
+afterAll(() => server?.[Symbol.asyncDispose]());
 
 const QUIET = { log: () => {} };
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
   rabbit = await startRabbit();
   const { hostname, port } = new URL(rabbit.url);
   proxy = await startProxy({ host: hostname, port: Number(port) });
-}, 60_000);
+}, 150_000);
 
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
