@@ -26,7 +26,9 @@ export function keeps({ ignoresResult, keepsErrors, outcome, env }: Request): bo
 
 /** Stores how it ended; false in `request.stored` where that could not be done. */
 export async function store(request: Request): Promise<void> {
-  const stored = await request.write(finalRecord(request), patienceOf(request));
+  const record = finalRecord(request);
+  request.weight = record.text.length;
+  const stored = await request.write(record, patienceOf(request));
   // That it is retried is nothing to wait for: the next run has the last word.
   request.stored = stored || request.outcome?.is === "retry";
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { encodeJson } from "../protocol/json-writer.ts";
 import { decodeResult } from "../protocol/result.ts";
 import type { Env } from "./env.ts";
 import { inTime } from "./in-time.ts";
@@ -11,6 +12,9 @@ import type { Request } from "./request.ts";
 /** As many, and for so long (ms), as Celery keeps in memory. */
 const MOST = 1000;
 const KEPT = 10_800_000;
+
+/** Characters of their results, as they are stored. */
+const HEAVIEST = 32 * 1024 * 1024;
 
 /** What is known of a task that has succeeded. */
 export interface KnownSuccess {
@@ -22,7 +26,11 @@ export interface KnownSuccess {
 /** The successes that one worker knows of. */
 export class Successes {
   readonly #env: Env;
-  readonly #own = new Map<string, { readonly at: number; readonly known: KnownSuccess }>();
+  readonly #own = new Map<
+    string,
+    { readonly at: number; readonly known: KnownSuccess; readonly weight: number }
+  >();
+  #weight = 0;
 
   constructor(env: Env) {
     this.#env = env;
@@ -47,15 +55,36 @@ export class Successes {
   }
 
   /** Remembers a success: also one that no backend keeps. */
-  add({ acksLate, children, message: { id }, outcome }: Request): void {
+  add(request: Request): void {
+    const { acksLate, children, message: { id }, outcome } = request;
     if (this.#env.settings.workerDeduplicateSuccessfulTasks === false || !acksLate) return;
     if (outcome?.is !== "success") return;
+    this.#forget(id);
+    const weight = weightOf(request, outcome.value);
+    if (weight > HEAVIEST) return;
+    this.#weight += weight;
+    // What has no JSON form nothing can follow.
+    const value = weight === 0 ? undefined : outcome.value;
+    this.#own.set(id, { at: this.#env.now(), known: { value, children: idsIn(children) }, weight });
+    for (const oldest of this.#own.keys()) {
+      if (this.#own.size <= MOST && this.#weight <= HEAVIEST) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#weight -= this.#own.get(id)?.weight ?? 0;
     this.#own.delete(id);
-    this.#own.set(id, {
-      at: this.#env.now(),
-      known: { value: outcome.value, children: idsIn(children) },
-    });
-    if (this.#own.size > MOST) this.#own.delete(this.#own.keys().next().value as string);
+  }
+}
+
+/** 0 for what has no JSON form. */
+function weightOf({ weight }: Request, value: unknown): number {
+  if (weight !== undefined) return weight;
+  try {
+    return encodeJson(value).length;
+  } catch {
+    return 0;
   }
 }
 

@@ -61,6 +61,8 @@ export class Request implements Subject {
   abandoned = false;
   /** Whether the broker has its retry. */
   sent = false;
+  /** Characters of its result as it is stored; undefined where it is not. */
+  weight: number | undefined;
   /** False: its result could not be stored. */
   stored = true;
   /** When the run began, on the monotonic clock, ms. */

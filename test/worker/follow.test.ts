@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Broker } from "../../src/broker.ts";
+import { Ignore } from "../../mod.ts";
 import { intercept, setup } from "./setup.ts";
 
 const NONE = { callbacks: null, errbacks: null, chain: null, chord: null };
@@ -209,4 +210,24 @@ test("a task whose next one cannot be sent fails, and the rest of its chain lear
   bench.work();
   expect((await bench.sees("id-1", "FAILURE"))["result"]).toMatchObject({ exc_type: "PublishError" });
   expect((await bench.sees("next", "FAILURE"))["result"]).toMatchObject({ exc_type: "PublishError" });
+});
+
+test("a chain of 20,000 tasks goes on: a step costs no more than its length, which contentLimits bounds", async () => {
+  await using bench = setup();
+  bench.app.task("t.add", () => 1);
+  // The second one ends it without a word to the others.
+  bench.app.task("t.end", () => {
+    throw new Ignore();
+  });
+  const rest = Array.from(
+    { length: 20_000 },
+    (_, at) => signature("t.add", [], { task_id: `c${at}` }, true),
+  );
+  await bench.pushTask({}, [[], {}, {
+    ...NONE,
+    chain: [...rest, signature("t.end", [], { task_id: "end" }, true)],
+  }]);
+  bench.work();
+  await bench.sees("id-1", "SUCCESS");
+  await bench.says(/Task t\.end\[end\] received/);
 });

@@ -3,8 +3,7 @@ import { memoryBroker } from "../../adapters/memory/mod.ts";
 import type { Running } from "../../src/app/running.ts";
 import type { Broker, Consumer, Delivery, Settlement } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
-import type { Clock, Timer } from "../../src/lib/port.ts";
-import { systemPlatform } from "../../src/lib/platform.ts";
+import type { Timer } from "../../src/lib/port.ts";
 import { until } from "../support/wait.ts";
 import { ManualClock, manualPlatform } from "../memory/platform.ts";
 import { intercept, setup, type SetupOptions } from "./setup.ts";
@@ -20,6 +19,20 @@ class JumpingClock extends ManualClock {
 
   override now(): number {
     return super.now() + (--this.left < 0 ? 1000 : 0);
+  }
+}
+
+/** Its long timers fire at half of their time, as a host's do after a change of its clock. */
+class HastyClock extends ManualClock {
+  early = 0;
+
+  override after(ms: number, callback: () => void, options?: { readonly keepAlive?: boolean }): Timer {
+    if (ms <= 10) return super.after(ms, callback, options);
+    const early = (): void => {
+      this.early++;
+      callback();
+    };
+    return super.after(ms / 2, early, options);
   }
 }
 
@@ -67,17 +80,21 @@ describe("a task whose time comes", () => {
 
 describe("a task with an ETA, of a broker that cannot park", () => {
   test("runs at its time, never before it, while others pass", async () => {
-    await using bench = setup({ wrapBroker: parkless });
+    const clock = new ManualClock();
+    await using bench = setup(by(clock, parkless));
     const ran = new Map<string, number>();
-    bench.app.task("t.add", (id: string) => void ran.set(id, Date.now()));
-    const eta = Date.now() + 1000;
+    bench.app.task("t.add", (id: string) => void ran.set(id, clock.now()));
+    const eta = clock.now() + 1000;
     await bench.pushTask({ id: "later", eta: new Date(eta).toISOString() }, [["later"], {}, {}]);
     await bench.pushTask({ id: "now" }, [["now"], {}, {}]);
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 1 });
     await bench.sees("now", "SUCCESS");
     expect(worker.snapshot().reserved.map((task) => task.id)).toEqual(["later"]);
+    await clock.advance(999);
+    expect(ran.has("later")).toBe(false);
+    await clock.advance(1);
     await bench.sees("later", "SUCCESS");
-    expect(ran.get("later")).toBeGreaterThanOrEqual(eta);
+    expect(ran.get("later")).toBe(eta);
   });
 
   test("is not acked before it runs, and goes back to its queue at the stop", async () => {
@@ -95,28 +112,29 @@ describe("a task with an ETA, of a broker that cannot park", () => {
 
   test("does not stand in the way: the prefetch grows with what is held, and shrinks again", async () => {
     const asked: number[] = [];
-    await using bench = setup({
-      wrapBroker: (broker) =>
-        intercept(parkless(broker), {
-          consume(queues, options) {
-            const consumer = broker.consume(queues, options);
-            return intercept(consumer, {
-              setPrefetch(count) {
-                asked.push(count);
-                return consumer.setPrefetch(count);
-              },
-            });
-          },
-        }),
-    });
+    const clock = new ManualClock();
+    const counting = (broker: Broker): Broker =>
+      intercept(parkless(broker), {
+        consume(queues, options) {
+          const consumer = broker.consume(queues, options);
+          return intercept(consumer, {
+            setPrefetch(count) {
+              asked.push(count);
+              return consumer.setPrefetch(count);
+            },
+          });
+        },
+      });
+    await using bench = setup(by(clock, counting));
     bench.app.task("t.add", () => 1);
-    const eta = new Date(Date.now() + 1500).toISOString();
+    const eta = new Date(clock.now() + 1500).toISOString();
     for (let i = 0; i < 25; i++) await bench.pushTask({ id: `held-${i}`, eta });
     await bench.pushTask({ id: "ready" });
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 2 });
     await bench.sees("ready", "SUCCESS");
     expect(worker.snapshot().reserved.length).toBe(25);
     expect(Math.max(...asked)).toBeGreaterThanOrEqual(27);
+    await clock.advance(1500);
     await until(() => worker.snapshot().totals.get("t.add") === 26, { what: "all of them" });
     await until(() => asked.at(-1) === 2, { what: "the first prefetch again" });
     expect(asked.length).toBeLessThan(15);
@@ -145,38 +163,24 @@ describe("a task with an ETA, of a broker that cannot park", () => {
 
 describe("a task with an ETA", () => {
   test("is not run early by a timer that fires early, and leaves no timer behind", async () => {
-    const timers = new Set<Timer>();
-    const { clock } = systemPlatform;
-    // Fires at half of the time, as a host after a change of its clock does.
-    const hasty: Clock = {
-      ...clock,
-      after(ms, callback, options) {
-        const timer = clock.after(ms / 2, () => {
-          timers.delete(timer);
-          callback();
-        }, options);
-        timers.add(timer);
-        return {
-          cancel: () => {
-            timers.delete(timer);
-            timer.cancel();
-          },
-        };
-      },
-    };
-    await using bench = setup({ platform: { ...systemPlatform, clock: hasty } });
+    const clock = new HastyClock();
+    await using bench = setup({ ...by(new ManualClock()), platform: manualPlatform(clock) });
     const ran: number[] = [];
-    bench.app.task("t.add", () => void ran.push(Date.now()));
-    const eta = Date.now() + 200;
+    bench.app.task("t.add", () => void ran.push(clock.now()));
+    const eta = clock.now() + 200;
     await bench.pushTask({ eta: new Date(eta).toISOString() });
     await bench.pushTask({ id: "far", eta: "2999-01-01T00:00:00Z" });
     const { worker, done } = bench.work();
+    await until(() => worker.snapshot().reserved.length === 1, { what: "it is held" });
+    await clock.advance(199);
+    expect([ran, clock.early > 0]).toEqual([[], true]);
+    await clock.advance(1);
     await bench.sees("id-1", "SUCCESS");
-    expect(ran[0]).toBeGreaterThanOrEqual(eta);
+    expect(ran).toEqual([eta]);
     await worker.stop();
     await done;
     await bench.app.close();
-    expect(timers.size).toBe(0);
+    expect(clock.waiting).toEqual([]);
   });
 
   // Found by simulation: it was held all the same, and ran beside the one that came again.
@@ -470,9 +474,9 @@ test("what the broker cannot keep for later goes back to its queue all the same"
 });
 
 /** App and broker by this clock. */
-function by(clock: ManualClock): SetupOptions {
+function by(clock: ManualClock, wrap: (broker: Broker) => Broker = (broker) => broker): SetupOptions {
   const platform = manualPlatform(clock);
-  return { platform, wrapBroker: () => memoryBroker({ platform }) };
+  return { platform, wrapBroker: () => wrap(memoryBroker({ platform })) };
 }
 
 /** The broker with another way to settle. */

@@ -4,6 +4,8 @@ import type { Broker, Delivery } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { compress } from "../../src/protocol/compression.ts";
 import { until } from "../support/wait.ts";
+import { Successes } from "../../src/worker/known.ts";
+import type { Request } from "../../src/worker/request.ts";
 import { intercept, setup } from "./setup.ts";
 
 /** The first delivery comes as a second one, and can be lost. */
@@ -105,4 +107,39 @@ test("one that is compressed, and is opened meanwhile", async () => {
   await bench.sees("next", "SUCCESS");
   expect(ran).toEqual([2]);
   expect(settled).toEqual(["stale"]);
+});
+
+test("of successes as much is remembered as fits into a bound of bytes, the latest of them", async () => {
+  const env = {
+    backend: undefined,
+    app: {},
+    settings: { workerDeduplicateSuccessfulTasks: "always" },
+    now: () => 0,
+  };
+  const successes = new Successes(env as never);
+  const request = (id: string, value: unknown, weight?: number): Request =>
+    ({
+      acksLate: true,
+      children: [],
+      delivery: { redelivered: true },
+      message: { id },
+      outcome: { is: "success", value },
+      weight,
+    }) as unknown as Request;
+  const known = async (...ids: string[]): Promise<boolean[]> =>
+    await Promise.all(ids.map(async (id) => await successes.of(request(id, 0)) !== undefined));
+  const MiB = 2 ** 20;
+  for (const id of ["a", "b", "c"]) successes.add(request(id, id, 10 * MiB));
+  expect(await known("a", "b", "c")).toEqual([true, true, true]);
+  // It takes its own place again.
+  successes.add(request("c", "c", 12 * MiB));
+  expect(await known("a", "b", "c")).toEqual([true, true, true]);
+  // Not stored, it is weighed.
+  successes.add(request("d", "x".repeat(3 * MiB)));
+  expect(await known("a", "b", "c", "d")).toEqual([false, true, true, true]);
+  successes.add(request("whole", "w", 33 * MiB));
+  successes.add(request("formless", () => 1));
+  expect(await known("whole", "formless", "b", "c", "d")).toEqual([false, true, true, true, true]);
+  for (let at = 0; at < 1000; at++) successes.add(request(`small ${at}`, at, 1));
+  expect(await known("d", "small 0", "small 999")).toEqual([false, true, true]);
 });
