@@ -1,45 +1,20 @@
 /** Queues on fanout exchanges: what is sent to all comes by pub/sub, as kombu has it. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
 import { Celery } from "../../mod.ts";
 import type { Broker, Delivery, Entity } from "../../src/broker.ts";
 import { letter, textOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
 import { Worker } from "../../src/worker/worker.ts";
-import { type Proxy, startProxy } from "../support/proxy.ts";
-import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { bareClient, placeOf, through } from "./setup.ts";
+import { ownRedis } from "./own-redis.ts";
+import { through } from "./setup.ts";
 
-let server: PrivateServer;
-let proxy: Proxy;
-let redis: ReturnType<typeof bareClient>;
-const brokers: Broker[] = [];
-
-beforeAll(async () => {
-  server = await startRedis();
-  proxy = await startProxy(placeOf(server.url));
-  redis = bareClient(server.url);
-});
-
-afterAll(async () => {
-  await redis?.[Symbol.asyncDispose]();
-  await proxy?.[Symbol.asyncDispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
-});
-
-afterEach(async () => {
-  for (const broker of brokers.splice(0)) await broker.close();
-});
+const rig = ownRedis({ proxy: true });
 
 function broker(): Broker {
-  const made = redisBroker(through(server.url, proxy.port), { reconnectMax: "50ms" });
-  brokers.push(made);
-  return made;
+  const made = redisBroker(through(rig.url, rig.proxy.port), { reconnectMax: "50ms" });
+  return rig.kept(made);
 }
 
 function entities(queue: string): readonly Entity[] {
@@ -95,15 +70,15 @@ test("each consumer gets each message; the window holds, what is given back come
   await one.inbox.next();
   await one.consumer.stop();
   await other.consumer.stop();
-  expect((await redis.keys("*")).filter((key) => /^(one|other|_kombu)/.test(key))).toEqual([]);
+  expect((await rig.redis.keys("*")).filter((key) => /^(one|other|_kombu)/.test(key))).toEqual([]);
 });
 
 test("a lost connection is no end: what is sent once it listens again comes, and health says when it does not", async () => {
   const { consumer, inbox, publish } = await listen("one", 10);
   await publish("before");
   await (await inbox.next()).settle({ as: "ack" });
-  proxy.cut();
-  await until(async () => Number(await redis.pubsub("NUMPAT")) === 1, {
+  rig.proxy.cut();
+  await until(async () => Number(await rig.redis.pubsub("NUMPAT")) === 1, {
     what: "it listens again",
     deadline: 10_000,
   });
@@ -145,6 +120,6 @@ test("workers: each runs a broadcast once, a retry comes to the one that asked f
     await worker.stop();
     await running;
   }
-  expect(await redis.keys("*bcast*")).toEqual([]);
-  expect(await redis.smembers("_kombu.binding.reload")).toEqual([]);
+  expect(await rig.redis.keys("*bcast*")).toEqual([]);
+  expect(await rig.redis.smembers("_kombu.binding.reload")).toEqual([]);
 });

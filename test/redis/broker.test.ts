@@ -1,46 +1,21 @@
 /** The Redis broker in trouble, on servers of its own; and its channels beside real kombu. */
 import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions } from "../../adapters/redis/tcp.ts";
 import type { Broker, BrokerEvent, Consumer, Delivery } from "../../src/broker.ts";
 import { letter, textOf, textsOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
-import { type Proxy, startProxy } from "../support/proxy.ts";
 import { type Python, startPython } from "../support/python.ts";
-import { type PrivateServer, startRedis } from "../support/servers.ts";
+import { startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { bareClient, placeOf, through } from "./setup.ts";
+import { ownRedis } from "./own-redis.ts";
+import { through } from "./setup.ts";
 
-let server: PrivateServer;
-let proxy: Proxy;
-let redis: ReturnType<typeof bareClient>;
-const brokers: Broker[] = [];
+const rig = ownRedis({ proxy: true });
 
-beforeAll(async () => {
-  server = await startRedis();
-  proxy = await startProxy(placeOf(server.url));
-  redis = bareClient(server.url);
-});
-
-afterAll(async () => {
-  await redis?.[Symbol.asyncDispose]();
-  await proxy?.[Symbol.asyncDispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
-});
-
-afterEach(async () => {
-  proxy.heal();
-  for (const broker of brokers.splice(0)) await broker.close();
-});
-
-function broker(options: RedisBrokerOptions = {}, url = through(server.url, proxy.port)): Broker {
+function broker(options: RedisBrokerOptions = {}, url = through(rig.url, rig.proxy.port)): Broker {
   const made = redisBroker(url, { reconnectMax: "100ms", ...options });
-  brokers.push(made);
-  return made;
+  return rig.kept(made);
 }
 
 function consume(from: Broker, prefetch = 10): { consumer: Consumer; inbox: Reader<Delivery> } {
@@ -55,7 +30,7 @@ async function publish(to: Broker, ...texts: readonly string[]): Promise<readonl
   return verdicts.map(({ is }) => is);
 }
 
-const direct = (): Broker => broker({}, server.url);
+const direct = (): Broker => broker({}, rig.url);
 
 describe("a server that is silent", () => {
   test("is noticed: aliveAt stands still, the link is given up, and messages come when it speaks again", async () => {
@@ -64,7 +39,7 @@ describe("a server that is silent", () => {
     own.observe((event) => events.push(event));
     const { consumer, inbox } = consume(own);
     await until(() => consumer.aliveAt > 0, { what: "a first claim" });
-    proxy.blackhole("both");
+    rig.proxy.blackhole("both");
     const lost = await until(() => events.find((event) => event.is === "down"), {
       what: "news of the silence",
     });
@@ -73,7 +48,7 @@ describe("a server that is silent", () => {
     await publish(direct(), "1");
     await until(() => events.filter((event) => event.is === "down").length > 1, { what: "a second attempt" });
     expect(consumer.aliveAt).toBe(alive);
-    proxy.heal();
+    rig.proxy.heal();
     expect(textOf((await inbox.next()).message)).toBe("1");
     expect(consumer.aliveAt).toBeGreaterThan(alive);
     expect(events.at(-1)).toEqual({ is: "up", link: "consume" });
@@ -84,15 +59,15 @@ describe("a server that is silent", () => {
     await publish(own, "1", "2");
     const { inbox } = consume(own);
     const [first, second] = await inbox.take(2) as [Delivery, Delivery];
-    proxy.blackhole("up");
+    rig.proxy.blackhole("up");
     const fates = [first.settle({ as: "ack" }), second.settle({ as: "requeue" })];
     await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(await redis.hlen("unacked")).toBe(2);
-    proxy.heal();
+    expect(await rig.redis.hlen("unacked")).toBe(2);
+    rig.proxy.heal();
     expect(await Promise.all(fates)).toEqual(["settled", "settled"]);
     const again = await inbox.next();
     expect([textOf(again.message), again.redelivered]).toEqual(["2", true]);
-    expect(await redis.hlen("unacked")).toBe(1);
+    expect(await rig.redis.hlen("unacked")).toBe(1);
   });
 
   test("does not make a settlement stale that it carried out before its answer was lost", async () => {
@@ -100,10 +75,10 @@ describe("a server that is silent", () => {
     await publish(own, "1");
     const { inbox } = consume(own);
     const delivery = await inbox.next();
-    proxy.blackhole("down");
+    rig.proxy.blackhole("down");
     const fate = delivery.settle({ as: "ack" });
-    await until(async () => await redis.hlen("unacked") === 0, { what: "the ack on the server" });
-    proxy.heal();
+    await until(async () => await rig.redis.hlen("unacked") === 0, { what: "the ack on the server" });
+    rig.proxy.heal();
     expect(await fate).toBe("settled");
   });
 
@@ -112,20 +87,20 @@ describe("a server that is silent", () => {
     await publish(own, "1", "2");
     const { consumer, inbox } = consume(own);
     const delivery = await inbox.next();
-    proxy.blackhole("both");
+    rig.proxy.blackhole("both");
     const begun = performance.now();
     await consumer.stop();
     await own.close();
     expect(performance.now() - begun).toBeLessThan(3000);
-    proxy.heal();
+    rig.proxy.heal();
     expect(await delivery.settle({ as: "ack" })).toBe("stale");
-    expect(await redis.hlen("unacked")).toBe(2);
+    expect(await rig.redis.hlen("unacked")).toBe(2);
   });
 });
 
 test("a server that is killed and comes back has its consumers and publishers back, and loses nothing", async () => {
   await using own = await startRedis();
-  const made = broker({}, own.url);
+  const made = broker({}, rig.url);
   const { inbox } = consume(made, 2);
   expect(await publish(made, "1", "2", "3")).toEqual(["confirmed", "confirmed", "confirmed"]);
   const held = await inbox.take(2);
@@ -143,9 +118,9 @@ describe("a server that refuses", () => {
     ["a wrong password", "redis://:canary-wrong@"],
     ["no password", "redis://"],
   ])("%s ends consumer and connect with a coded error, and no secret", async (_what, user) => {
-    await redis.config("SET", "requirepass", "canary-right");
+    await rig.redis.config("SET", "requirepass", "canary-right");
     try {
-      const made = broker({}, server.url.replace("redis://", user));
+      const made = broker({}, rig.url.replace("redis://", user));
       const events: BrokerEvent[] = [];
       made.observe((event) => events.push(event));
       await expect(made.connect()).rejects.toMatchObject({ code: "broker-credentials-refused" });
@@ -160,12 +135,12 @@ describe("a server that refuses", () => {
       expect(verdict).toMatchObject({ is: "refused", retry: false });
       expect(JSON.stringify([events, verdict, String(error)])).not.toContain("canary");
     } finally {
-      await redis.config("SET", "requirepass", "");
+      await rig.redis.config("SET", "requirepass", "");
     }
   });
 
   test("a publish for good says so, one that may be repeated says that", async () => {
-    await redis.set("q", "a string");
+    await rig.redis.set("q", "a string");
     const [wrong] = await broker().publish([
       { message: letter("1"), to: { exchange: "", routingKey: "q" }, mustRoute: true },
     ]);
@@ -186,7 +161,7 @@ describe("a server that refuses", () => {
   });
 
   test("to keep queues is told of, once", async () => {
-    await redis.config("SET", "maxmemory-policy", "allkeys-lru");
+    await rig.redis.config("SET", "maxmemory-policy", "allkeys-lru");
     try {
       const made = broker();
       const events: BrokerEvent[] = [];
@@ -198,13 +173,24 @@ describe("a server that refuses", () => {
         { is: "warning", code: "redis-eviction", reason: expect.stringContaining("allkeys-lru") },
       ]);
     } finally {
-      await redis.config("SET", "maxmemory-policy", "noeviction");
+      await rig.redis.config("SET", "maxmemory-policy", "noeviction");
     }
   });
 
   test("to tell of changes has its queues looked at", async () => {
-    await redis.call("ACL", "SETUSER", "poor", "on", ">p", "~*", "&*", "+@all", "-client|tracking", "-info");
-    const poor = broker({}, server.url.replace("redis://", "redis://poor:p@"));
+    await rig.redis.call(
+      "ACL",
+      "SETUSER",
+      "poor",
+      "on",
+      ">p",
+      "~*",
+      "&*",
+      "+@all",
+      "-client|tracking",
+      "-info",
+    );
+    const poor = broker({}, rig.url.replace("redis://", "redis://poor:p@"));
     await poor.connect();
     const { consumer, inbox } = consume(poor);
     await until(() => consumer.aliveAt > 0, { what: "a first claim" });
@@ -217,7 +203,7 @@ describe("a server that refuses", () => {
 
 test("a consumer at rest hears of a message without looking for it", async () => {
   const { consumer, inbox } = consume(direct());
-  await until(async () => / flags=\S*t/.test(String(await redis.client("LIST"))), { what: "tracking" });
+  await until(async () => / flags=\S*t/.test(String(await rig.redis.client("LIST"))), { what: "tracking" });
   // It looks once a second then, and more often before.
   await until(async () => {
     const [before, alive] = [consumer.aliveAt, Date.now()];
@@ -232,9 +218,9 @@ test("a consumer at rest hears of a message without looking for it", async () =>
 });
 
 test("an ioredis client of the program's own serves, and stays open", async () => {
-  const own = new Redis(server.url);
+  const own = new Redis(rig.url);
   const made = redisBroker(own);
-  brokers.push(made);
+  rig.kept(made);
   expect(made.address).toBe("a client of the program");
   expect(await publish(made, "1")).toEqual(["confirmed"]);
   const { inbox } = consume(made);
@@ -273,7 +259,7 @@ describe("channels", () => {
     const all = made.subscribe({ queue: "all", exchange, routingKeys: ["#"] });
     const plain = made.subscribe({ queue: "plain", exchange });
     await Promise.all([some.ready, all.ready, plain.ready]);
-    await kombu.call("open", { name: "k", url: server.url });
+    await kombu.call("open", { name: "k", url: rig.url });
     await kombu.call("declare", {
       name: "k",
       queue: "x",
@@ -304,14 +290,14 @@ describe("channels", () => {
     const made = broker();
     const replies = made.subscribe({ queue: "me.reply.celery.pidbox", exchange, routingKeys: ["me"] });
     await replies.ready;
-    expect(await redis.smembers("_kombu.binding.reply.celery.pidbox")).toEqual([
+    expect(await rig.redis.smembers("_kombu.binding.reply.celery.pidbox")).toEqual([
       "me\x06\x16\x06\x16me.reply.celery.pidbox",
     ]);
-    await kombu.call("open", { name: "k", url: server.url });
+    await kombu.call("open", { name: "k", url: rig.url });
     await kombu.call("publish", { name: "k", body: "pong", exchange: exchange.name, routing_key: "me" });
     expect(textOf(await new Reader(replies, 5000).next())).toBe('"pong"');
     await replies.close();
-    expect(await redis.exists("_kombu.binding.reply.celery.pidbox", "me.reply.celery.pidbox")).toBe(0);
+    expect(await rig.redis.exists("_kombu.binding.reply.celery.pidbox", "me.reply.celery.pidbox")).toBe(0);
     await kombu.call("close", { name: "k" });
   });
 });

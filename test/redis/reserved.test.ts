@@ -1,47 +1,20 @@
 /** Names that are no queue's on Redis, and what becomes of a queue whose keys another program took. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { upstashBroker } from "../../adapters/redis/http.ts";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
 import type { Broker, Outgoing } from "../../src/broker.ts";
 import { letter, textOf, textsOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
-import { type PrivateGateway, startGateway } from "../support/gateway.ts";
-import { type PrivateServer, startRedis } from "../support/servers.ts";
-import { bareClient } from "./setup.ts";
+import { ownRedis } from "./own-redis.ts";
 
-let server: PrivateServer;
-let gateway: PrivateGateway;
-let redis: ReturnType<typeof bareClient>;
-const brokers: Broker[] = [];
-
-beforeAll(async () => {
-  server = await startRedis();
-  gateway = await startGateway({ redis: server.url });
-  redis = bareClient(server.url);
-});
-
-afterAll(async () => {
-  await gateway?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
-});
-
-afterEach(async () => {
-  for (const broker of brokers.splice(0)) await broker.close();
-});
-
-function kept(broker: Broker): Broker {
-  brokers.push(broker);
-  return broker;
-}
+const rig = ownRedis({ gateway: true });
 
 const BROKERS: readonly (readonly [string, () => Broker])[] = [
-  ["over TCP", () => kept(redisBroker(server.url))],
-  ["over HTTP", () => kept(upstashBroker({ url: gateway.url, token: gateway.token, pollInterval: "50ms" }))],
+  ["over TCP", () => rig.kept(redisBroker(rig.url))],
+  [
+    "over HTTP",
+    () => rig.kept(upstashBroker({ url: rig.gateway.url, token: rig.gateway.token, pollInterval: "50ms" })),
+  ],
 ];
 
 const RESERVED = [
@@ -78,7 +51,7 @@ describe.each(BROKERS)("a reserved name %s", (_how, make) => {
     await expect(broker.declare([binding])).rejects.toEqual(reserved);
     await expect(broker.publish([to("celery")], { declare: [binding] })).rejects.toEqual(reserved);
     await expect(broker.purge(name)).rejects.toEqual(reserved);
-    expect(await redis.exists("_kombu.binding.ex")).toBe(0);
+    expect(await rig.redis.exists("_kombu.binding.ex")).toBe(0);
     expect(textsOf(await new Reader(consumer, 10_000).take(2))).toEqual(["1", "2"]);
   });
 
@@ -91,9 +64,9 @@ describe.each(BROKERS)("a reserved name %s", (_how, make) => {
 });
 
 test("a list in the place of the parked set or the fleet keeps no message back", async () => {
-  await redis.rpush("celeriac:parked:q", "a list");
-  await redis.rpush("celeriac:fleet", "a list");
-  const broker = kept(redisBroker(server.url));
+  await rig.redis.rpush("celeriac:parked:q", "a list");
+  await rig.redis.rpush("celeriac:fleet", "a list");
+  const broker = rig.kept(redisBroker(rig.url));
   await broker.publish([to("q", "1"), to("q", "2"), to("other", "3")]);
   const inbox = new Reader(broker.consume(["q", "other"], { prefetch: 2 }), 10_000);
   const got = await inbox.take(3);
@@ -106,7 +79,7 @@ test("a list in the place of the parked set or the fleet keeps no message back",
     ]),
   ).toEqual(["settled", "settled", "settled"]);
   // It is found by its entry, later.
-  expect(await redis.hlen("unacked")).toBe(1);
-  expect(await redis.pttl("celeriac:parked:q")).toBe(-1);
-  expect(await redis.pttl("celeriac:fleet")).toBe(-1);
+  expect(await rig.redis.hlen("unacked")).toBe(1);
+  expect(await rig.redis.pttl("celeriac:parked:q")).toBe(-1);
+  expect(await rig.redis.pttl("celeriac:fleet")).toBe(-1);
 });

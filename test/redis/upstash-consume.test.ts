@@ -1,5 +1,5 @@
 /** Consuming over HTTP: answers that are lost, refusals, and what a look costs. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { upstashBroker } from "../../adapters/redis/http.ts";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
 import { Celery } from "../../mod.ts";
@@ -7,36 +7,10 @@ import type { Broker, BrokerEvent, Delivery } from "../../src/broker.ts";
 import { letter, textOf, textsOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
 import { Worker } from "../../src/worker/worker.ts";
-import { type PrivateGateway, startGateway } from "../support/gateway.ts";
-import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { bareClient } from "./setup.ts";
+import { ownRedis } from "./own-redis.ts";
 
-let server: PrivateServer;
-let gateway: PrivateGateway;
-let redis: ReturnType<typeof bareClient>;
-const brokers: Broker[] = [];
-
-beforeAll(async () => {
-  server = await startRedis();
-  gateway = await startGateway({ redis: server.url });
-  redis = bareClient(server.url);
-});
-
-afterAll(async () => {
-  await gateway?.[Symbol.asyncDispose]();
-  await redis?.[Symbol.asyncDispose]();
-  await server?.[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
-});
-
-afterEach(async () => {
-  gateway.faults.heal();
-  for (const broker of brokers.splice(0)) await broker.close();
-});
+const rig = ownRedis({ gateway: true });
 
 test("a worker that could not listen to broadcasts over HTTP says so", async () => {
   const app = new Celery("all", {
@@ -47,9 +21,9 @@ test("a worker that could not listen to broadcasts over HTTP says so", async () 
   await expect(new Worker(app).run()).rejects.toMatchObject({ code: "broadcast-unsupported" });
 });
 
-function over(pollInterval: `${number}ms`, token = gateway.token): Broker {
-  const broker = upstashBroker({ url: gateway.url, token, pollInterval });
-  brokers.push(broker);
+function over(pollInterval: `${number}ms`, token = rig.gateway.token): Broker {
+  const broker = upstashBroker({ url: rig.gateway.url, token, pollInterval });
+  rig.kept(broker);
   return broker;
 }
 
@@ -69,13 +43,13 @@ const TWICE = 2;
 test("a claim whose answer is lost brings its messages all the same, and once", async () => {
   const broker = over("50ms");
   await publish(broker, "1", "2", "3");
-  gateway.faults.dropResponse(TWICE);
+  rig.gateway.faults.dropResponse(TWICE);
   const inbox = consume(broker);
   const got = await inbox.take(3);
   expect(textsOf(got)).toEqual(["1", "2", "3"]);
   await inbox.quiet("after each came once");
   for (const delivery of got) expect(await delivery.settle({ as: "ack" })).toBe("settled");
-  expect(await redis.exists("q", "unacked")).toBe(0);
+  expect(await rig.redis.exists("q", "unacked")).toBe(0);
 });
 
 test("a settlement whose answer is lost is carried out once and is not stale", async () => {
@@ -84,20 +58,20 @@ test("a settlement whose answer is lost is carried out once and is not stale", a
   const inbox = consume(broker);
   const [first, second] = await inbox.take(2) as [Delivery, Delivery];
   // The next request may be a look.
-  gateway.faults.dropResponse(6);
+  rig.gateway.faults.dropResponse(6);
   const fates = [first.settle({ as: "ack" }), second.settle({ as: "requeue" })];
   expect(await Promise.all(fates)).toEqual(["settled", "settled"]);
   const again = await inbox.next();
   expect([textOf(again.message), again.redelivered]).toEqual(["2", true]);
   await inbox.quiet("after it came once");
-  expect(await redis.hlen("unacked")).toBe(1);
+  expect(await rig.redis.hlen("unacked")).toBe(1);
 });
 
 test("a lease that is lost is stale over HTTP too", async () => {
   const broker = over("50ms");
   await publish(broker, "1");
   const delivery = await consume(broker).next();
-  await redis.del("unacked", "unacked_index");
+  await rig.redis.del("unacked", "unacked_index");
   expect(await delivery.settle({ as: "ack" })).toBe("stale");
 });
 
@@ -117,9 +91,9 @@ test("a server that fails for a while is told of and waited for", async () => {
   broker.observe((event) => events.push(event));
   const inbox = consume(broker);
   await until(() => events.some((event) => event.is === "up"), { what: "a first look" });
-  gateway.faults.status(429, undefined, Infinity);
+  rig.gateway.faults.status(429, undefined, Infinity);
   await until(() => events.some((event) => event.is === "down"), { what: "news of the trouble" });
-  gateway.faults.heal();
+  rig.gateway.faults.heal();
   await publish(broker, "1");
   expect(textOf((await inbox.next()).message)).toBe("1");
   expect(events.map(({ is }) => is).filter((is, at, all) => is !== all[at - 1])).toEqual([
@@ -131,22 +105,22 @@ test("a server that fails for a while is told of and waited for", async () => {
 
 test("a look is one command, and at rest there is one each pollInterval", async () => {
   const broker = over("100ms");
-  const before = gateway.requests.length;
+  const before = rig.gateway.requests.length;
   void consume(broker).ask();
-  await until(() => gateway.requests.length > before + 12, { what: "a consumer at rest" });
-  const from = gateway.requests.length;
+  await until(() => rig.gateway.requests.length > before + 12, { what: "a consumer at rest" });
+  const from = rig.gateway.requests.length;
   const begun = performance.now();
-  await until(() => gateway.requests.length >= from + 5, { what: "five looks" });
+  await until(() => rig.gateway.requests.length >= from + 5, { what: "five looks" });
   expect(performance.now() - begun).toBeGreaterThan(350);
-  for (const { body, path } of gateway.requests.slice(from)) {
+  for (const { body, path } of rig.gateway.requests.slice(from)) {
     expect([path, JSON.parse(body)[0]]).toEqual(["/", "evalsha"]);
   }
 });
 
 test("consumers over HTTP and over TCP share a queue", async () => {
   const http = over("20ms");
-  const tcp = redisBroker(server.url);
-  brokers.push(tcp);
+  const tcp = redisBroker(rig.url);
+  rig.kept(tcp);
   const [one, other] = [consume(http, 1), consume(tcp, 1)];
   await publish(http, "1", "2");
   const [first, second] = [await one.next(), await other.next()];
@@ -155,7 +129,7 @@ test("consumers over HTTP and over TCP share a queue", async () => {
     "settled",
     "settled",
   ]);
-  expect(await redis.exists("q", "unacked")).toBe(0);
+  expect(await rig.redis.exists("q", "unacked")).toBe(0);
 });
 
 test("there is nothing to listen to", () => {
