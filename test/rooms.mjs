@@ -38,6 +38,7 @@ export const ONCE = [
   "test/support/servers.test.ts",
   // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
   "test/amqp/private.test.ts",
+  "test/amqp/native-park.test.ts",
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
   "test/contract/rabbit-differential.test.ts",
   "test/contract/rabbit-time.test.ts",
@@ -60,6 +61,7 @@ export const LONG = [
   "test/simulation/simulation.test.ts",
   "test/amqp/websocket-faults.test.ts",
   "test/amqp/private.test.ts",
+  "test/amqp/native-park.test.ts",
   "test/redis/upstash-faults.test.ts",
   "test/redis/proof/kill.test.ts",
   "test/mutants/mutants.test.ts",

@@ -29,12 +29,13 @@ import { declareAll } from "./declare.ts";
 import { Delays } from "./delays.ts";
 import type { Epoch } from "./epoch.ts";
 import { within } from "./limit.ts";
+import { REST } from "./ladder.ts";
 import { Link } from "./link.ts";
 import { readMessage } from "./message.ts";
 import { messagesIn } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import { encoded } from "./outlet.ts";
-import { MAX_PARK, Parking } from "./parking.ts";
+import { MAX_PARK, type NativeWay, Parking } from "./parking.ts";
 import { addressOf, type Roads } from "./roads.ts";
 import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
@@ -103,6 +104,7 @@ export class AmqpBroker implements Broker {
       topology: settings.topology,
       ask: (question) => this.#put("Declaring the delay queues", question),
       publish: async (outgoing) => (await this.publish([outgoing]))[0] as Verdict,
+      native: this.#native(),
     });
     this.address = addressOf(roads);
     this.features = { ...sendingFeatures(settings.link, settings.maxMessage), ...CONSUMING };
@@ -148,14 +150,9 @@ export class AmqpBroker implements Broker {
 
   /** Where each call has a connection of its own, so much is not declared for it. */
   async declareDelays(ways: readonly DelayWay[], type: DelayQueueType, call: Call = {}): Promise<boolean> {
+    this.#delays.expect(ways);
     if (this.#calls !== undefined || this.#settings.topology !== "declare") return false;
-    if (this.#delays.stands(ways, type, [this.#consuming.epoch, this.#publishing.epoch])) return true;
-    await this.#ask(
-      this.#questions(),
-      call,
-      "Declaring the delayed delivery",
-      (epoch, control) => this.#delays.declare(ways, type, { epoch, control }),
-    );
+    await this.#leadDelays(ways, type, call);
     return true;
   }
 
@@ -239,6 +236,27 @@ export class AmqpBroker implements Broker {
       ...[...this.#leaving].map((leaving) => within(leaving, call, clock, "A goodbye").catch(() => {})),
     ]);
     this.#closing = undefined;
+  }
+
+  async #leadDelays(ways: readonly DelayWay[], type: DelayQueueType, call: Call): Promise<void> {
+    if (this.#delays.stands(ways, type, [this.#consuming.epoch, this.#publishing.epoch])) return;
+    await this.#ask(
+      this.#questions(),
+      call,
+      "Declaring the delayed delivery",
+      (epoch, control) => this.#delays.declare(ways, type, { epoch, control }),
+    );
+  }
+
+  /** What parking asks of native delayed delivery: that its queues keep what they let go is known of those that we declared. */
+  #native(): NativeWay {
+    const declares = this.#settings.topology === "declare";
+    return {
+      carries: () =>
+        (!declares || this.#delays.type === "quorum") && !this.#delays.leads(REST.way(0).routingKey),
+      stand: () => declares ? this.#leadDelays([], "quorum", {}) : Promise.resolve(),
+      doubt: () => this.#delays.doubt(this.#consuming.epoch, this.#publishing.epoch),
+    };
   }
 
   #link(kind: "publish" | "consume"): Link {

@@ -6,7 +6,14 @@
 import type { AMQPChannel } from "@cloudamqp/amqp-client";
 import type { BindingEntity, DelayQueueType, DelayWay, Entity } from "../../src/broker.ts";
 import { explaining } from "../../src/lib/mismatch.ts";
-import { DELAY_DELIVERY, DELAY_TOP, delayLevel, delayPattern } from "../../src/protocol/native-delay.ts";
+import {
+  DELAY_DELIVERY,
+  DELAY_TOP,
+  delayLevel,
+  delayPattern,
+  kombuPattern,
+  topicMatches,
+} from "../../src/protocol/native-delay.ts";
 import type { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
 import type { Epoch } from "./epoch.ts";
@@ -89,9 +96,32 @@ export interface DelaySite {
 export class Delays {
   #type: DelayQueueType | undefined;
   readonly #ways: Map<string, DelayWay> = new Map();
+  /** By which keys queues are bound that it leads into, whoever declared that. */
+  readonly #keys: Set<string> = new Set();
   readonly #standing: WeakMap<Epoch, Set<string>> = new WeakMap();
   /** Connections on which it was refused. */
   readonly #refused: WeakSet<Epoch> = new WeakSet();
+
+  /** Which queue type was declared last. */
+  get type(): DelayQueueType | undefined {
+    return this.#type;
+  }
+
+  /** These ways out are there, or may be. */
+  expect(ways: readonly DelayWay[]): void {
+    for (const { routingKey } of ways) this.#keys.add(routingKey);
+  }
+
+  /**
+   * Whether what has this key would come out in a queue: by our binding or by that of a Python worker, which takes more. With any digits in the
+   * place of its zeros: which ones, is known too late.
+   */
+  leads(key: string): boolean {
+    return [...this.#keys].some((routingKey) => {
+      const pattern = kombuPattern(routingKey).split(".").map((word) => word === "1" ? "0" : word).join(".");
+      return topicMatches(pattern, key);
+    });
+  }
 
   /** Whether all of it stands by one of these connections. */
   stands(ways: readonly DelayWay[], type: DelayQueueType, epochs: readonly (Epoch | undefined)[]): boolean {

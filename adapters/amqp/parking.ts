@@ -1,22 +1,25 @@
 /**
- * Parking: a confirmed copy of a delivery climbs down the ladder and comes back to the delivery's own queue.
+ * Parking: a confirmed copy of a delivery climbs down a ladder and comes back to the delivery's own queue. Where kombu's native delayed delivery
+ * stands, it waits there but for the last fraction of a second; elsewhere on a ladder that is ours from top to bottom.
  *
  * @module
  */
 import type { AMQPChannel } from "@cloudamqp/amqp-client";
 import type { Delivery, Message, Outgoing, Verdict } from "../../src/broker.ts";
-import { ConfigurationError } from "../../src/errors.ts";
+import { ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import type { Clock } from "../../src/lib/port.ts";
 import { freshCopy } from "../../src/protocol/copy.ts";
 import { textOf } from "./errors.ts";
 import {
   declareGate,
   declareLadder,
-  delayKey,
-  entryOf,
   findGate,
+  findLadder,
+  HIGH,
+  type Ladder,
   ladderFor,
   QUEUE_HEADER,
+  REST,
 } from "./ladder.ts";
 import type { Topology } from "./options.ts";
 
@@ -29,8 +32,19 @@ const ROUTE_HEADER = "celeriac-route";
 /** Tells of a copy that its message was given out before: to go back for later is no reason to be taken for new. */
 const RETURNED_HEADER = "celeriac-returned";
 
+/** kombu's native delayed delivery, as its broker knows it. */
+export interface NativeWay {
+  /** Whether copies may wait there, where it stands: safe from the broker's death, and led to no queue besides. */
+  carries(): boolean;
+  /** Declares what is gone of it, where that is to be declared. */
+  stand(): Promise<void>;
+  /** It may be gone. */
+  doubt(): void;
+}
+
 /** What parking needs of its broker. */
 export interface ParkingSite {
+  readonly native: NativeWay;
   readonly clock: Clock;
   readonly topology: Topology;
   /** Asks on a channel of its own. */
@@ -43,6 +57,8 @@ export class Parking {
   readonly #site: ParkingSite;
   /** What was declared, or is being declared, by name. */
   readonly #standing: Map<string, Promise<void>> = new Map();
+  /** Whether the way by kombu's queues was refused. */
+  #refused = false;
 
   constructor(site: ParkingSite) {
     this.#site = site;
@@ -51,6 +67,7 @@ export class Parking {
   /** The next connection may be to another broker, which has the ladder and not the gate, and no publish tells. */
   forget(): void {
     this.#standing.clear();
+    this.#refused = false;
   }
 
   /** How long it would wait, ms. Throws `ConfigurationError` "park-too-long". */
@@ -66,32 +83,59 @@ export class Parking {
   /** Why no copy waits, or undefined where one does. `returned`: it has been in hand. Never rejects. */
   async park(delivery: Delivery, until: number, returned: boolean): Promise<string | undefined> {
     try {
-      const ladder = ladderFor(delivery.route.priority);
-      await this.#declare(ladder, delivery.queue);
-      const first = await this.#send(copyOf(delivery, returned), until, ladder);
-      if (!isGone(first)) return reasonOf(first);
-      // Somebody took the ladder away.
-      this.#standing.clear();
-      await this.#declare(ladder, delivery.queue);
-      return reasonOf(await this.#send(copyOf(delivery, returned), until, ladder));
+      const verdict = await this.#natively(delivery, until, returned) ??
+        await this.#by(ladderFor(delivery.route.priority), delivery, until, returned);
+      const reason = reasonOf(verdict);
+      this.#refused &&= reason === undefined;
+      return reason;
     } catch (error) {
+      // With neither way the next one tries both.
+      this.#refused = false;
       return textOf(error);
     }
   }
 
-  async #send(message: Message, until: number, ladder: string): Promise<Verdict> {
-    const { clock, publish } = this.#site;
-    return await publish({
-      message,
-      to: { exchange: entryOf(ladder), routingKey: delayKey(until - clock.now()) },
-      mustRoute: true,
-    });
+  /** By kombu's queues and what is left below them. Undefined where that is not to be, or is refused; another refusal might be of the message. */
+  async #natively(delivery: Delivery, until: number, returned: boolean): Promise<Verdict | undefined> {
+    if (this.#refused || delivery.route.priority >= HIGH) return undefined;
+    if (!this.#site.native.carries()) return undefined;
+    try {
+      const verdict = await this.#by(REST, delivery, until, returned);
+      if (!isGone(verdict) && !isForbidden(verdict)) return verdict;
+    } catch (error) {
+      if (error instanceof ConnectionError) throw error;
+    }
+    this.#refused = true;
+    return undefined;
   }
 
-  async #declare(ladder: string, queue: string): Promise<void> {
-    const declares = this.#site.topology === "declare";
-    // A missing ladder is told by the publish; a missing gate is not.
-    if (declares) await this.#once(`ladder ${ladder}`, (channel) => declareLadder(channel, ladder));
+  /** By one ladder; where somebody took it away, it is declared once more. */
+  async #by(ladder: Ladder, delivery: Delivery, until: number, returned: boolean): Promise<Verdict> {
+    await this.#declare(ladder, delivery.queue);
+    const first = await this.#send(copyOf(delivery, returned), until, ladder);
+    if (!isGone(first)) return first;
+    this.#standing.clear();
+    this.#site.native.doubt();
+    await this.#declare(ladder, delivery.queue);
+    return await this.#send(copyOf(delivery, returned), until, ladder);
+  }
+
+  async #send(message: Message, until: number, ladder: Ladder): Promise<Verdict> {
+    const { clock, publish } = this.#site;
+    return await publish({ message, to: ladder.way(until - clock.now()), mustRoute: true });
+  }
+
+  async #declare(ladder: Ladder, queue: string): Promise<void> {
+    const { native, topology } = this.#site;
+    const declares = topology === "declare";
+    if (ladder === REST) await native.stand();
+    // A missing ladder is told by the publish; what is missing below kombu's queues is not, nor is a missing gate.
+    if (declares || ladder === REST) {
+      await this.#once(
+        `ladder ${ladder.name}`,
+        (channel) => (declares ? declareLadder : findLadder)(channel, ladder),
+      );
+    }
     await this.#once(`gate ${queue}`, (channel) => (declares ? declareGate : findGate)(channel, queue));
   }
 
@@ -142,6 +186,11 @@ export function unmarked(message: Message): Message {
 /** The ladder's exchange is missing, or leads nowhere. */
 function isGone(verdict: Verdict): boolean {
   return verdict.is === "unroutable" || (verdict.is === "refused" && /404|no exchange/i.test(verdict.reason));
+}
+
+/** There is no right to send to it. */
+function isForbidden(verdict: Verdict): boolean {
+  return verdict.is === "refused" && /403/.test(verdict.reason);
 }
 
 function reasonOf(verdict: Verdict): string | undefined {
