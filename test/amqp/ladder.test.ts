@@ -90,8 +90,9 @@ test.each(WAYS)(
         let [at, waits] = [exchange, 0];
         for (let hops = 0; at !== DUE; hops++) {
           const open = steps.filter(({ from, pattern }) => from === at && topicMatches(pattern, routingKey));
-          expect(open, `${routingKey} at ${at}`).toHaveLength(1);
-          expect(hops).toBeLessThan(40);
+          if (open.length !== 1 || hops > 40) {
+            throw new Error(`${open.length} ways for ${routingKey} at ${at}`);
+          }
           at = open[0]?.to ?? "";
           waits += open[0]?.ttl ?? 0;
         }
