@@ -5,8 +5,10 @@
  */
 import type { Message } from "../../src/broker.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
-import type { Platform, Timer } from "../../src/lib/port.ts";
+import type { Platform } from "../../src/lib/port.ts";
+import { AlarmClock } from "./alarm-clock.ts";
 import type { ClientWord, Lines, Network, WorldEvent } from "./network.ts";
+import { Pump } from "./pump.ts";
 import type { Command } from "./rabbit/command.ts";
 import type { RabbitEvent } from "./rabbit/event.ts";
 import { FakeUnsupported } from "./rabbit/fault.ts";
@@ -71,9 +73,6 @@ const ENDS: ReadonlySet<WorldEvent["is"]> = new Set([
   "connection.lost",
 ]);
 
-/** After so many ms of microtasks alone, timers and I/O of the process get their turn. */
-const BREATH = 20;
-
 /**
  * A server in memory: queues, exchanges and what waits in them. Brokers made with the same world see each other. It does nothing by
  * itself and holds no process open.
@@ -87,12 +86,9 @@ export class MemoryWorld {
   /** What the server said since the network was frozen. */
   #held: WorldEvent[] = [];
   #links = 0;
-  #pumping = false;
   #frozenAt: number | undefined;
-  #due = Infinity;
-  #timer: Timer | undefined;
-  #breathedAt = 0;
-  #breathing = false;
+  readonly #pump: Pump;
+  readonly #alarm: AlarmClock;
   /** Of a look at the instant, before the step that takes place at it: told with that. */
   #early: WorldEvent[] = [];
 
@@ -100,6 +96,13 @@ export class MemoryWorld {
   constructor(options: MemoryWorldOptions = {}) {
     this.platform = options.platform ?? systemPlatform;
     this.#rabbit = createRabbit(options.limits);
+    this.#pump = new Pump(this.platform.clock, () => this.#read());
+    this.#alarm = new AlarmClock(this.platform.clock, () => {
+      const out: RabbitEvent[] = [];
+      advance(this.#rabbit, this.platform.clock.now(), out);
+      this.#tell(out);
+      this.#arm();
+    });
   }
 
   /** The largest body, bytes. */
@@ -275,24 +278,11 @@ export class MemoryWorld {
   }
 
   #wake(): void {
-    if (this.#pumping || this.#frozenAt !== undefined) return;
-    this.#pumping = true;
-    const { clock } = this.platform;
-    const elapsed = clock.elapsed();
-    if (!this.#breathing) this.#breathe(elapsed);
-    if (elapsed - this.#breathedAt < BREATH) clock.soon(() => this.#pump());
-    else clock.after(0, () => this.#pump());
+    if (this.#frozenAt === undefined) this.#pump.wake();
   }
 
-  /** Notes when the process last got past the microtasks. */
-  #breathe(elapsed: number): void {
-    this.#breathing = true;
-    this.#breathedAt = elapsed;
-    this.platform.clock.after(0, () => this.#breathing = false, { keepAlive: false });
-  }
-
-  #pump(): void {
-    this.#pumping = false;
+  /** What was sent without a network of its own. */
+  #read(): void {
     if (this.#frozenAt !== undefined) return;
     const sent = this.#sent;
     this.#sent = [];
@@ -354,20 +344,7 @@ export class MemoryWorld {
     this.#arm();
   }
 
-  /** An alarm clock for what happens by time; one that rings early is not worth the setting of a later one. */
   #arm(): void {
-    const due = nextDue(this.#rabbit) ?? Infinity;
-    if (due >= this.#due) return;
-    this.#timer?.cancel();
-    this.#due = due;
-    const { clock } = this.platform;
-    this.#timer = clock.after(Math.max(0, due - clock.now()), () => {
-      this.#due = Infinity;
-      this.#timer = undefined;
-      const out: RabbitEvent[] = [];
-      advance(this.#rabbit, this.platform.clock.now(), out);
-      this.#tell(out);
-      this.#arm();
-    }, { keepAlive: false });
+    this.#alarm.set(nextDue(this.#rabbit));
   }
 }
