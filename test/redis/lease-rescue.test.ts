@@ -171,7 +171,9 @@ describe("a settlement that is refused", () => {
     // Somebody put a text where the queue's list was.
     await redis.set("q", "a text");
     const until = Date.now() + 60_000;
-    const hows = [{ as: "ack" }, { as: "back" }, { as: "park", until }, { as: "ack" }] as const;
+    const hows = [{ as: "ack" }, { as: "back" }, { as: "park", until, returned: false }, {
+      as: "ack",
+    }] as const;
     expect(await fates(claimed.map((one, at) => own.settle({ claimed: one, how: hows[at] ?? hows[0] }))))
       .toEqual(["settled", "broker-refused", "settled", "settled"]);
     const left = [tagOf(CONSUMER, 2), `celeriac:park:0:${tagOf(CONSUMER, 3)}`];

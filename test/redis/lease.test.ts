@@ -329,7 +329,7 @@ describe("what is parked", () => {
     await (await inbox.next()).settle({ as: "park", until: Date.now() + 200 });
     await redis.del("celeriac:parked:q");
     const delivery = await inbox.next();
-    expect([textOf(delivery.message), delivery.redelivered]).toEqual(["1", true]);
+    expect([textOf(delivery.message), delivery.redelivered]).toEqual(["1", false]);
   });
 
   test("keeps its priority", async () => {

@@ -66,6 +66,11 @@ export function parkedTag(tag: string, step: number): string {
   return `${PARKED}${step}:${tag}`;
 }
 
+/** Whether what has this tag waits for an instant, and is in nobody's hands. */
+export function isParked(tag: string): boolean {
+  return tag.startsWith(PARKED);
+}
+
 /** What stands behind the message in an entry of ours: the exchange "", and the queue as the key. */
 export function tailOf(queue: string): string {
   return `,"",${writeJson(queue)}]`;

@@ -10,7 +10,7 @@ import { SEPARATOR, stepIndex } from "../kombu.ts";
 import { isReserved } from "../reserved.ts";
 import type { ScriptCall } from "../scripts.ts";
 import { ownEntry, seconds } from "./claim.ts";
-import { type LeaseKeys, tailOf } from "./keys.ts";
+import { isParked, type LeaseKeys, tailOf } from "./keys.ts";
 import { RESTORE } from "./scripts.ts";
 
 /** An entry as it was seen. */
@@ -77,8 +77,8 @@ export function restoreCall(keys: LeaseKeys, rescues: readonly Rescue[], now: nu
       seconds(now),
       ...rescues.flatMap(({ tag, instant, beat, held, queues }) => {
         const step = held === undefined ? 0 : stepIndex(readEnvelope(held.text).route.priority);
-        // What cannot be flagged goes back as it is stored, if it is known where it ends.
-        const text = held === undefined ? "" : flagged(held.text);
+        // What waited was in nobody's hands; what cannot be flagged goes back as it is stored, too, if it is known where it ends.
+        const text = held === undefined || (isParked(tag) && held.tail !== "") ? "" : flagged(held.text);
         const lists = text === "" && held?.tail === "" ? [] : queues;
         return [
           ...[tag, instant, beat, lists.length],

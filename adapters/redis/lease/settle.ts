@@ -18,6 +18,8 @@ export interface Ending {
   readonly how: { readonly as: "ack" } | { readonly as: "back" } | {
     readonly as: "park";
     readonly until: number;
+    /** It has been in hand: it comes again as redelivered. What is put aside unread does not. */
+    readonly returned: boolean;
   };
 }
 
@@ -28,7 +30,8 @@ const PARKED_MEMORY = 86_400_000;
 export function endingOf(how: Settlement, now: number): Ending["how"] {
   if (how.as === "ack" || how.as === "reject") return { as: "ack" };
   const until = how.as === "park" ? how.until : how.notBefore;
-  return until === undefined || until <= now ? { as: "back" } : { as: "park", until };
+  if (until === undefined || until <= now) return { as: "back" };
+  return { as: "park", until, returned: how.as === "requeue" };
 }
 
 /** The script call; its answer has a 1 for each that was still ours, else 0. */
@@ -47,10 +50,10 @@ function argumentsOf(
 ): readonly Argument[] {
   if (how.as === "ack") return ["ack", tag];
   if (how.as === "back") return ["back", tag, keys.list(queue, step), tailOf(queue), flagged(text)];
-  const { until } = how;
+  const { until, returned } = how;
   return [
     ...["park", tag, parkedTag(tag, step), seconds(until), keys.parked(queue)],
-    ...[Math.ceil(until - now) + PARKED_MEMORY, tailOf(queue), flagged(text)],
+    ...[Math.ceil(until - now) + PARKED_MEMORY, tailOf(queue), returned ? flagged(text) : ""],
   ];
 }
 

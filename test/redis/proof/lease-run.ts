@@ -384,7 +384,8 @@ export class LeaseRun {
     const as = kind === "ack" || kind === "back" || kind === "park"
       ? kind
       : (["ack", "back", "park"] as const)[a % 3] ?? "ack";
-    return as === "park" ? { as, until: this.#nowOf(one) + 1 + b % 3000 * 1000 } : { as };
+    if (as !== "park") return { as };
+    return { as, until: this.#nowOf(one) + 1 + b % 3000 * 1000, returned: b % 2 === 0 };
   }
 
   async #settle(one: Consumer, picks: readonly number[], endOf: (nth: number) => End): Promise<void> {

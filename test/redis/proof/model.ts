@@ -32,6 +32,7 @@ export interface Taken {
 export type End = { readonly as: "ack" } | { readonly as: "back" } | {
   readonly as: "park";
   readonly until: number;
+  readonly returned: boolean;
 };
 
 /** See the module. */

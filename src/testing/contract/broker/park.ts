@@ -43,6 +43,7 @@ export function parkTests({ subject: { features, routing = "amqp" }, check, test
         await bench.ack(third);
         return;
       }
+      check.equal(second.redelivered, false, "redelivered: it was put aside, not lost");
       await bench.ack(second);
       await reader.quiet("once it was acked");
       check.equal(await broker.count(queue), 0, "messages left");
