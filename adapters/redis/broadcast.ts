@@ -24,10 +24,10 @@ export interface BroadcastParts {
   readonly clock: Pick<Clock, "after" | "now">;
   /** Listens to the exchanges of the queue; undefined where it is on none that is a fanout. */
   listen(queue: string, take: (text: string) => void): readonly ChannelSubscription[] | undefined;
-  /** The queue is consumed no more. */
-  leave(queue: string): Promise<void>;
-  /** Tells of what does harm. */
-  warn(code: string, reason: string): void;
+  /** Nobody takes from the queue any more: what is sent to it from here on reaches nobody. */
+  left(queue: string): void;
+  /** Tells of broadcasts that are dropped, and why. */
+  warn(reason: string): void;
 }
 
 /** A queue that hears of what is sent to all. */
@@ -86,8 +86,10 @@ export class BroadcastConsumer implements Consumer {
     await this.#parts.leased.setPrefetch(count);
   }
 
-  stop(): Promise<void> {
-    return this.#stopped ??= this.#stop();
+  async stop(): Promise<void> {
+    await (this.#stopped ??= this.#stop());
+    // What was taken from lists may have been settled since.
+    await this.#parts.leased.stop();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Delivery> {
@@ -100,15 +102,16 @@ export class BroadcastConsumer implements Consumer {
     const { tap } = delivery;
     tap.held--;
     const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore ?? 0 : undefined;
-    if (until !== undefined && this.#hasRoom(tap, delivery.queue)) {
+    if (until !== undefined && this.#taps.get(delivery.queue) !== tap) {
+      this.#parts.warn(goneWith(delivery.queue, 1));
+    } else if (until !== undefined && this.#hasRoom(tap, delivery.queue)) {
       tap.later++;
       const timer = clock.after(Math.max(0, until - clock.now()), () => {
         this.#timers.delete(timer);
+        // The queue may have been left meanwhile, which was told.
+        if (this.#taps.get(delivery.queue) !== tap) return;
         tap.later--;
-        // The queue may have been left meanwhile.
-        if (this.#taps.get(delivery.queue) === tap) {
-          this.#put(tap, new BroadcastDelivery(this, tap, delivery.queue, delivery.envelope, true));
-        }
+        this.#put(tap, new BroadcastDelivery(this, tap, delivery.queue, delivery.envelope, true));
       }, { keepAlive: false });
       this.#timers.add(timer);
     }
@@ -145,8 +148,7 @@ export class BroadcastConsumer implements Consumer {
   #hasRoom(tap: Tap, queue: string): boolean {
     if (tap.waiting.size + tap.later < MOST) return true;
     if (!tap.told) {
-      const reason = `more than ${MOST} broadcasts wait in ${queue}: the next ones are dropped`;
-      this.#parts.warn("broadcast-dropped", reason);
+      this.#parts.warn(`more than ${MOST} broadcasts wait in ${queue}: the next ones are dropped`);
     }
     tap.told = true;
     return false;
@@ -173,7 +175,10 @@ export class BroadcastConsumer implements Consumer {
     const tap = this.#taps.get(queue);
     if (tap === undefined) return;
     this.#taps.delete(queue);
-    this.#deliveries.take((one) => one instanceof BroadcastDelivery && one.queue === queue);
+    const unread = this.#deliveries.take((one) => one instanceof BroadcastDelivery && one.queue === queue);
+    const waited = unread.length + tap.waiting.size + tap.later;
+    this.#parts.left(queue);
+    if (waited > 0) this.#parts.warn(goneWith(queue, waited));
     await Promise.all(tap.subscriptions.map((each) => each.close()));
   }
 
@@ -188,8 +193,12 @@ export class BroadcastConsumer implements Consumer {
     }
     await this.#parts.leased.stop();
     this.#deliveries.end();
-    await Promise.all(queues.map((queue) => this.#parts.leave(queue)));
   }
+}
+
+/** Says that so many messages of the queue are dropped. */
+export function goneWith(queue: string, count: number): string {
+  return `${count} ${count === 1 ? "broadcast" : "broadcasts"} of ${queue} dropped with its consumer`;
 }
 
 /** A message that was sent to all who listen. */

@@ -18,7 +18,7 @@ import type {
 } from "../../src/broker.ts";
 import type { CeleriacError } from "../../src/errors.ts";
 import type { Platform } from "../../src/lib/port.ts";
-import { BroadcastConsumer } from "./broadcast.ts";
+import { BroadcastConsumer, goneWith } from "./broadcast.ts";
 import type { Command } from "./client.ts";
 import { LinkCommands } from "./commands.ts";
 import { fault, isPassingFault, late, misfit } from "./fault.ts";
@@ -127,22 +127,33 @@ export class RedisBroker implements Broker {
   }
 
   consume(queues: readonly string[], { prefetch }: { readonly prefetch: number }): Consumer {
-    const leased = this.#lease(queues, prefetch);
     const { fanouts } = this.#topology;
-    if (!queues.some((queue) => fanouts.has(queue))) return leased;
+    if (!queues.some((queue) => fanouts.has(queue))) return this.#lease(queues, prefetch);
+    const heard = new Set<string>();
+    const warn = (reason: string): void => this.#emit({ is: "warning", code: "broadcast-dropped", reason });
     return new BroadcastConsumer(queues, prefetch, {
-      leased,
+      leased: this.#lease(queues, prefetch, async () => {
+        for (const queue of heard) {
+          if (!fanouts.isGone(queue)) continue;
+          const left = await this.#clear(queue).catch(() => 0);
+          if (left > 0) warn(goneWith(queue, left));
+        }
+      }),
       clock: this.#parts.platform.clock,
-      listen: (queue, take) =>
-        fanouts.inboxes(queue)?.map((inbox) => this.#listen(inbox, take) as ChannelSubscription),
-      leave: async (queue) => {
-        if (fanouts.isOwn(queue)) await this.purge(queue).catch(() => 0);
+      listen: (queue, take) => {
+        const inboxes = fanouts.inboxes(queue);
+        if (inboxes === undefined) return undefined;
+        heard.add(queue);
+        fanouts.join(queue);
+        return inboxes.map((inbox) => this.#listen(inbox, take) as ChannelSubscription);
       },
-      warn: (code, reason) => this.#emit({ is: "warning", code, reason }),
+      left: (queue) => fanouts.leave(queue),
+      warn,
     });
   }
 
-  #lease(queues: readonly string[], prefetch: number): RedisConsumer {
+  /** `leave` takes away what goes with the consumer. */
+  #lease(queues: readonly string[], prefetch: number, leave?: () => Promise<void>): RedisConsumer {
     const { server: { subject }, ...parts } = this.#parts;
     const consumer = new RedisConsumer(queues, prefetch, {
       ...parts,
@@ -162,6 +173,7 @@ export class RedisBroker implements Broker {
         await this.#publisher.declare([]);
       },
       ended: (done) => void this.#consumers.delete(done),
+      ...(leave && { leave }),
     });
     this.#consumers.add(consumer);
     return consumer;
@@ -198,6 +210,18 @@ export class RedisBroker implements Broker {
 
   purge(queue: string): Promise<number> {
     return this.#lengths(queue, [["del", ...this.#keys.lists(queue)]]);
+  }
+
+  /** Empties a queue that is gone, with what waits for its instant; the number of messages. */
+  async #clear(queue: string): Promise<number> {
+    const { index, unacked } = this.#keys;
+    const parked = this.#keys.parked(queue);
+    const [tags] = await this.#ask([["zrange", parked, 0, -1]]);
+    const waiting = Array.isArray(tags) ? tags.map(String) : [];
+    if (waiting.length > 0) {
+      await this.#ask([["hdel", unacked, ...waiting], ["zrem", index, ...waiting], ["del", parked]]);
+    }
+    return waiting.length + await this.purge(queue);
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {

@@ -12,6 +12,8 @@ export class Fanouts {
   readonly #bound: Map<string, Map<string, Set<string>>> = new Map();
   /** Queues that go with whom they were made for. */
   readonly #own: Set<string> = new Set();
+  /** How many of this broker consume each queue, once one did. */
+  readonly #consumers: Map<string, number> = new Map();
 
   /**
    * Takes out the bindings to fanout exchanges, of which `types` and the entities themselves tell: who publishes to one reads no bindings, and
@@ -38,9 +40,19 @@ export class Fanouts {
     return this.#bound.has(queue);
   }
 
-  /** Whether nobody has a use for the queue but who consumes it. */
-  isOwn(queue: string): boolean {
-    return this.#own.has(queue);
+  /** It is consumed from here on. */
+  join(queue: string): void {
+    this.#consumers.set(queue, (this.#consumers.get(queue) ?? 0) + 1);
+  }
+
+  /** One of those does so no more. */
+  leave(queue: string): void {
+    this.#consumers.set(queue, (this.#consumers.get(queue) ?? 0) - 1);
+  }
+
+  /** Whether the queue went with its last consumer: nobody else has a use for it. */
+  isGone(queue: string): boolean {
+    return this.#own.has(queue) && this.#consumers.get(queue) === 0;
   }
 
   /** What to listen to for the queue; undefined where it is on no fanout exchange. */

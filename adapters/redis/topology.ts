@@ -59,7 +59,18 @@ export class RedisTopology {
     if (topology === "passive") await this.#ask(pairs, call);
   }
 
+  /** What is for a queue that went with its consumer reaches nobody, as with AMQP; a list made anew would stay for ever. */
   async publish(batch: readonly Outgoing[], options: PublishOptions = {}): Promise<readonly Verdict[]> {
+    const gone = batch.map(({ to }) => to.exchange === "" && this.fanouts.isGone(to.routingKey));
+    if (!gone.includes(true)) return await this.#publish(batch, options);
+    const verdicts = [...await this.#publish(batch.filter((_one, at) => gone[at] !== true), options)];
+    return batch.map(({ mustRoute }, at) => {
+      if (gone[at] === true) return { is: mustRoute ? "unroutable" : "confirmed" };
+      return verdicts.shift() as Verdict;
+    });
+  }
+
+  async #publish(batch: readonly Outgoing[], options: PublishOptions): Promise<readonly Verdict[]> {
     const { publisher, topology } = this.#parts;
     const { declare = [], ...rest } = options;
     if (topology === "declare" || declare.length === 0) return await publisher.publish(batch, options);

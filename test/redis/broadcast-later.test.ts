@@ -30,8 +30,8 @@ test("are dropped beyond that, which is told once", async () => {
       hear = take;
       return [];
     },
-    leave: () => Promise.resolve(),
-    warn: (code) => void warned.push(code),
+    left: () => {},
+    warn: (reason) => void warned.push(reason),
   });
   const deliveries = consumer[Symbol.asyncIterator]();
   for (let at = 0; at < MOST; at++) {
@@ -41,8 +41,9 @@ test("are dropped beyond that, which is told once", async () => {
   }
   for (let at = 0; at < 3; at++) hear(TEXT);
   expect(clock.waiting.length).toBe(MOST);
-  expect(warned).toEqual(["broadcast-dropped"]);
+  expect(warned).toEqual([`more than ${MOST} broadcasts wait in all: the next ones are dropped`]);
   await consumer.stop();
+  expect(warned.slice(1)).toEqual([`${MOST} broadcasts of all dropped with its consumer`]);
   expect(clock.waiting.length).toBe(0);
   await broker.close();
 }, 60_000);

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
 import { Celery } from "../../mod.ts";
 import type { Broker, Delivery, Entity } from "../../src/broker.ts";
+import { deferred } from "../../src/lib/deferred.ts";
 import { letter, textOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
 import { Worker } from "../../src/worker/worker.ts";
@@ -123,3 +124,54 @@ test("workers: each runs a broadcast once, a retry comes to the one that asked f
   expect(await rig.redis.keys("*bcast*")).toEqual([]);
   expect(await rig.redis.smembers("_kombu.binding.reload")).toEqual([]);
 });
+
+test.each(["warm", "cold"] as const)(
+  "a %s stop amid broadcasts that retry leaves no key of them, and tells what is dropped",
+  async (how) => {
+    const lines: string[] = [];
+    const app = new Celery("all", {
+      broker: broker(),
+      taskQueues: { celery: {}, reload: { broadcast: true } },
+      taskRoutes: { "t.*": "reload" },
+      logger: { log: (_level, message, { code } = {}) => void lines.push(`${String(code)} ${message}`) },
+    });
+    const go = deferred<void>();
+    let blocked = 0;
+    // What came by pub/sub, and what came from the list.
+    for (const retries of [0, 1]) {
+      for (const acksLate of [false, true]) {
+        const name = `t.${acksLate ? "late" : "early"}${retries}`;
+        app.task(name, { bind: true, acksLate, maxRetries: null }, async (task) => {
+          if (task.retries === retries) {
+            blocked++;
+            const { signal } = task;
+            const cut = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+            await Promise.race([go.promise, cut]);
+          }
+          task.retry({ countdown: 0 });
+        });
+      }
+    }
+    let ready = false;
+    app.on("workerReady", () => void (ready = true));
+    const worker = new Worker(app, { hostname: "a@h", concurrency: 10 });
+    const running = worker.run();
+    await until(() => ready, { what: "a worker", deadline: 10_000 });
+    for (const name of ["t.early0", "t.late0", "t.early1", "t.late1"]) await app.sendTask(name);
+    await until(() => blocked === 4, { what: "four runs", seen: () => lines.join("\n"), deadline: 10_000 });
+    const stopping = worker.stop({ how });
+    await until(async () => Number(await redis.pubsub("NUMPAT")) === 0, {
+      what: "the end of consuming",
+      deadline: 10_000,
+    });
+    go.resolve();
+    await stopping;
+    await running;
+    const mine = (await redis.keys("*")).filter((key) => /bcast|unacked|parked/.test(key));
+    expect([mine, lines.filter((line) => line.includes("broadcast-dropped")).length]).toEqual([[], 2]);
+    const told = ["early0", "early1", ...(how === "warm" ? ["late0", "late1"] : [])];
+    expect(told.filter((name) => !lines.some((line) => line.startsWith(`retry-unsent Task t.${name}[`))))
+      .toEqual([]);
+  },
+  30_000,
+);

@@ -35,7 +35,9 @@ export interface ConsumerParts extends KeeperParts {
   worked(): void;
   /** A claim failed; the next attempt is `retryIn` away, or, for an error that no repeat will change, there is none. */
   failed(error: Error, retryIn: number | undefined): void;
-  /** The consumer stopped, and its last delivery is settled. */
+  /** The consumer stopped, and its last delivery is settled: takes away what goes with it. */
+  leave?(): Promise<void>;
+  /** The same, after that. */
   ended(consumer: RedisConsumer): void;
 }
 
@@ -55,7 +57,7 @@ export class RedisConsumer implements Consumer, Holder {
   readonly #look: Look;
   #prefetch: number;
   #stopped: Promise<void> | undefined;
-  #over = false;
+  #ending: Promise<void> | undefined;
 
   constructor(queues: readonly string[], prefetch: number, parts: ConsumerParts) {
     const { keys, platform, waker } = parts;
@@ -111,8 +113,13 @@ export class RedisConsumer implements Consumer, Holder {
     return Promise.resolve();
   }
 
-  stop(): Promise<void> {
-    return this.#stopped ??= this.#stop(this.#soon());
+  async stop(): Promise<void> {
+    await (this.#stopped ??= this.#stop(this.#soon()));
+    if (this.#held.size > 0) return;
+    // Asked again, after the last delivery was settled.
+    const deadline = this.#soon();
+    await this.#inTime(deadline, this.#settler.idle());
+    await this.#end(deadline);
   }
 
   /** Gives everything back by `deadline`, what was yielded too, and lets go. */
@@ -267,9 +274,12 @@ export class RedisConsumer implements Consumer, Holder {
     }
   }
 
-  async #end(deadline: number): Promise<void> {
-    if (this.#over) return;
-    this.#over = true;
+  #end(deadline: number): Promise<void> {
+    return this.#ending ??= this.#leave(deadline);
+  }
+
+  async #leave(deadline: number): Promise<void> {
+    await this.#inTime(deadline, this.#parts.leave?.());
     await this.#inTime(deadline, this.#keeper.leave(deadline));
     await this.#inTime(deadline, this.#parts.waker?.remove(this.#wake));
     this.#parts.ended(this);
