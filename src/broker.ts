@@ -123,8 +123,10 @@ export type Settlement =
    */
   | { readonly as: "requeue"; readonly notBefore?: number }
   /**
-   * Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. Where the broker does not
-   * park, or not for so long, it throws a coded error, and the delivery can still be settled.
+   * Kept by the broker until then: lease moved, or a copy confirmed and this one acked. May double, never loses. What has waited comes again
+   * as `redelivered` only where it had been given out before. Where the broker does not park, not for so long, or takes nothing for now, it
+   * throws a coded error, within seconds, and the delivery can still be settled; a copy that is confirmed after that takes its place, and it
+   * counts as lost (`onLost`).
    */
   | { readonly as: "park"; readonly until: number };
 

@@ -105,6 +105,7 @@ export class AmqpBroker implements Broker {
       ask: (question) => this.#put("Declaring the delay queues", question),
       publish: async (outgoing) => (await this.publish([outgoing]))[0] as Verdict,
       native: this.#native(),
+      blocked: () => this.#publishing.epoch?.blocked,
     });
     this.address = addressOf(roads);
     this.features = { ...sendingFeatures(settings.link, settings.maxMessage), ...CONSUMING };

@@ -19,6 +19,8 @@ export interface Origin {
   settle(delivery: AmqpDelivery, how: "ack" | "reject" | "requeue"): Promise<"settled" | "stale">;
   /** Calls `listener` when the channel is lost while the delivery is not settled. */
   watch(delivery: AmqpDelivery, listener: () => void): () => void;
+  /** A copy has taken its place: it is acked, and who watches it is told that it is lost. */
+  replace(delivery: AmqpDelivery): void;
 }
 
 /** On its way to the broker. */
@@ -32,6 +34,8 @@ export class AmqpDelivery implements Delivery {
   readonly #raw: AMQPMessage;
   #message: Message | undefined;
   #settled = false;
+  /** Whether a copy that waits has taken its place. */
+  #replaced = false;
   /** Whether it is acked and the frame not yet written. */
   acked = false;
 
@@ -78,7 +82,7 @@ export class AmqpDelivery implements Delivery {
     const until = how.as === "park" ? how.until : how.as === "requeue" ? how.notBefore : undefined;
     const wait = until === undefined ? 0 : this.#origin.parking.delay(until);
     this.#settled = true;
-    if (this.#origin.lost) return STALE;
+    if (this.#isLost) return STALE;
     if (until !== undefined && wait > 0) {
       return this.#park(until, how.as === "requeue" || isReturned(this.#raw.properties.headers));
     }
@@ -87,7 +91,12 @@ export class AmqpDelivery implements Delivery {
 
   /** A copy is confirmed first, then this one acked: in between there are two, never none. */
   async #park(until: number, returned: boolean): Promise<"settled" | "stale"> {
-    const problem = await this.#origin.parking.park(this, until, returned);
+    const problem = await this.#origin.parking.park(this, until, returned, () => {
+      // The copy that was given up waits after all: of two, this one goes, unless it has its end.
+      if (this.#settled || this.#isLost) return;
+      this.#replaced = true;
+      this.#origin.replace(this);
+    });
     if (this.#origin.lost) return "stale";
     if (problem === undefined) return await this.#origin.settle(this, "ack");
     this.#settled = false;
@@ -96,9 +105,13 @@ export class AmqpDelivery implements Delivery {
     });
   }
 
+  get #isLost(): boolean {
+    return this.#replaced || this.#origin.lost;
+  }
+
   onLost(listener: () => void): Disposable {
     if (this.#settled) return NOTHING;
-    if (this.#origin.lost) {
+    if (this.#isLost) {
       listener();
       return NOTHING;
     }

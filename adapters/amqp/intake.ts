@@ -159,6 +159,12 @@ export class Intake implements Origin {
     return () => listeners.delete(listener);
   }
 
+  replace(delivery: AmqpDelivery): void {
+    const listeners = [...this.#watchers?.get(delivery) ?? []];
+    void this.settle(delivery, "ack");
+    for (const listener of listeners) tell(listener);
+  }
+
   /**
    * Takes no more messages; those in `unyielded`, and those still on their way, go back. What was settled before has reached the broker
    * when this resolves. The channel stays until the last delivery is settled.

@@ -21,10 +21,14 @@ import {
   QUEUE_HEADER,
   REST,
 } from "./ladder.ts";
+import { within } from "./limit.ts";
 import type { Topology } from "./options.ts";
 
 /** The longest park, ms: as long as a revoke is remembered. */
 export const MAX_PARK: number = 28 * 86_400_000;
+
+/** How long the broker may take to confirm a copy, ms: what is to wait stands in a window meanwhile, and may be due before the publish is. */
+const PATIENCE = 5000;
 
 /** Tells how a message that waited came to its queue first. */
 const ROUTE_HEADER = "celeriac-route";
@@ -50,7 +54,12 @@ export interface ParkingSite {
   /** Asks on a channel of its own. */
   ask(question: (channel: AMQPChannel) => Promise<void>): Promise<void>;
   publish(outgoing: Outgoing): Promise<Verdict>;
+  /** Why the broker takes nothing at the moment; undefined where it does, as far as it said. */
+  blocked(): string | undefined;
 }
+
+/** Sends a copy down a ladder. */
+type Send = (ladder: Ladder) => Promise<Verdict>;
 
 /** Parks the deliveries of one broker. The queues for it are declared when the first one is parked. */
 export class Parking {
@@ -80,11 +89,20 @@ export class Parking {
     );
   }
 
-  /** Why no copy waits, or undefined where one does. `returned`: it has been in hand. Never rejects. */
-  async park(delivery: Delivery, until: number, returned: boolean): Promise<string | undefined> {
+  /** Why no copy waits, or undefined where one does. `returned`: it has been in hand; `late`: a copy waits after all. Never rejects. */
+  async park(
+    delivery: Delivery,
+    until: number,
+    returned: boolean,
+    late: () => void,
+  ): Promise<string | undefined> {
+    const blocked = this.#site.blocked();
+    if (blocked !== undefined) return `the broker takes no messages: ${blocked}`;
     try {
-      const verdict = await this.#natively(delivery, until, returned) ??
-        await this.#by(ladderFor(delivery.route.priority), delivery, until, returned);
+      const send = (ladder: Ladder): Promise<Verdict> =>
+        this.#send(copyOf(delivery, returned), until, ladder, late);
+      const verdict = await this.#natively(delivery, send) ??
+        await this.#by(ladderFor(delivery.route.priority), delivery, send);
       const reason = reasonOf(verdict);
       this.#refused &&= reason === undefined;
       return reason;
@@ -96,11 +114,11 @@ export class Parking {
   }
 
   /** By kombu's queues and what is left below them. Undefined where that is not to be, or is refused; another refusal might be of the message. */
-  async #natively(delivery: Delivery, until: number, returned: boolean): Promise<Verdict | undefined> {
+  async #natively(delivery: Delivery, send: Send): Promise<Verdict | undefined> {
     if (this.#refused || delivery.route.priority >= HIGH) return undefined;
     if (!this.#site.native.carries()) return undefined;
     try {
-      const verdict = await this.#by(REST, delivery, until, returned);
+      const verdict = await this.#by(REST, delivery, send);
       if (!isGone(verdict) && !isForbidden(verdict)) return verdict;
     } catch (error) {
       if (error instanceof ConnectionError) throw error;
@@ -110,19 +128,27 @@ export class Parking {
   }
 
   /** By one ladder; where somebody took it away, it is declared once more. */
-  async #by(ladder: Ladder, delivery: Delivery, until: number, returned: boolean): Promise<Verdict> {
+  async #by(ladder: Ladder, delivery: Delivery, send: Send): Promise<Verdict> {
     await this.#declare(ladder, delivery.queue);
-    const first = await this.#send(copyOf(delivery, returned), until, ladder);
+    const first = await send(ladder);
     if (!isGone(first)) return first;
     this.#standing.clear();
     this.#site.native.doubt();
     await this.#declare(ladder, delivery.queue);
-    return await this.#send(copyOf(delivery, returned), until, ladder);
+    return await send(ladder);
   }
 
-  async #send(message: Message, until: number, ladder: Ladder): Promise<Verdict> {
+  /** Rejects where the confirm takes too long. */
+  async #send(message: Message, until: number, ladder: Ladder, late: () => void): Promise<Verdict> {
     const { clock, publish } = this.#site;
-    return await publish({ message, to: ladder.way(until - clock.now()), mustRoute: true });
+    const sent = publish({ message, to: ladder.way(until - clock.now()), mustRoute: true });
+    try {
+      return await within(sent, { deadline: clock.now() + PATIENCE }, clock, "Parking");
+    } catch (error) {
+      // It may come yet: what never left is still sent by the deadline of a publish.
+      void sent.then(({ is }) => is === "confirmed" && late(), () => {});
+      throw error;
+    }
   }
 
   async #declare(ladder: Ladder, queue: string): Promise<void> {

@@ -19,6 +19,7 @@ import type {
 import { CeleriacError, TimeoutError } from "../../src/errors.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import type { Clock, Platform } from "../../src/lib/port.ts";
+import { soon } from "../../src/lib/soon.ts";
 import { MemoryConsumer } from "./consumer.ts";
 import { call } from "./delivery.ts";
 import type { Network } from "./network.ts";
@@ -54,6 +55,12 @@ export interface MemoryBroker extends Broker {
 
 /** How often a question is put again whose link went before the answer. */
 const ATTEMPTS = 5;
+
+/** How long the server may take to confirm the copy of a message that is to wait, ms; as with RabbitMQ. */
+const PARKED = 5000;
+
+/** How long the server may take to say goodbye, ms; as with RabbitMQ. */
+const CLOSED = 5000;
 
 /** Parked messages wait as long as Celery's own revokes are kept, ms. */
 const MAX_PARK = 28 * 86_400_000;
@@ -126,8 +133,7 @@ class InMemory implements MemoryBroker {
       {
         reachableAt: () => this.world.frozenAt ?? this.#network?.stalledAt ?? this.#clock.now(),
         session: () => this.#session(),
-        publish: async (outgoing) =>
-          (await this.publish([outgoing]))[0] ?? { is: "unknown", reason: "no verdict" },
+        park: (outgoing, late) => this.#park(outgoing, late),
         onEnded: (one) => void this.#consumers.delete(one),
         onFatal: (error) => this.#tell({ is: "fatal", error }),
         parkedUntil: () => this.#clock.now() + MAX_PARK,
@@ -176,12 +182,28 @@ class InMemory implements MemoryBroker {
     this.#consumers.clear();
     this.#subscriptions.clear();
     const closing = sessions.map((session) => session?.close() ?? Promise.resolve());
+    // Under an alarm the server reads no goodbye behind a publish.
+    const last = this.#publisher.isIdle ? Infinity : this.#clock.now() + CLOSED;
+    const deadline = Math.min(options.deadline ?? Infinity, last);
     try {
-      await this.#within(options, () => Promise.all(closing));
+      await this.#within(
+        deadline === Infinity ? options : { ...options, deadline },
+        () => Promise.all(closing),
+      );
     } catch {
       // Out of time or patience: what was not flushed goes back with the link.
       for (const session of sessions) session?.abandon();
     }
+  }
+
+  async #park(outgoing: Outgoing, late: (verdict: Verdict) => void): Promise<Verdict | undefined> {
+    if (this.#links.publish?.blocked === true) {
+      return { is: "refused", reason: "the broker takes no messages: a resource alarm", retry: true };
+    }
+    const sent = this.publish([outgoing]).then(([verdict]) => verdict as Verdict);
+    const verdict = await soon(sent, PARKED, this.#clock);
+    if (verdict === undefined) void sent.then(late);
+    return verdict;
   }
 
   async #ask(
@@ -240,6 +262,7 @@ class InMemory implements MemoryBroker {
   #lost(which: "publish" | "consume", session: Session, error: Error): void {
     if (this.#links[which] !== session) return;
     this.#links[which] = undefined;
+    if (session.blocked) this.#tell({ is: "unblocked" });
     const wanted = which === "consume" && this.#consumers.size + this.#subscriptions.size > 0;
     // A publishing link is opened again by the next publish.
     this.#tell({ is: "down", link: which, error, retryIn: wanted ? 0 : undefined });

@@ -15,7 +15,8 @@ export interface ConsumerHost {
   reachableAt(): number;
   /** The consuming link as it stands, opened if need be, with the remembered topology restored. */
   session(): Promise<Session>;
-  publish(outgoing: Outgoing): Promise<Verdict>;
+  /** Publishes a copy that waits; undefined where that takes too long. What comes of it then is told to `late`. */
+  park(outgoing: Outgoing, late: (verdict: Verdict) => void): Promise<Verdict | undefined>;
   /** The consumer has ended and holds nothing any more. */
   onEnded(consumer: MemoryConsumer): void;
   /** The consumer ended by an error. */
@@ -108,8 +109,8 @@ class QueueLane implements Lane {
     this.#closeIfDone();
   }
 
-  publish(outgoing: Outgoing): Promise<Verdict> {
-    return this.#host.publish(outgoing);
+  publish(outgoing: Outgoing, late: (verdict: Verdict) => void): Promise<Verdict | undefined> {
+    return this.#host.park(outgoing, late);
   }
 
   get parkedUntil(): number {

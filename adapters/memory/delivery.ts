@@ -21,8 +21,8 @@ export interface Lane {
   onSettled(): void;
   /** Until when a message may be parked at most, ms since the epoch. */
   readonly parkedUntil: number;
-  /** Publishes a copy that waits. */
-  publish(outgoing: Outgoing): Promise<Verdict>;
+  /** Publishes a copy that waits; undefined where that takes too long. What comes of it then is told to `late`. */
+  publish(outgoing: Outgoing, late: (verdict: Verdict) => void): Promise<Verdict | undefined>;
 }
 
 const SETTLED: Promise<"settled"> = Promise.resolve("settled");
@@ -45,6 +45,8 @@ export class MemoryDelivery implements Delivery {
   #message: Message | undefined;
   #route: Delivery["route"] | undefined;
   #settled = false;
+  /** Whether a copy that waits has taken its place. */
+  #replaced = false;
   #listeners: Set<() => void> | undefined;
 
   constructor(lane: Lane, event: Deliver) {
@@ -94,6 +96,7 @@ export class MemoryDelivery implements Delivery {
     }
     this.#settled = true;
     this.#lane.watched.delete(this);
+    if (this.#replaced) return STALE;
     if (!this.#lane.channel.stands) return this.#end(STALE);
     if (later !== undefined) {
       return this.#park(later, how.as === "requeue" || isReturned(this.#event.message));
@@ -111,7 +114,7 @@ export class MemoryDelivery implements Delivery {
 
   onLost(listener: () => void): Disposable {
     if (this.#settled) return NOTHING;
-    if (this.#lane.channel.gone !== undefined) {
+    if (this.#replaced || this.#lane.channel.gone !== undefined) {
       call(listener);
       return NOTHING;
     }
@@ -152,16 +155,27 @@ export class MemoryDelivery implements Delivery {
       to: { exchange: "", routingKey: this.queue },
       mustRoute: true,
       notBefore: until,
-    });
+    }, ({ is }) => is === "confirmed" ? this.#replace() : undefined);
     if (!this.#lane.channel.stands) return this.#end("stale");
-    if (verdict.is === "confirmed") {
+    if (verdict?.is === "confirmed") {
       this.#send("basic.ack", false);
       return this.#end("settled");
     }
     this.#settled = false;
     if (this.#listeners !== undefined) this.#lane.watched.add(this);
-    throw new PublishError("park-failed", `The copy that was to wait was not confirmed (${verdict.is}).`, {
+    const fate = verdict?.is ?? "no answer";
+    throw new PublishError("park-failed", `The copy that was to wait was not confirmed (${fate}).`, {
       hint: "The delivery is still held and can be settled.",
     });
+  }
+
+  /** The copy that was given up is confirmed: of two, this one goes, unless it has its end. */
+  #replace(): void {
+    if (this.#settled || !this.#lane.channel.stands) return;
+    this.#replaced = true;
+    this.#lane.watched.delete(this);
+    this.#send("basic.ack", false);
+    this.#end(undefined);
+    this.lose();
   }
 }

@@ -83,6 +83,11 @@ export class Publisher {
     this.#drift = drift;
   }
 
+  /** Whether the server has confirmed all that was sent. */
+  get isIdle(): boolean {
+    return this.#pending.size === 0;
+  }
+
   publish(batch: readonly Outgoing[], { signal, deadline }: Call = {}): Promise<readonly Verdict[]> {
     const clock = this.#clock;
     const late = signal?.aborted === true || (deadline !== undefined && deadline <= clock.now());

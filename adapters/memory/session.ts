@@ -144,6 +144,8 @@ export class Session {
   #lost: CeleriacError | undefined;
   /** False once it is closed or lost. */
   alive = true;
+  /** Whether an alarm keeps the server from reading it, as far as it said. */
+  blocked = false;
   /** Resolves when the server has answered, or the link is gone. */
   readonly opened: Promise<void>;
   readonly #opened: Deferred<void> = deferred<void>();
@@ -204,8 +206,13 @@ export class Session {
       if ("channel" in command) this.#channels.get(command.channel)?.refuse(error);
     } else if ("channel" in event) this.#channels.get(event.channel)?.hear(event);
     else if (event.is === "connection.open-ok") this.#opened.resolve();
-    else if (event.is === "connection.blocked") this.onBlocked?.(true);
-    else if (event.is === "connection.unblocked") this.onBlocked?.(false);
+    else if (event.is === "connection.blocked") this.#block(true);
+    else if (event.is === "connection.unblocked") this.#block(false);
+  }
+
+  #block(blocked: boolean): void {
+    this.blocked = blocked;
+    this.onBlocked?.(blocked);
   }
 
   #lose(): void {

@@ -25,8 +25,9 @@ import { Unsent } from "./unsent.ts";
 
 export type { Subject };
 
-/** Before a message goes back that the broker could not keep for later, ms. */
+/** Before a message goes back that the broker could not keep for later, ms: at least, and at most. */
 const UNKEPT_PAUSE = 1000;
+const LONGEST_PAUSE = 30_000;
 
 /** What an environment is made of, besides its app. */
 export interface EnvParts {
@@ -66,6 +67,8 @@ export class Env {
   readonly suspects: Suspects = new Suspects();
   /** Messages that go back because something could not be sent. */
   readonly unsent: Unsent = new Unsent();
+  /** Whether the broker takes no publishes at the moment, as far as it said. */
+  isBlocked = false;
   /** Tasks that are known to have succeeded. */
   readonly successes: Successes = new Successes(this);
   #backend: Backend | undefined;
@@ -137,7 +140,9 @@ export class Env {
       if (await delivery.settle(how) === "settled") return true;
     } catch (error) {
       reason = exceptionRepr(failed(error).exception);
-      if (how.as === "requeue" && how.notBefore !== undefined) return await this.#putBack(delivery, subject);
+      if (how.as === "requeue" && how.notBefore !== undefined) {
+        return await this.#putBack(delivery, how.notBefore, subject);
+      }
     } finally {
       this.#done();
     }
@@ -156,8 +161,9 @@ export class Env {
   }
 
   /** The broker cannot keep it until later, and takes it back all the same: not at once, lest it go round and round. */
-  async #putBack(delivery: Delivery, subject?: Subject): Promise<boolean> {
-    await doze(this.clock, UNKEPT_PAUSE, this.stopping);
+  async #putBack(delivery: Delivery, notBefore: number, subject?: Subject): Promise<boolean> {
+    const pause = Math.min(LONGEST_PAUSE, Math.max(UNKEPT_PAUSE, notBefore - this.now()));
+    await doze(this.clock, pause, this.stopping);
     return await this.settle(delivery, { as: "requeue" }, subject);
   }
 

@@ -42,7 +42,8 @@ export class Holds {
   /** Whether a task of this queue that is due at `until` (ms since the epoch) is held, or until when it is parked. */
   plan(queue: string, until: number): ReturnType<typeof putOff> {
     const now = this.#env.now();
-    if (now < this.#parksFrom) return { as: "hold" };
+    // A park would take no place from others, but wait for the end of the alarm, perhaps beyond the task's time.
+    if (this.#env.isBlocked || now < this.#parksFrom) return { as: "hold" };
     return putOff(until, now, this.#perQueue.get(queue)?.held ?? 0, this.#patience);
   }
 

@@ -89,9 +89,11 @@ export class Link implements Disposable {
         if (event.link === "consume" && this.#opened) this.#down(event.error, event.retryIn);
         return;
       case "blocked":
+        this.#env.isBlocked = true;
         this.#env.logger.log("warning", `Connection blocked by the broker: ${printable(event.reason)}`);
         return;
       case "unblocked":
+        this.#env.isBlocked = false;
         this.#env.logger.log("info", "Connection no longer blocked by the broker.");
         return;
       case "warning":

@@ -170,6 +170,51 @@ describe("A06: a memory alarm", () => {
   });
 });
 
+test(
+  "A06: tasks for later that meet an alarm are held, and run at their time",
+  async () => {
+    await using rig = await Rig.start(server.url);
+    const entity: QueueEntity = { ...rig.entity(), arguments: {} };
+    const queue = entity.name;
+    await rig.direct.declare([entity]);
+    const app = new Celery("later", { broker: rig.broker(), logger: QUIET, workerParkAfter: "100ms" });
+    const ran = new Map<string, number>();
+    app.task("t.later", { bind: true }, (running: Running) => void ran.set(running.id, Date.now()));
+    const send = async (id: string, eta: number): Promise<void> => {
+      const { headers } = await packTask({ task: "t.later", id, origin: "o", replyTo: "r" });
+      const message = { ...task(queue).message, headers: { ...headers, eta: new Date(eta).toISOString() } };
+      expect(kinds(await rig.direct.publish([{ ...task(queue), message }]))).toEqual(["confirmed"]);
+    };
+    const first = new TaskWorker(app, { queues: [queue], blockedLimit: null });
+    const done = first.run();
+    // It declares the delay queues, and makes the connection one that publishes.
+    await send("first", Date.now() + 1000);
+    await until(() => ran.size === 1, { what: "the first", deadline: 60_000 });
+    await first.stop();
+    await done;
+    const eta = Date.now() + 15_000;
+    await send("one", eta);
+    await send("two", eta);
+    const second = new TaskWorker(app, { queues: [queue], blockedLimit: null });
+    let running: Promise<void> | undefined;
+    try {
+      await memoryAlarm(server, true);
+      running = second.run();
+      await until(() => second.snapshot().reserved.length === 2, { what: "both held", deadline: 30_000 });
+      expect(Date.now()).toBeLessThan(eta);
+      await until(() => ran.size === 3, { what: "the runs", deadline: 60_000 });
+      expect(Math.max(...ran.values()) - eta).toBeLessThan(5000);
+      expect(Math.min(...[...ran.values()].slice(1))).toBeGreaterThanOrEqual(eta);
+    } finally {
+      await memoryAlarm(server, false);
+      await second.stop();
+      await running;
+      await app.close();
+    }
+  },
+  120_000,
+);
+
 describe("a connection for one call", () => {
   test("during an alarm: what was written is unknown, what waited is refused with the broker's reason", async () => {
     await using rig = await Rig.start(server.url);

@@ -270,6 +270,39 @@ describe("what befalls a consumer", () => {
     expect(await delivery.settle({ as: "ack" })).toBe("settled");
   });
 
+  test("an alarm keeps no broker from closing: what is not read is given up after five seconds", async () => {
+    const platform = manualPlatform();
+    const broker = memoryBroker({ platform });
+    const events: BrokerEvent[] = [];
+    broker.observe((event) => events.push(event));
+    const { first } = await consuming(broker);
+    broker.world.alarm("memory", true);
+    const late = broker.publish([outgoing("q", "2")]);
+    await until(() => events.some(({ is }) => is === "blocked"), { what: "news of the alarm" });
+    // The other link is read.
+    expect(await first.settle({ as: "ack" })).toBe("settled");
+    const closing = broker.close();
+    await platform.clock.advance(5000);
+    await closing;
+    expect(await late).toMatchObject([{ is: "unknown" }]);
+    expect(broker.world.queues).toMatchObject([{ name: "q", ready: 0, unacked: 0 }]);
+  });
+
+  test("a link that is lost under an alarm is told to be blocked no more", async () => {
+    const broker = memoryBroker();
+    const events: string[] = [];
+    await broker.declare([queue("q")]);
+    await broker.publish([outgoing("q")]);
+    broker.observe(({ is }) => events.push(is));
+    broker.world.alarm("memory", true);
+    void broker.publish([outgoing("q")]);
+    await until(() => events.includes("blocked"), { what: "news of the alarm" });
+    broker.world.cut();
+    await until(() => events.includes("down"), { what: "news of the loss" });
+    expect(events.filter((is) => is.endsWith("blocked"))).toEqual(["blocked", "unblocked"]);
+    broker.world.alarm("memory", false);
+  });
+
   test("a delivery held beyond the consumer timeout is lost and comes again", async () => {
     const platform = manualPlatform();
     const world = new MemoryWorld({ platform, limits: { consumerTimeout: 1000, channelTick: 100 } });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryBroker } from "../../adapters/memory/mod.ts";
 import type { Running } from "../../src/app/running.ts";
-import type { Broker, Consumer, Delivery, Settlement } from "../../src/broker.ts";
+import type { Broker, BrokerEvent, Consumer, Delivery, Settlement } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Timer } from "../../src/lib/port.ts";
 import { until } from "../support/wait.ts";
@@ -279,6 +279,43 @@ describe("what is held and what is parked", () => {
     await until(() => bench.trace.filter((line) => line.startsWith("settle park")).length >= 26, {
       what: "the parks",
     });
+  });
+
+  test("while the broker takes no publishes all are held, and the window grows; then they are parked again", async () => {
+    const clock = new ManualClock();
+    const asked: number[] = [];
+    let tell: (event: BrokerEvent) => void = () => {};
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: () => {
+        const broker = memoryBroker({ platform: manualPlatform(clock) });
+        return intercept(broker, {
+          observe: (listener) => (tell = listener, broker.observe(listener)),
+          consume: (queues, options) => {
+            const consumer = broker.consume(queues, options);
+            return intercept(consumer, {
+              setPrefetch: (count) => (asked.push(count), consumer.setPrefetch(count)),
+            });
+          },
+        });
+      },
+    });
+    bench.app.task("t.add", () => 1);
+    const eta = new Date(clock.now() + 60_000).toISOString();
+    const { worker } = bench.work({ concurrency: 2, prefetchMultiplier: 2 });
+    await bench.says(/ready/);
+    tell({ is: "blocked", reason: "memory" });
+    for (let i = 0; i < 9; i++) await bench.pushTask({ id: `held-${i}`, eta });
+    await bench.pushTask({ id: "ready" });
+    await bench.sees("ready", "SUCCESS");
+    expect(bench.trace.filter((line) => line.startsWith("settle park"))).toEqual([]);
+    expect(worker.snapshot().reserved.length).toBe(9);
+    expect(asked.at(-1)).toBeGreaterThan(9);
+    tell({ is: "unblocked" });
+    await bench.pushTask({ id: "later", eta });
+    await until(() => bench.trace.includes("settle park later"), { what: "a park" });
+    await clock.advance(60_000);
+    await until(() => worker.snapshot().totals.get("t.add") === 11, { what: "all of them" });
   });
 
   test("worker_eta_task_limit is how many are held", async () => {

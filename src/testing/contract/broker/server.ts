@@ -84,8 +84,53 @@ export function serverTests(suite: Suite<OwnServer>): void {
 }
 
 function alarmTests(
-  { check, test, alarm }: Suite<OwnServer> & { readonly alarm: (on: boolean) => Promise<void> },
+  { subject: { features }, check, test, alarm }: Suite<OwnServer> & {
+    readonly alarm: (on: boolean) => Promise<void>;
+  },
 ): void {
+  if (features.park !== "none") {
+    test("under an alarm a park fails within seconds, the delivery can still be settled, and a copy that comes late takes its place", async (bench) => {
+      const { broker, queue, reader } = await bench.filled(["first", "second", "third"]);
+      const [first, second, third] = await reader.take(3);
+      // What a broker makes for its first park takes a while.
+      await first?.settle({ as: "park", until: bench.now + 50 });
+      await bench.ack(await reader.next());
+      const events = bench.events(broker);
+      let lost = 0;
+      second?.onLost(() => lost++);
+      await alarm(true);
+      try {
+        const started = bench.elapsed;
+        await check.coded(
+          () => second?.settle({ as: "park", until: bench.now + 100 }),
+          "the park that met it",
+        );
+        check.between(bench.elapsed - started, 0, 5000 + bench.patience, "ms until it failed");
+        await bench.until(() => events.some((event) => event.is === "blocked"), {
+          what: "news of it",
+          seen: () => show(events),
+        });
+        const again = bench.elapsed;
+        await check.coded(() => third?.settle({ as: "park", until: bench.now + 100 }), "a park after that");
+        check.between(bench.elapsed - again, 0, 3000, "ms until it failed");
+        await bench.ack(third);
+        check.equal(lost, 0, "losses");
+      } finally {
+        await alarm(false);
+      }
+      const back = await reader.next();
+      check.equal(
+        [textOf(back.message), lost],
+        ["second", 1],
+        "the copy, and how often its original was lost",
+      );
+      check.equal(await second?.settle({ as: "requeue" }), "stale", "the word on the original");
+      await bench.ack(back);
+      await reader.quiet("once it was acked");
+      check.equal(await broker.count(queue), 0, "messages left");
+    });
+  }
+
   test("under an alarm publishes settle by their deadline, an observer is told, and consuming goes on", async (bench) => {
     const { broker, queue, reader } = await bench.filled(["1", "2", "3"], 1);
     const first = await reader.next();
