@@ -8,7 +8,9 @@ import { Parking } from "../../adapters/amqp/parking.ts";
 import type { Delivery, Outgoing, Verdict } from "../../src/broker.ts";
 import { ConfigurationError, ConnectionError } from "../../src/errors.ts";
 import { ManualClock } from "../memory/platform.ts";
+import { deferred } from "../../src/lib/deferred.ts";
 import { letter } from "../../src/testing/contract/letter.ts";
+import { until } from "../support/wait.ts";
 
 const CONFIRMED: Verdict = { is: "confirmed" };
 const FORBIDDEN: Verdict = {
@@ -26,12 +28,19 @@ let answers: Map<string, Verdict>;
 /** What standing is answered. */
 let stands: () => Promise<void>;
 let doubts: number;
+/** What publishing waits for. */
+let slow: Promise<Verdict> | undefined;
+let blocked: string | undefined;
+let lates: number;
 let clock: ManualClock;
 let parking: Parking;
 
 beforeEach(() => {
   to = [];
   answers = new Map();
+  slow = undefined;
+  blocked = undefined;
+  lates = 0;
   stands = () => Promise.resolve();
   doubts = 0;
   clock = new ManualClock();
@@ -42,8 +51,9 @@ beforeEach(() => {
     ask: () => Promise.resolve(),
     publish({ to: { exchange } }: Outgoing) {
       to.push(exchange);
-      return Promise.resolve(answers.get(exchange) ?? CONFIRMED);
+      return slow ?? Promise.resolve(answers.get(exchange) ?? CONFIRMED);
     },
+    blocked: () => blocked,
   });
 });
 
@@ -54,8 +64,30 @@ function park(priority = 0): Promise<string | undefined> {
     queue: "q",
     route: { exchange: "", routingKey: "q", priority },
   };
-  return parking.park(delivery as Delivery, clock.now() + 2000, false);
+  return parking.park(delivery as Delivery, clock.now() + 2000, false, () => void lates++);
 }
+
+test("while the broker takes nothing no copy is sent", async () => {
+  blocked = "low on memory";
+  expect(await park()).toBe("the broker takes no messages: low on memory");
+  expect(to).toEqual([]);
+});
+
+test("what is not confirmed in five seconds is given up, by one way alone; a confirm after that is told", async () => {
+  for (const [verdict, told] of [[CONFIRMED, 1], [FORBIDDEN, 0]] as const) {
+    [to, lates] = [[], 0];
+    const answer = deferred<Verdict>();
+    slow = answer.promise;
+    const parked = park();
+    await until(() => to.length === 1, { what: "the copy on its way" });
+    await clock.advance(5000);
+    expect(await parked).toMatch(/deadline/);
+    expect([to, lates]).toEqual([[NATIVE], 0]);
+    answer.resolve(verdict);
+    await clock.advance(0);
+    expect(lates).toBe(told);
+  }
+});
 
 test("it goes by kombu's queues, but for what has a high priority", async () => {
   expect([await park(), await park(4), await park(5)]).toEqual([undefined, undefined, undefined]);

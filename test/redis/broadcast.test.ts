@@ -160,14 +160,14 @@ test.each(["warm", "cold"] as const)(
     for (const name of ["t.early0", "t.late0", "t.early1", "t.late1"]) await app.sendTask(name);
     await until(() => blocked === 4, { what: "four runs", seen: () => lines.join("\n"), deadline: 10_000 });
     const stopping = worker.stop({ how });
-    await until(async () => Number(await redis.pubsub("NUMPAT")) === 0, {
+    await until(async () => Number(await rig.redis.pubsub("NUMPAT")) === 0, {
       what: "the end of consuming",
       deadline: 10_000,
     });
     go.resolve();
     await stopping;
     await running;
-    const mine = (await redis.keys("*")).filter((key) => /bcast|unacked|parked/.test(key));
+    const mine = (await rig.redis.keys("*")).filter((key) => /bcast|unacked|parked/.test(key));
     expect([mine, lines.filter((line) => line.includes("broadcast-dropped")).length]).toEqual([[], 2]);
     const told = ["early0", "early1", ...(how === "warm" ? ["late0", "late1"] : [])];
     expect(told.filter((name) => !lines.some((line) => line.startsWith(`retry-unsent Task t.${name}[`))))
