@@ -43,4 +43,6 @@ export interface Outcome {
   readonly counts: Readonly<Record<string, number | string>>;
   /** How often each class of events occurred. One that never did is a failure. */
   readonly coverage: Readonly<Record<string, number>>;
+  /** What became of each test, by its name, where the part is about tests. */
+  readonly tests?: Readonly<Record<string, unknown>>;
 }

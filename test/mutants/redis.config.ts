@@ -3,23 +3,15 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { defineConfig, type Plugin } from "vitest/config";
 import common from "../../vitest.config.ts";
 import { REDIS_MUTANTS } from "./redis-mutants.ts";
+import { signed } from "./signed.ts";
 
 const name = process.env["MUTANT"];
 const mutant = REDIS_MUTANTS.find((one) => one.name === name);
 if (mutant === undefined) throw new Error(`no mutant "${name}"`);
 const { file, from, to } = mutant;
-
-/** A script is known by the SHA-1 of its text. */
-function signed(code: string): string {
-  return code.replaceAll(/text: `([^`]*)`,\n {2}sha: "[0-9a-f]{40}"/g, (_all, text: string) => {
-    const sha = createHash("sha1").update(text).digest("hex");
-    return `text: \`${text}\`,\n  sha: "${sha}"`;
-  });
-}
 
 const plugin: Plugin = {
   name: "mutant",

@@ -90,8 +90,10 @@ export function reachTests({ check, test }: BackendSuite, unreachable: () => Bac
 
   test("a watch waits for the store, and ends by its deadline", async (archive) => {
     const backend = unreachable();
+    const started = archive.elapsed;
     const reader = archive.reader(backend.watch(["id"], { deadline: archive.now + SHORT }));
     await check.coded(() => reader.next(), "the watch at its deadline");
+    check.between(archive.elapsed - started, SHORT / 2, 3000, `ms until a deadline of ${SHORT}`);
     await backend.close();
   });
 }
