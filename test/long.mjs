@@ -35,7 +35,7 @@ const { long, parts } = /** @type {typeof import("./long/runner.ts")} */ (
 if (values.list) {
   for (const { name, what, runs } of await parts()) console.log(`${name} (${runs} runs)\n  ${what}`);
 } else {
-  process.exitCode = await long({
+  const code = await long({
     names: positionals,
     runs: number(values.runs),
     seed: number(values.seed),
@@ -44,4 +44,6 @@ if (values.list) {
     nice: Number(values.nice),
     record: values.record,
   });
+  // What a part has broken on purpose may still try to connect.
+  process.exit(code);
 }

@@ -12,7 +12,7 @@ export const part: Part = {
   async run({ rabbit, redis, say, until }) {
     // What a spoilt test leaves behind rejects when nobody looks any more.
     const ignore = (): void => {};
-    process.on("unhandledRejection", ignore);
+    process.on("unhandledRejection", ignore).on("rejectionHandled", ignore);
     try {
       const { greens, reds, wrong } = await hunt({
         servers: { rabbit: rabbit(), redis: redis() },
@@ -36,7 +36,7 @@ export const part: Part = {
         tests,
       };
     } finally {
-      process.off("unhandledRejection", ignore);
+      process.off("unhandledRejection", ignore).off("rejectionHandled", ignore);
     }
   },
 };
