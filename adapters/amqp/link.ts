@@ -109,6 +109,7 @@ export class Link {
       // What is written is on its way; nothing new may be written to a connection that says goodbye.
       if (epoch.lost === undefined) epoch.out.flush();
       for (const listener of this.#lossListeners) listener(epoch);
+      if (epoch.blocked !== undefined) this.#parts.emit({ is: "unblocked" });
       await epoch.close(call);
     }
     if (this.#holders > 0) this.#keep();

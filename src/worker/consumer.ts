@@ -168,7 +168,7 @@ export class TaskConsumer {
   /** Its time has not come: it is held here until then, or kept by the broker. */
   #putOff(request: Request, until: number): void {
     const plan = this.#holds.plan(request.delivery.queue, until);
-    if (plan.as === "hold") return this.#hold(request, until);
+    if (plan.as === "hold") return this.#hold(request, until, "again" in plan ? plan.again : undefined);
     const parking = this.#park(request, plan.until, until).finally(() => this.#parking.delete(parking));
     this.#parking.add(parking);
   }
@@ -177,14 +177,25 @@ export class TaskConsumer {
     if (await this.#holds.parking(request, request.park(parkedUntil))) return;
     this.#holds.onParkFailed();
     if (this.#stopping) await request.release({ as: "requeue" });
-    else this.#hold(request, until);
+    else this.#putOff(request, until);
   }
 
-  #hold(request: Request, until: number): void {
+  /** `again`: when to look whether the broker keeps it now. */
+  #hold(request: Request, until: number, again: number | undefined): void {
     this.#env.state.reserve(request);
-    this.#holds.hold(request, until, () => this.#admit(request));
+    this.#holds.hold(
+      request,
+      again ?? until,
+      () => again === undefined ? this.#admit(request) : this.#putOffAgain(request, until),
+    );
     // Not before: its link may be gone already, and then it waits for nothing.
     if (this.#holds.has(request) || this.#isAdmitted(request)) this.#watch(request);
+  }
+
+  #putOffAgain(request: Request, until: number): void {
+    this.#leave(request);
+    this.#env.state.drop(request);
+    this.#putOff(request, until);
   }
 
   #reserve(request: Request): void {

@@ -11,10 +11,21 @@ import { exceptionRepr } from "./lines.ts";
 import { failed } from "./outcome.ts";
 import type { Request } from "./request.ts";
 import { type Patience, putOff } from "./strategy.ts";
-import { beyondRoom, holdingRoom, type Waiting, widen, widestFor } from "./window.ts";
+import { beyondRoom, holdingRoom, PARKS, type Waiting, widen, widestFor } from "./window.ts";
 
 /** After a park that failed all are held for so long, ms: the next one would fare the same, and hold its place meanwhile. */
 const UNPARKED = 30_000;
+
+/** So often, ms, what is held for want of a broker that parks is planned again; where many are parked already, a second later. */
+const AGAIN = 30_000;
+const CROWDED = 1000;
+
+/** What is done with a task whose time has not come. */
+export type Plan = ReturnType<typeof putOff> | {
+  readonly as: "hold";
+  /** When to plan again, ms since the epoch. */
+  readonly again: number;
+};
 
 /** The held messages of one worker. */
 export class Holds {
@@ -40,11 +51,14 @@ export class Holds {
   }
 
   /** Whether a task of this queue that is due at `until` (ms since the epoch) is held, or until when it is parked. */
-  plan(queue: string, until: number): ReturnType<typeof putOff> {
+  plan(queue: string, until: number): Plan {
     const now = this.#env.now();
+    const { held, parking } = this.#perQueue.get(queue) ?? { held: 0, parking: 0 };
+    const plan = putOff(until, now, held, this.#patience);
+    if (plan.as === "hold") return plan;
     // A park would take no place from others, but wait for the end of the alarm, perhaps beyond the task's time.
-    if (this.#env.isBlocked || now < this.#parksFrom) return { as: "hold" };
-    return putOff(until, now, this.#perQueue.get(queue)?.held ?? 0, this.#patience);
+    if (this.#env.isBlocked || now < this.#parksFrom) return holdUntil(now + AGAIN, until);
+    return parking < PARKS ? plan : holdUntil(now + CROWDED, until);
   }
 
   /** While `work` parks the request it takes no place from those that are ready. */
@@ -131,4 +145,9 @@ export class Holds {
       this.#asking = false;
     }
   }
+}
+
+/** Not for good: far ones would fill the window and meet RabbitMQ's `consumer_timeout`. */
+function holdUntil(again: number, until: number): Plan {
+  return again < until ? { as: "hold", again } : { as: "hold" };
 }

@@ -11,7 +11,7 @@ const MOST = 65_535;
 const WIDEST = 10_000;
 
 /** So many messages of one queue, at most, are parked at a time beside its window: each waits for the broker's disk. */
-const PARKS = 512;
+export const PARKS = 512;
 
 /** Messages of one queue that wait for their ETA here, and those on their way to where the broker keeps them. */
 export interface Waiting {

@@ -281,7 +281,7 @@ describe("what is held and what is parked", () => {
     });
   });
 
-  test("while the broker takes no publishes all are held, and the window grows; then they are parked again", async () => {
+  test("while the broker takes no publishes all are held, and the window grows; then they are parked, those that were held within half a minute", async () => {
     const clock = new ManualClock();
     const asked: number[] = [];
     let tell: (event: BrokerEvent) => void = () => {};
@@ -314,7 +314,13 @@ describe("what is held and what is parked", () => {
     tell({ is: "unblocked" });
     await bench.pushTask({ id: "later", eta });
     await until(() => bench.trace.includes("settle park later"), { what: "a park" });
-    await clock.advance(60_000);
+    await clock.advance(30_000);
+    await until(() => bench.trace.filter((line) => line.startsWith("settle park held-")).length === 9, {
+      what: "parks of what was held",
+    });
+    await until(() => worker.snapshot().reserved.length === 0, { what: "nothing held" });
+    expect(worker.snapshot().totals.get("t.add")).toBe(1);
+    await clock.advance(30_000);
     await until(() => worker.snapshot().totals.get("t.add") === 11, { what: "all of them" });
   });
 
@@ -403,7 +409,7 @@ describe("what is held and what is parked", () => {
     expect(runs).toBe(0);
   });
 
-  test("a park that fails leaves it held, is told, and is not tried with the next ones", async () => {
+  test("a park that fails leaves it held, is told, and is tried neither again nor with the next ones for half a minute", async () => {
     const clock = new ManualClock();
     let tries = 0;
     await using bench = setup({
@@ -423,8 +429,9 @@ describe("what is held and what is parked", () => {
     await until(() => worker.snapshot().reserved.length === 2, { what: "both held" });
     expect(tries).toBe(1);
     await clock.advance(30_000);
+    await until(() => tries === 3, { what: "another try with both" });
     await bench.pushTask({ id: "third", eta });
-    await until(() => tries === 2, { what: "the next try" });
+    await until(() => tries === 4, { what: "the next try" });
     await clock.advance(30_000);
     for (const id of ["first", "second", "third"]) await bench.sees(id, "SUCCESS");
   });
