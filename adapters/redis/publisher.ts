@@ -30,7 +30,12 @@ interface Binding {
   readonly member: string;
   /** As far as we know. */
   stands: boolean;
+  /** The server refused it: it is asked for by those calls alone that name it, and has no others refused with it. */
+  refused: boolean;
 }
+
+/** What a full or failing server says of any write. */
+const OF_ANY = /OOM|MISCONF|NOREPLICAS/;
 
 /** What it stands on. */
 export interface PublisherParts {
@@ -83,7 +88,7 @@ export class RedisPublisher {
     return (await Promise.all(parts)).flat();
   }
 
-  /** Declares these bindings, and all earlier ones that may not stand. */
+  /** Declares these bindings, and all earlier ones that may not stand and were not refused. */
   declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
     return this.#declare(entities, call, true);
   }
@@ -98,10 +103,11 @@ export class RedisPublisher {
     const options = { deadline: clock.now() + publishTimeout, ...call, repeatable: true };
     try {
       const answers = await this.#kept(this.#parts.commands.run(commands, options));
+      for (const [at, answer] of answers.entries()) refuse(missing.slice(at, at + 1), answer);
       const refused = answers.find((answer) => answer instanceof Error);
       if (refused !== undefined) throw fault(refused, subject);
     } catch (error) {
-      this.#isInDoubt = true;
+      this.#isInDoubt ||= missing.some(({ refused }) => !refused);
       throw error;
     }
     this.#stand(missing);
@@ -147,7 +153,8 @@ export class RedisPublisher {
       const options = { ...call, repeatable: true, trail };
       answer = await runScript(commands, PUBLISH, [id], args, options);
     } catch (error) {
-      this.#isInDoubt ||= missing.length > 0;
+      refuse(own, error);
+      this.#isInDoubt ||= missing.some(({ refused }) => !refused);
       if (error instanceof ConfigurationError) throw error;
       // What the server refused as a whole stored nothing, but an earlier attempt without an answer may have.
       const certain = trail.attempts === 0 || (isRefusal(error) && trail.attempts === 1);
@@ -180,7 +187,7 @@ export class RedisPublisher {
     for (let at = 0; at < pairs.length; at += 2) {
       const [set = "", member = ""] = pairs.slice(at, at + 2);
       const name = `${set}\n${member}`;
-      const binding = this.#bindings.get(name) ?? { set, member, stands: false };
+      const binding = this.#bindings.get(name) ?? { set, member, stands: false, refused: false };
       this.#bindings[kept ? "keep" : "set"](name, binding);
       bindings.push(binding);
     }
@@ -189,13 +196,16 @@ export class RedisPublisher {
 
   /** Of the call's own, and of all where one may not stand. */
   #missing(own: readonly Binding[]): readonly Binding[] {
-    const asked = this.#isInDoubt ? new Set([...this.#bindings.values, ...own]) : own;
+    const asked = this.#isInDoubt ? new Set([...this.#bindings.values.filter(isHoped), ...own]) : own;
     return [...asked].filter(({ stands }) => !stands);
   }
 
   #stand(bindings: readonly Binding[]): void {
-    for (const binding of bindings) binding.stands = true;
-    if (this.#isInDoubt) this.#isInDoubt = this.#bindings.values.some(({ stands }) => !stands);
+    for (const binding of bindings) {
+      binding.stands = true;
+      binding.refused = false;
+    }
+    if (this.#isInDoubt) this.#isInDoubt = this.#bindings.values.some(isHoped);
   }
 
   #kept<T>(work: Promise<T>): Promise<T> {
@@ -206,6 +216,17 @@ export class RedisPublisher {
 }
 
 /** Where the chunk that begins at `at` ends. */
+/** Whether it is to stand and does not. */
+function isHoped({ stands, refused }: Binding): boolean {
+  return !stands && !refused;
+}
+
+/** Notes that the server has something against these, where that is its answer. */
+function refuse(bindings: readonly Binding[], answer: unknown): void {
+  if (!isRefusal(answer) || OF_ANY.test(answer.message)) return;
+  for (const binding of bindings) binding.refused = !binding.stands;
+}
+
 function endOf(packed: readonly Packed[], at: number): number {
   let weight = 0;
   let end = at;

@@ -1,6 +1,7 @@
 /** How much of what was declared a broker remembers, without a server. */
 import { expect, test } from "vitest";
 import type { Command } from "../../adapters/redis/client.ts";
+import { refusal } from "../../adapters/redis/fault.ts";
 import { RedisPublisher } from "../../adapters/redis/publisher.ts";
 import { RecentTypes } from "../../adapters/redis/types.ts";
 import type { Entity } from "../../src/broker.ts";
@@ -81,4 +82,47 @@ test("a binding that could not be declared comes with the next call", async () =
   expect(asked.map((commands) => commands.length)).toEqual([1, 1]);
   await publisher.declare([]);
   expect(asked).toHaveLength(2);
+});
+
+test("a binding that the server refuses has no other message refused: any message may name a queue", async () => {
+  let forbids = true;
+  const publisher = new RedisPublisher({
+    commands: {
+      close: () => Promise.resolve(),
+      run: (commands) =>
+        Promise.resolve(
+          commands.map((command) =>
+            forbids && command.includes("_kombu.binding.evil")
+              ? refusal("NOPERM this user has no permissions to access one of the keys")
+              : command[0] === "sadd"
+              ? 1
+              : "1"
+          ),
+        ),
+    },
+    packer: { prefix: "", db: 0, platform: systemPlatform, features: { maxMessage: 1000 }, types: new Map() },
+    clock: systemPlatform.clock,
+    ids: systemPlatform.ids,
+    subject: { role: "broker", address: "redis://", secrets: [] },
+    publishTimeout: 1000,
+  });
+  const publish = async (name: string): Promise<unknown> => {
+    const message = {
+      body: new Uint8Array(),
+      contentType: "",
+      contentEncoding: "",
+      headers: {},
+      properties: {},
+    };
+    const outgoing = { message, to: { exchange: name, routingKey: name }, mustRoute: true };
+    const deadline = systemPlatform.clock.now() + 1000;
+    return (await publisher.publish([outgoing], { declare: queue(name), deadline })).map(({ is }) => is);
+  };
+  expect(await publish("evil")).toEqual(["refused"]);
+  await expect(publisher.declare(queue("evil"))).rejects.toThrow();
+  expect(await publish("good")).toEqual(["confirmed"]);
+  publisher.doubt();
+  expect(await publish("other")).toEqual(["confirmed"]);
+  forbids = false;
+  expect(await publish("evil")).toEqual(["confirmed"]);
 });
