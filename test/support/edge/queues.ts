@@ -58,8 +58,9 @@ export async function deleteRedis(queue: string): Promise<void> {
   }
 }
 
-/** RabbitMQ's credentials at another address: `ws://user:password@host:port/`. */
+/** RabbitMQ's credentials and vhost at another address: `ws://user:password@host:port?vhost=...`. */
 export function atRelay(relay: string): string {
-  const { username, password } = new URL(inject("amqp"));
-  return relay.replace("://", `://${username}:${password}@`);
+  const { username, password, pathname } = new URL(inject("amqp"));
+  const vhost = pathname.slice(1) || "/";
+  return `${relay.replace("://", `://${username}:${password}@`)}?vhost=${vhost}`;
 }
