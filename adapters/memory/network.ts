@@ -67,3 +67,26 @@ export interface Network {
   /** The link is over at the client's end. What was sent up is still to arrive. */
   shut(lines: Lines): void;
 }
+
+/** Who listens at the client's end of a connection. */
+export interface LinkListener {
+  onEvent(event: WorldEvent): void;
+  /** The connection is gone; nothing comes any more. */
+  onLost(): void;
+}
+
+/** The client's end of a connection. */
+export interface Link {
+  /** The number that commands on it carry. */
+  readonly id: number;
+  /** Sends; on a lost link it is not heard. */
+  send(command: ClientWord): void;
+}
+
+/** The server's view of one link. */
+export interface Peer {
+  readonly listener: LinkListener;
+  /** How its words travel; undefined for the world's own microtasks. */
+  lines: Lines | undefined;
+  readonly network: Network | undefined;
+}

@@ -10,7 +10,7 @@ import type { OnChannelCommand } from "./rabbit/command.ts";
 import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
 import type { Network, WorldEvent } from "./network.ts";
-import type { Link, MemoryWorld } from "./world.ts";
+import type { MemoryWorld } from "./world.ts";
 
 /** A command of a channel, not yet told which one. */
 type Bare<C> = C extends unknown ? Omit<C, "connection" | "channel"> : never;

@@ -7,7 +7,7 @@ import type { Message } from "../../src/broker.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { AlarmClock } from "./alarm-clock.ts";
-import type { ClientWord, Lines, Network, WorldEvent } from "./network.ts";
+import type { ClientWord, Link, LinkListener, Network, Peer, WorldEvent } from "./network.ts";
 import { Pump } from "./pump.ts";
 import type { Command } from "./rabbit/command.ts";
 import type { RabbitEvent } from "./rabbit/event.ts";
@@ -31,21 +31,6 @@ export interface MemoryWorldOptions {
   readonly limits?: Partial<Limits>;
 }
 
-/** Who listens at the client's end of a connection. */
-export interface LinkListener {
-  onEvent(event: WorldEvent): void;
-  /** The connection is gone; nothing comes any more. */
-  onLost(): void;
-}
-
-/** The client's end of a connection. */
-export interface Link {
-  /** The number that commands on it carry. */
-  readonly id: number;
-  /** Sends; on a lost link it is not heard. */
-  send(command: ClientWord): void;
-}
-
 /** One queue of a world. */
 export interface QueueFacts {
   /** Its name. */
@@ -56,14 +41,6 @@ export interface QueueFacts {
   readonly unacked: number;
   /** Who takes from it. */
   readonly consumers: number;
-}
-
-/** The server's view of one link. */
-interface Peer {
-  readonly listener: LinkListener;
-  /** How its words travel; undefined for the world's own microtasks. */
-  lines: Lines | undefined;
-  readonly network: Network | undefined;
 }
 
 /** Words after which nothing comes. */
