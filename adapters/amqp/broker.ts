@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AMQPChannel, AMQPMessage } from "@cloudamqp/amqp-client";
+import type { AMQPMessage } from "@cloudamqp/amqp-client";
 import type {
   Broker,
   BrokerEvent,
@@ -22,9 +22,7 @@ import type {
 } from "../../src/broker.ts";
 import { explaining } from "../../src/lib/mismatch.ts";
 import { CallSender, sendingFeatures } from "./call.ts";
-import { passing } from "./connect.ts";
 import { AmqpConsumer } from "./consumer.ts";
-import { Control } from "./control.ts";
 import { declareAll } from "./declare.ts";
 import { Delays } from "./delays.ts";
 import type { Epoch } from "./epoch.ts";
@@ -36,6 +34,7 @@ import { messagesIn } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import { encoded } from "./outlet.ts";
 import { MAX_PARK, type NativeWay, Parking } from "./parking.ts";
+import { Questions } from "./questions.ts";
 import { addressOf, type Roads } from "./roads.ts";
 import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
@@ -63,7 +62,7 @@ export class AmqpBroker implements Broker {
   readonly #calls: CallSender | undefined;
   readonly #publishing: Link;
   readonly #consuming: Link;
-  readonly #controls: WeakMap<Link, Control> = new WeakMap();
+  readonly #questions: Questions;
   readonly #topology: Topology;
   readonly #sender: SharedSender;
   readonly #parking: Parking;
@@ -84,6 +83,7 @@ export class AmqpBroker implements Broker {
     this.#publishing = this.#link("publish");
     this.#consuming = this.#link("consume");
     const propertiesOf = (message: AMQPMessage): Uint8Array => encoded(readMessage(message));
+    this.#questions = new Questions(roads, this.#publishing, this.#consuming);
     this.#calls = settings.link === "call" ? new CallSender(this.#roads) : undefined;
     this.#sender = new SharedSender(settings, {
       open: async () => {
@@ -102,7 +102,7 @@ export class AmqpBroker implements Broker {
     this.#parking = new Parking({
       clock: settings.platform.clock,
       topology: settings.topology,
-      ask: (question) => this.#put("Declaring the delay queues", question),
+      ask: (question) => this.#questions.put("Declaring the delay queues", question),
       publish: async (outgoing) => (await this.publish([outgoing]))[0] as Verdict,
       native: this.#native(),
       blocked: () => this.#publishing.epoch?.blocked,
@@ -113,7 +113,7 @@ export class AmqpBroker implements Broker {
 
   async connect(call: Call = {}): Promise<void> {
     if (this.#calls !== undefined) {
-      return await this.#pass(call, "Connecting to the broker", () => Promise.resolve());
+      return await this.#questions.pass(call, "Connecting to the broker", () => Promise.resolve());
     }
     await this.#publishing.open(call);
     if (this.#consuming.wanted) await this.#consuming.open(call);
@@ -123,7 +123,7 @@ export class AmqpBroker implements Broker {
   async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
     if (this.#calls !== undefined) {
       if (entities.length === 0 || this.#settings.topology === "leave") return;
-      return await this.#pass(call, "Declaring", async (channel) => {
+      return await this.#questions.pass(call, "Declaring", async (channel) => {
         await explaining(declareAll(
           entities,
           this.#settings.topology,
@@ -140,8 +140,8 @@ export class AmqpBroker implements Broker {
     const exclusive = Topology.exclusive(entities);
     const stand = exclusive ? [this.#consuming.epoch] : [this.#consuming.epoch, this.#publishing.epoch];
     if (this.#topology.stands(entities, stand)) return;
-    const link = exclusive ? this.#consuming : this.#questions();
-    await this.#ask(
+    const link = exclusive ? this.#consuming : this.#questions.link;
+    await this.#questions.ask(
       link,
       call,
       "Declaring",
@@ -200,13 +200,13 @@ export class AmqpBroker implements Broker {
   async count(queue: string): Promise<number> {
     return await messagesIn(
       queue,
-      this.#put("Counting", (channel) => channel.queueDeclare(queue, { passive: true })),
+      this.#questions.put("Counting", (channel) => channel.queueDeclare(queue, { passive: true })),
     );
   }
 
   /** 0 where there is no such queue. */
   async purge(queue: string): Promise<number> {
-    return await messagesIn(queue, this.#put("Purging", (channel) => channel.queuePurge(queue)));
+    return await messagesIn(queue, this.#questions.put("Purging", (channel) => channel.queuePurge(queue)));
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
@@ -241,8 +241,8 @@ export class AmqpBroker implements Broker {
 
   async #leadDelays(ways: readonly DelayWay[], type: DelayQueueType, call: Call): Promise<void> {
     if (this.#delays.stands(ways, type, [this.#consuming.epoch, this.#publishing.epoch])) return;
-    await this.#ask(
-      this.#questions(),
+    await this.#questions.ask(
+      this.#questions.link,
       call,
       "Declaring the delayed delivery",
       (epoch, control) => this.#delays.declare(ways, type, { epoch, control }),
@@ -278,53 +278,6 @@ export class AmqpBroker implements Broker {
     this.#leaving.add(leaving);
   }
 
-  /** Asks on a channel that an error of ours closes for nobody else. */
-  #put<T>(what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
-    return this.#calls !== undefined
-      ? this.#pass({}, what, question)
-      : this.#ask(this.#questions(), {}, what, (epoch, control) => control.ask(epoch, question));
-  }
-
-  /** A question's link: the consuming one where it is wanted, as an alarm never blocks it. */
-  #questions(): Link {
-    return this.#consuming.wanted ? this.#consuming : this.#publishing;
-  }
-
-  /** Asks over a connection for this question alone. */
-  #pass<T>(call: Call, what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
-    const limited = this.#limited(call);
-    return passing(this.#roads, limited.deadline, (opening) => {
-      const answer = opening.then(async (epoch) => {
-        let answered: T | undefined;
-        await epoch.channel(() => {}, async (channel) => answered = await question(channel));
-        return answered as T;
-      });
-      return within(answer, limited, this.#settings.platform.clock, what);
-    });
-  }
-
-  async #ask<T>(
-    link: Link,
-    call: Call,
-    what: string,
-    question: (epoch: Epoch, control: Control) => Promise<T>,
-  ): Promise<T> {
-    const limited = this.#limited(call);
-    const epoch = await link.open(limited);
-    return await within(question(epoch, this.#control(link)), limited, this.#settings.platform.clock, what);
-  }
-
-  #limited(call: Call): Call & { readonly deadline: number } {
-    const { platform: { clock }, publishTimeout } = this.#settings;
-    return { deadline: clock.now() + publishTimeout, ...call };
-  }
-
-  #control(link: Link): Control {
-    let control = this.#controls.get(link);
-    if (control === undefined) this.#controls.set(link, control = new Control());
-    return control;
-  }
-
   async #restore(link: Link, epoch: Epoch): Promise<void> {
     const consuming = link.kind === "consume";
     const elsewhere = this.#calls !== undefined
@@ -332,7 +285,7 @@ export class AmqpBroker implements Broker {
       : consuming
       ? this.#publishing.epoch
       : this.#consuming.epoch;
-    const site = { epoch, control: this.#control(link), elsewhere };
+    const site = { epoch, control: this.#questions.control(link), elsewhere };
     await this.#topology.restore({ ...site, exclusive: consuming }, (error) => {
       this.#emit({ is: "down", link: link.kind, error, retryIn: undefined });
     });
