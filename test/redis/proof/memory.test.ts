@@ -1,32 +1,20 @@
 /** A Redis whose memory is full, or that throws keys away, and waits for results that only lose their pub/sub connection. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { redisBackend, redisBroker } from "../../../adapters/redis/tcp.ts";
 import { Celery } from "../../../mod.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { Worker } from "../../../src/worker/worker.ts";
-import { type PrivateServer, startRedis } from "../../support/servers.ts";
 import { until } from "../../support/wait.ts";
-import { bareClient } from "../setup.ts";
+import { ownRedis } from "../own-redis.ts";
 
-let server: PrivateServer;
-let redis: ReturnType<typeof bareClient>;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = bareClient(server.url);
-});
-
-afterAll(async () => {
-  await redis?.[Symbol.asyncDispose]();
-  await server?.[Symbol.asyncDispose]();
-});
+const own = ownRedis();
 
 test("A31: a worker that starts on a Redis that may throw queues away says so", async () => {
   for (const [policy, warns] of [["noeviction", 0], ["allkeys-lru", 1], ["volatile-ttl", 1]] as const) {
-    await redis.config("SET", "maxmemory-policy", policy);
+    await own.redis.config("SET", "maxmemory-policy", policy);
     const lines: string[] = [];
     await using app = new Celery("warned", {
-      broker: redisBroker(server.url),
+      broker: redisBroker(own.url),
       taskDefaultQueue: crypto.randomUUID(),
       logger: { log: (level, message) => void lines.push(`${level} ${message}`) },
     });
@@ -42,51 +30,51 @@ test("A31: a worker that starts on a Redis that may throw queues away says so", 
       warns === 0 ? [] : [expect.stringMatching(new RegExp(`maxmemory-policy is ${policy}`))],
     );
   }
-  await redis.config("SET", "maxmemory-policy", "noeviction");
+  await own.redis.config("SET", "maxmemory-policy", "noeviction");
 });
 
 test("A31: a full memory refuses publishes with an error; what is there is run, and nothing is lost", async () => {
   const queue = crypto.randomUUID();
   const ran: number[] = [];
   await using app = new Celery("full", {
-    broker: redisBroker(server.url),
+    broker: redisBroker(own.url),
     ...{ taskDefaultQueue: queue, taskAcksLate: true, logger: silentLogger, taskPublishRetry: false },
   });
   app.task("full.run", (n: number) => void ran.push(n));
   for (let n = 0; n < 20; n++) await app.sendTask("full.run", { args: [n] });
-  await redis.config("SET", "maxmemory", "1");
+  await own.redis.config("SET", "maxmemory", "1");
   const worker = new Worker(app, { concurrency: 2 });
   try {
     await expect(app.sendTask("full.run", { args: [99] })).rejects.toMatchObject({ code: "publish-refused" });
     const running = worker.run();
     // Full as it is, it gives out and settles what it has.
-    await until(async () => ran.length === 20 && await redis.hlen("unacked") === 0, {
+    await until(async () => ran.length === 20 && await own.redis.hlen("unacked") === 0, {
       what: "the tasks of a full server",
     });
-    await redis.config("SET", "maxmemory", "0");
+    await own.redis.config("SET", "maxmemory", "0");
     await app.sendTask("full.run", { args: [20] });
     await until(() => ran.length === 21, { what: "a task after it" });
     await worker.stop();
     await running;
   } finally {
-    await redis.config("SET", "maxmemory", "0");
+    await own.redis.config("SET", "maxmemory", "0");
   }
   expect(ran.sort((a, b) => a - b)).toEqual(Array.from({ length: 21 }, (_, n) => n));
-  expect(await redis.exists(queue, "unacked", "unacked_index")).toBe(0);
+  expect(await own.redis.exists(queue, "unacked", "unacked_index")).toBe(0);
 });
 
 test("A23: a get() whose pub/sub connection alone is killed, again and again, resolves within the poll interval", async () => {
-  await using writer = Object.assign(redisBackend(server.url), {
+  await using writer = Object.assign(redisBackend(own.url), {
     [Symbol.asyncDispose]: () => writer.close(),
   });
-  await using app = new Celery("waits", { backend: redisBackend(server.url, { pollInterval: "300ms" }) });
+  await using app = new Celery("waits", { backend: redisBackend(own.url, { pollInterval: "300ms" }) });
   for (let turn = 0; turn < 5; turn++) {
     const id = crypto.randomUUID();
     const getting = app.result<number>(id).get({ timeout: 10 });
-    await until(async () => Number((await redis.pubsub("NUMSUB", `celery-task-meta-${id}`))[1]) === 1, {
+    await until(async () => Number((await own.redis.pubsub("NUMSUB", `celery-task-meta-${id}`))[1]) === 1, {
       what: "the subscription",
     });
-    await redis.call("CLIENT", ["KILL", "TYPE", "pubsub"]);
+    await own.redis.call("CLIENT", ["KILL", "TYPE", "pubsub"]);
     const begun = performance.now();
     const text =
       `{"status": "SUCCESS", "result": ${turn}, "traceback": null, "children": [], "task_id": "${id}"}`;
