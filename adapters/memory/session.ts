@@ -9,7 +9,7 @@ import { explained } from "../../src/lib/mismatch.ts";
 import type { OnChannelCommand } from "./rabbit/command.ts";
 import type { ChannelClose, ChannelEvent, Confirm, ConsumerWord, Deliver, Return } from "./rabbit/event.ts";
 import { Ring } from "./rabbit/ring.ts";
-import type { Network, WorldEvent } from "./network.ts";
+import type { Link, Network, WorldEvent } from "./network.ts";
 import type { MemoryWorld } from "./world.ts";
 
 /** A command of a channel, not yet told which one. */

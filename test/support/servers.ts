@@ -201,7 +201,8 @@ export class PrivateServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // The data go too, so nothing is worth a slow goodbye.
     if (this.running) await this.kill9();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    // Its last children may still be writing.
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   async #gone(deadline: number): Promise<void> {

@@ -38,7 +38,7 @@ beforeAll(async () => {
   reports = await (await worker.fetch("/suites")).json() as Report[];
   const passed = reports.reduce((sum, report) => sum + report.passed, 0);
   console.log(`workerd without any flag: ${passed} tests of ${reports.length} files pass`);
-}, 180_000);
+}, 400_000);
 
 afterAll(async () => {
   await worker[Symbol.asyncDispose]();
