@@ -290,7 +290,7 @@ export interface Broker extends PublishBroker {
   declare(entities: readonly Entity[], options?: Call): Promise<void>;
   /**
    * Declares kombu's native delayed delivery with queues of this type, and its ways into these queues, which must stand; remembered, and
-   * repeated after a reconnect. Resolves with false where the broker is to declare nothing. Throws what `declare` throws. Absent where there
+   * repeated after a reconnect. Resolves with false where the broker is to declare nothing, or leads to 1,000 others already. Throws what `declare` throws. Absent where there
    * is no such thing: RabbitMQ alone has it.
    */
   declareDelays?(ways: readonly DelayWay[], type: DelayQueueType, options?: Call): Promise<boolean>;

@@ -151,8 +151,8 @@ export class AmqpBroker implements Broker {
 
   /** Where each call has a connection of its own, so much is not declared for it. */
   async declareDelays(ways: readonly DelayWay[], type: DelayQueueType, call: Call = {}): Promise<boolean> {
-    this.#delays.expect(ways);
-    if (this.#calls !== undefined || this.#settings.topology !== "declare") return false;
+    const may = this.#delays.expect(ways);
+    if (!may || this.#calls !== undefined || this.#settings.topology !== "declare") return false;
     await this.#leadDelays(ways, type, call);
     return true;
   }

@@ -26,6 +26,9 @@ export interface ExchangeLink {
   readonly routingKey: string;
 }
 
+/** So many ways out there may be: messages bring names of queues, and each way stays in the broker. */
+const MOST_WAYS = 1000;
+
 const LEVELS: readonly number[] = Array.from({ length: DELAY_TOP + 1 }, (_, at) => DELAY_TOP - at);
 
 function exchange(name: string): Entity {
@@ -96,8 +99,8 @@ export interface DelaySite {
 export class Delays {
   #type: DelayQueueType | undefined;
   readonly #ways: Map<string, DelayWay> = new Map();
-  /** By which keys queues are bound that it leads into, whoever declared that. */
-  readonly #keys: Set<string> = new Set();
+  /** By which keys queues are bound that it leads into, whoever declared that; by their ways. */
+  readonly #keys: Map<string, string> = new Map();
   readonly #standing: WeakMap<Epoch, Set<string>> = new WeakMap();
   /** Connections on which it was refused. */
   readonly #refused: WeakSet<Epoch> = new WeakSet();
@@ -107,9 +110,12 @@ export class Delays {
     return this.#type;
   }
 
-  /** These ways out are there, or may be. */
-  expect(ways: readonly DelayWay[]): void {
-    for (const { routingKey } of ways) this.#keys.add(routingKey);
+  /** These ways out are there, or may be. False where there are too many others: these are not to be. */
+  expect(ways: readonly DelayWay[]): boolean {
+    const more = ways.filter((way) => !this.#keys.has(nameOf(way)));
+    if (this.#keys.size + more.length > Math.max(MOST_WAYS, ways.length)) return false;
+    for (const way of more) this.#keys.set(nameOf(way), way.routingKey);
+    return true;
   }
 
   /**
@@ -117,7 +123,7 @@ export class Delays {
    * place of its zeros: which ones, is known too late.
    */
   leads(key: string): boolean {
-    return [...this.#keys].some((routingKey) => {
+    return [...this.#keys.values()].some((routingKey) => {
       const pattern = kombuPattern(routingKey).split(".").map((word) => word === "1" ? "0" : word).join(".");
       return topicMatches(pattern, key);
     });

@@ -4,7 +4,7 @@
  * @module
  */
 import { expect, test } from "vitest";
-import { delayEntities, delayLinks } from "../../adapters/amqp/delays.ts";
+import { delayEntities, delayLinks, Delays } from "../../adapters/amqp/delays.ts";
 
 test("a level's exchange, queue and binding are kombu's; the queues may be classic", () => {
   const entities = delayEntities("quorum");
@@ -51,4 +51,15 @@ test("the lowest level comes out in the delivery's exchange", () => {
   expect(lowest).toMatchObject({
     arguments: { "x-message-ttl": 1000, "x-dead-letter-exchange": "celery_delayed_delivery" },
   });
+});
+
+test("ways out are remembered up to a number, whatever names messages bring", () => {
+  const way = (name: string) => ({ queue: name, exchange: "tasks", routingKey: name });
+  const delays = new Delays();
+  expect(delays.expect([way("own"), way("#")])).toBe(true);
+  const led = Array.from({ length: 2000 }, (_, at) => delays.expect([way(`named-${at}`)]));
+  expect(led.filter(Boolean)).toHaveLength(998);
+  // What it leads to already it goes on to lead to.
+  expect(delays.expect([way("own"), way("named-0")])).toBe(true);
+  expect(delays.leads("0.0.celeriac-delay.0")).toBe(true);
 });
