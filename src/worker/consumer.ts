@@ -166,8 +166,8 @@ export class TaskConsumer {
   }
 
   /** Its time has not come: it is held here until then, or kept by the broker. */
-  #putOff(request: Request, until: number): void {
-    const plan = this.#holds.plan(request.delivery.queue, until);
+  #putOff(request: Request, until: number, again = false): void {
+    const plan = this.#holds.plan(request.delivery.queue, until, again);
     if (plan.as === "hold") return this.#hold(request, until, "again" in plan ? plan.again : undefined);
     const parking = this.#park(request, plan.until, until).finally(() => this.#parking.delete(parking));
     this.#parking.add(parking);
@@ -177,7 +177,7 @@ export class TaskConsumer {
     if (await this.#holds.parking(request, request.park(parkedUntil))) return;
     this.#holds.onParkFailed();
     if (this.#stopping) await request.release({ as: "requeue" });
-    else this.#putOff(request, until);
+    else this.#putOff(request, until, true);
   }
 
   /** `again`: when to look whether the broker keeps it now. */
@@ -195,7 +195,7 @@ export class TaskConsumer {
   #putOffAgain(request: Request, until: number): void {
     this.#leave(request);
     this.#env.state.drop(request);
-    this.#putOff(request, until);
+    this.#putOff(request, until, true);
   }
 
   #reserve(request: Request): void {

@@ -50,15 +50,19 @@ export class Holds {
     this.#patience = { near: workerParkAfter, room: holdingRoom(base, workerEtaTaskLimit), longest };
   }
 
-  /** Whether a task of this queue that is due at `until` (ms since the epoch) is held, or until when it is parked. */
-  plan(queue: string, until: number): Plan {
+  /**
+   * Whether a task of this queue that is due at `until` (ms since the epoch) is held, or until when it is parked. `again`: it was held, since
+   * the broker parked nothing.
+   */
+  plan(queue: string, until: number, again: boolean): Plan {
     const now = this.#env.now();
     const { held, parking } = this.#perQueue.get(queue) ?? { held: 0, parking: 0 };
     const plan = putOff(until, now, held, this.#patience);
     if (plan.as === "hold") return plan;
     // A park would take no place from others, but wait for the end of the alarm, perhaps beyond the task's time.
     if (this.#env.isBlocked || now < this.#parksFrom) return holdUntil(now + AGAIN, until);
-    return parking < PARKS ? plan : holdUntil(now + CROWDED, until);
+    // What comes is as much as the window lets in; what was held may be very many.
+    return again && parking >= PARKS ? holdUntil(now + CROWDED, until) : plan;
   }
 
   /** While `work` parks the request it takes no place from those that are ready. */
