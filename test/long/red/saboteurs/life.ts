@@ -301,13 +301,13 @@ export const LIFE: readonly Saboteur[] = [
   },
   {
     name: "news of an alarm is not told",
-    reds: ["broker > server: under an alarm"],
+    reds: ["broker > server: under an alarm publishes"],
     twist: deafTo(({ is }) => is === "blocked"),
   },
   {
     name: "under an alarm everything waits for its end",
     on: ["RabbitMQ"],
-    reds: ["broker > server: under an alarm"],
+    reds: ["broker > server: under an alarm publishes"],
     twist: () => ({
       broker: (inner) => ({ publish: (batch, options) => inner.publish(batch, endless(options ?? {})) }),
     }),

@@ -95,7 +95,6 @@ export const RESULTS: readonly Saboteur[] = [
       "backend > store: STARTED does not",
       "backend > store: RETRY does not",
       "backend > store: PROGRESS does not",
-      "backend > store: SUCCESS stays",
       "backend > store: of many concurrent writers",
     ],
     twist: () => ({
@@ -105,6 +104,22 @@ export const RESULTS: readonly Saboteur[] = [
             await inner.forget([record.taskId]);
             await inner.store(record, options);
           }
+          return "stored";
+        },
+      }),
+    }),
+  },
+  {
+    name: "store looks what is there, and writes a while later",
+    reds: ["backend > store: SUCCESS stays", "backend > store: of many concurrent writers"],
+    twist: () => ({
+      backend: (inner) => ({
+        store: async (record, options) => {
+          const [there] = await inner.load([record.taskId]);
+          if (there?.status === "SUCCESS") return "kept";
+          if (record.status !== "SUCCESS") await pause(50);
+          await inner.forget([record.taskId]);
+          await inner.store(record, options);
           return "stored";
         },
       }),

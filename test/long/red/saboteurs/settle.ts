@@ -266,6 +266,14 @@ export const SETTLE: readonly Saboteur[] = [
     }),
   },
   {
+    name: "a park that fails is told as settled",
+    on: ["RabbitMQ"],
+    reds: ["broker > server: under an alarm a park fails"],
+    twist: () => ({
+      delivery: (inner) => ({ settle: (how) => inner.settle(how).catch(() => "settled" as const) }),
+    }),
+  },
+  {
     name: "a park that is too long is made shorter",
     reds: ["broker > park: parking for longer"],
     twist: () => ({

@@ -43,8 +43,8 @@ export const SOURCES: readonly Saboteur[] = [
     reds: ["broker > loss: what was declared stands again"],
     edits: [{
       file: "adapters/amqp/topology.ts",
-      find: "    this.#remembered.set(this.#key(entity), entity);\n",
-      put: "    void entity;\n",
+      find: "restoring = this.#restore(site, refused);",
+      put: "restoring = Promise.resolve();",
     }],
   },
 ];
