@@ -14,7 +14,7 @@ import type { Saboteur, SuiteName } from "./saboteur.ts";
 import { type Adapters, needsServer, NoEnd, runTest, type Servers, type Setting } from "./suites.ts";
 
 /** How many tests run at once. Most of the time they wait. */
-const AT_ONCE = 4;
+const AT_ONCE = 6;
 
 /** One test of one suite turned red. */
 export interface Red {
