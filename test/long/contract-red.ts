@@ -14,7 +14,7 @@ export const part: Part = {
     const ignore = (): void => {};
     process.on("unhandledRejection", ignore).on("rejectionHandled", ignore);
     try {
-      const { greens, reds, wrong } = await hunt({
+      const { again, greens, reds, wrong } = await hunt({
         servers: { rabbit: rabbit(), redis: redis() },
         saboteurs: SABOTEURS,
         ...{ say, until },
@@ -31,7 +31,12 @@ export const part: Part = {
       return {
         runs: 1,
         seeds: [],
-        counts: { saboteurs: SABOTEURS.length, "green without one": greens, reds: reds.length },
+        counts: {
+          saboteurs: SABOTEURS.length,
+          "green without one": greens,
+          reds: reds.length,
+          "run again": again,
+        },
         coverage: Object.fromEntries(coverage) as Record<string, number>,
         tests,
       };

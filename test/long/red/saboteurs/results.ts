@@ -262,7 +262,6 @@ export const RESULTS: readonly Saboteur[] = [
   {
     name: "a watch reads once and hears nothing",
     reds: [
-      "backend > watch: what is stored later",
       "backend > watch: states come in the order",
       "backend > watch: watching several ids",
       "backend > loss: the final one is not missed",
@@ -274,6 +273,15 @@ export const RESULTS: readonly Saboteur[] = [
           yield* (await inner.load(ids)).filter((one) => one !== undefined);
           await NEVER;
         },
+      }),
+    }),
+  },
+  {
+    name: "a watch is silent",
+    reds: ["backend > watch: what is stored"],
+    twist: () => ({
+      backend: () => ({
+        watch: () => ({ [Symbol.asyncIterator]: () => ({ next: () => NEVER }) }),
       }),
     }),
   },
@@ -504,13 +512,13 @@ export const RESULTS: readonly Saboteur[] = [
     }),
   },
   {
-    name: "each bump begins the time anew",
+    name: "each bump gives one more hour",
     reds: ["backend > facts: the time of a count"],
     twist: () => ({
       facts: (inner) => ({
         bump: async (key, options) => {
           const count = await inner.bump(key, options);
-          await inner.put(key, String(count), options);
+          await inner.put(key, String(count), { ttl: HOUR });
           return count;
         },
       }),
