@@ -254,7 +254,7 @@ class InMemory implements MemoryBroker {
       this.#tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
     this.#links[which] = session;
     void session.opened.then(() => {
-      if (session.alive) this.#tell({ is: "up", link: which });
+      if (session.alive && this.#links[which] === session) this.#tell({ is: "up", link: which });
     });
     return session;
   }

@@ -224,7 +224,7 @@ export class MemoryConsumer implements Consumer {
   async #open(queue: string): Promise<void> {
     let session = await this.#host.session();
     // Lost between its last answer and this line.
-    while (!session.alive) session = await this.#host.session();
+    while (!session.alive && this.#lanes.has(queue)) session = await this.#host.session();
     // Stopped, removed or opened by somebody else meanwhile.
     if (!this.#lanes.has(queue) || this.#lanes.get(queue) !== undefined) return;
     const lane = new QueueLane(this, this.#host, session, queue);

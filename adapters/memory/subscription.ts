@@ -111,7 +111,7 @@ export class MemorySubscription implements Subscription {
 
   async #listen(): Promise<void> {
     let session = await this.#host.session();
-    while (!session.alive) session = await this.#host.session();
+    while (!session.alive && !this.#feed.ended) session = await this.#host.session();
     if (this.#feed.ended || this.#channel !== undefined) return;
     const channel = session.channel({
       onDeliver: (event) => this.#feed.push(copyMessage(event.message)),

@@ -288,6 +288,28 @@ describe("what befalls a consumer", () => {
     expect(broker.world.queues).toMatchObject([{ name: "q", ready: 0, unacked: 0 }]);
   });
 
+  test.each([0, 1, 2, 3, 4, 5, 6, 8, 10])(
+    "closed %i microtasks after a cut it opens no link again and tells of none",
+    async (turns) => {
+      const broker = memoryBroker();
+      await broker.declare([queue("q")]);
+      const consumer = broker.consume(["q"], { prefetch: 1 });
+      const heard = broker.subscribe({ queue: "inbox" });
+      await Promise.all([consumer.add("q"), heard.ready]);
+      await until(() => consumer.aliveAt > 0, { what: "a consumer" });
+      broker.world.cut();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      const events: BrokerEvent[] = [];
+      const closed = broker.close();
+      broker.observe((event) => events.push(event));
+      await closed;
+      // A link that was opened all the same would have consumed by now.
+      await memoryBroker({ world: broker.world }).count("q");
+      expect(events).toEqual([]);
+      expect(broker.world.queues).toMatchObject([{ name: "q", consumers: 0 }]);
+    },
+  );
+
   test("a link that is lost under an alarm is told to be blocked no more", async () => {
     const broker = memoryBroker();
     const events: string[] = [];
