@@ -21,6 +21,7 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { explaining } from "../../src/lib/mismatch.ts";
+import { Observers } from "../../src/lib/observers.ts";
 import { CallSender, sendingFeatures } from "./call.ts";
 import { AmqpConsumer } from "./consumer.ts";
 import { declareAll } from "./declare.ts";
@@ -38,7 +39,6 @@ import { Questions } from "./questions.ts";
 import { addressOf, type Roads } from "./roads.ts";
 import { SharedSender } from "./sender.ts";
 import { AmqpSubscription } from "./subscription.ts";
-import { tell } from "./tell.ts";
 import { Topology } from "./topology.ts";
 
 const CONSUMING: Omit<BrokerFeatures, keyof PublishFeatures> = {
@@ -73,7 +73,7 @@ export class AmqpBroker implements Broker {
   readonly #leaving: Set<Promise<void>> = new Set();
   /** While the broker is being closed. */
   #closing: Call | undefined;
-  readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+  readonly #observers: Observers<BrokerEvent> = new Observers<BrokerEvent>();
 
   constructor(roads: Roads) {
     const { settings } = roads;
@@ -210,10 +210,7 @@ export class AmqpBroker implements Broker {
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
-    // The same function may observe twice; each call is taken back by itself.
-    const own = (event: BrokerEvent): void => listener(event);
-    this.#listeners.add(own);
-    return { [Symbol.dispose]: () => this.#listeners.delete(own) };
+    return this.#observers.add(listener);
   }
 
   async close({ signal, deadline = Infinity }: Call = {}): Promise<void> {
@@ -302,6 +299,6 @@ export class AmqpBroker implements Broker {
 
   #emit(event: BrokerEvent): void {
     if (event.is === "unblocked") this.#sender.resume();
-    for (const listener of [...this.#listeners]) tell(() => listener(event));
+    this.#observers.tell(event);
   }
 }

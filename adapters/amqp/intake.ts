@@ -6,6 +6,7 @@
 import type { AMQPChannel, AMQPConsumer, AMQPMessage } from "@cloudamqp/amqp-client";
 import { ConnectionError } from "../../src/errors.ts";
 import { type Deferred, deferred } from "../../src/lib/deferred.ts";
+import { tell } from "../../src/lib/observers.ts";
 import { AmqpDelivery, type Origin, SETTLED } from "./delivery.ts";
 import type { Epoch } from "./epoch.ts";
 import { channelError, sentenceOf } from "./errors.ts";
@@ -13,7 +14,6 @@ import { sleep } from "./limit.ts";
 import { Ledger } from "./ledger.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Parking } from "./parking.ts";
-import { tell } from "./tell.ts";
 
 /** What an intake tells its consumer. */
 export interface IntakeEvents {

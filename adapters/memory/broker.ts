@@ -17,11 +17,11 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { CeleriacError, TimeoutError } from "../../src/errors.ts";
+import { Observers } from "../../src/lib/observers.ts";
 import { checkOptionNames } from "../../src/lib/options.ts";
 import type { Clock, Platform } from "../../src/lib/port.ts";
 import { soon } from "../../src/lib/soon.ts";
 import { MemoryConsumer } from "./consumer.ts";
-import { call } from "./delivery.ts";
 import type { Network } from "./network.ts";
 import { Publisher } from "./publisher.ts";
 import { Session } from "./session.ts";
@@ -70,7 +70,7 @@ class InMemory implements MemoryBroker {
   readonly address = "memory://";
   readonly world: MemoryWorld;
   readonly features: BrokerFeatures;
-  readonly #observers: Set<(event: BrokerEvent) => void> = new Set<(event: BrokerEvent) => void>();
+  readonly #observers: Observers<BrokerEvent> = new Observers<BrokerEvent>();
   readonly #consumers: Set<MemoryConsumer> = new Set<MemoryConsumer>();
   readonly #subscriptions: Set<MemorySubscription> = new Set<MemorySubscription>();
   readonly #topology: Topology = new Topology();
@@ -135,7 +135,7 @@ class InMemory implements MemoryBroker {
         session: () => this.#session(),
         park: (outgoing, late) => this.#park(outgoing, late),
         onEnded: (one) => void this.#consumers.delete(one),
-        onFatal: (error) => this.#tell({ is: "fatal", error }),
+        onFatal: (error) => this.#observers.tell({ is: "fatal", error }),
         parkedUntil: () => this.#clock.now() + MAX_PARK,
         doubt: () => this.#topology.doubt(),
       },
@@ -151,7 +151,7 @@ class InMemory implements MemoryBroker {
       session: () => this.#session(),
       onEnded: (one) => void this.#subscriptions.delete(one),
       after: (ms, retry) => this.#clock.after(ms, retry, { keepAlive: false }),
-      onRefused: (error, retryIn) => this.#tell({ is: "down", link: "consume", error, retryIn }),
+      onRefused: (error, retryIn) => this.#observers.tell({ is: "down", link: "consume", error, retryIn }),
     }, inbox);
     this.#subscriptions.add(subscription);
     return subscription;
@@ -167,10 +167,7 @@ class InMemory implements MemoryBroker {
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
-    // A wrapper, since the same function may be given twice.
-    const one = (event: BrokerEvent): void => listener(event);
-    this.#observers.add(one);
-    return { [Symbol.dispose]: () => void this.#observers.delete(one) };
+    return this.#observers.add(listener);
   }
 
   async close(options: Call = {}): Promise<void> {
@@ -251,10 +248,10 @@ class InMemory implements MemoryBroker {
     if (standing?.alive === true) return standing;
     const session = new Session(this.world, (error) => this.#lost(which, session, error), this.#network);
     session.onBlocked = (blocked) =>
-      this.#tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
+      this.#observers.tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
     this.#links[which] = session;
     void session.opened.then(() => {
-      if (session.alive && this.#links[which] === session) this.#tell({ is: "up", link: which });
+      if (session.alive && this.#links[which] === session) this.#observers.tell({ is: "up", link: which });
     });
     return session;
   }
@@ -262,19 +259,15 @@ class InMemory implements MemoryBroker {
   #lost(which: "publish" | "consume", session: Session, error: Error): void {
     if (this.#links[which] !== session) return;
     this.#links[which] = undefined;
-    if (session.blocked) this.#tell({ is: "unblocked" });
+    if (session.blocked) this.#observers.tell({ is: "unblocked" });
     const wanted = which === "consume" && this.#consumers.size + this.#subscriptions.size > 0;
     // A publishing link is opened again by the next publish.
-    this.#tell({ is: "down", link: which, error, retryIn: wanted ? 0 : undefined });
+    this.#observers.tell({ is: "down", link: which, error, retryIn: wanted ? 0 : undefined });
     if (!wanted) return;
     this.#clock.soon(() => {
       for (const consumer of this.#consumers) consumer.attach();
       for (const subscription of this.#subscriptions) subscription.attach();
     });
-  }
-
-  #tell(event: BrokerEvent): void {
-    for (const observer of [...this.#observers]) call(() => observer(event));
   }
 
   /** Ends a wait by signal or deadline; the work itself may still go on. */

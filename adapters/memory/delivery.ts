@@ -5,6 +5,7 @@
  */
 import type { Delivery, Message, Outgoing, Settlement, Verdict } from "../../src/broker.ts";
 import { CeleriacError, ConfigurationError, PublishError } from "../../src/errors.ts";
+import { tell } from "../../src/lib/observers.ts";
 import { copyMessage, firstRoute, isReturned, reborn, unmarked } from "./message.ts";
 import type { Deliver } from "./rabbit/event.ts";
 import type { ClientChannel } from "./session.ts";
@@ -28,15 +29,6 @@ export interface Lane {
 const SETTLED: Promise<"settled"> = Promise.resolve("settled");
 const STALE: Promise<"stale"> = Promise.resolve("stale");
 const NOTHING: Disposable = { [Symbol.dispose]() {} };
-
-/** A listener's error is its own affair: it surfaces as an unhandled rejection and stops nothing here. */
-export function call(listener: () => void): void {
-  try {
-    listener();
-  } catch (error) {
-    void Promise.reject(error);
-  }
-}
 
 /** A delivery; see the contract in `src/broker.ts`. */
 export class MemoryDelivery implements Delivery {
@@ -115,7 +107,7 @@ export class MemoryDelivery implements Delivery {
   onLost(listener: () => void): Disposable {
     if (this.#settled) return NOTHING;
     if (this.#replaced || this.#lane.channel.gone !== undefined) {
-      call(listener);
+      tell(listener);
       return NOTHING;
     }
     this.#listeners ??= new Set();
@@ -128,7 +120,7 @@ export class MemoryDelivery implements Delivery {
   }
 
   lose(): void {
-    for (const listener of this.#listeners ?? []) call(listener);
+    for (const listener of this.#listeners ?? []) tell(listener);
     this.#listeners = undefined;
   }
 

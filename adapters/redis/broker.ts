@@ -17,14 +17,14 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import type { CeleriacError } from "../../src/errors.ts";
+import { Observers } from "../../src/lib/observers.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { BroadcastConsumer, goneWith } from "./broadcast.ts";
 import type { Command } from "./client.ts";
 import { LinkCommands } from "./commands.ts";
-import { fault, isPassingFault, late, misfit } from "./fault.ts";
+import { fault, isPassingFault, late } from "./fault.ts";
 import { Ears } from "./ears.ts";
 import { evictionOf } from "./eviction.ts";
-import { STEPS } from "./kombu.ts";
 import { RedisConsumer } from "./lease/consumer.ts";
 import { LEASED } from "./lease/features.ts";
 import { LeaseKeys } from "./lease/keys.ts";
@@ -33,6 +33,7 @@ import { Waker } from "./lease/waker.ts";
 import type { LinkOptions } from "./link.ts";
 import { bind, type Packer } from "./packer.ts";
 import { Patience } from "./patience.ts";
+import { QueueLists } from "./lists.ts";
 import { RedisPublisher } from "./publisher.ts";
 import { checkQueue } from "./reserved.ts";
 import type { Server } from "./server.ts";
@@ -64,12 +65,13 @@ export class RedisBroker implements Broker {
   readonly #keys: LeaseKeys;
   readonly #publishing: LinkCommands;
   readonly #consuming: LinkCommands;
+  readonly #lists: QueueLists;
   readonly #waker: Waker;
   readonly #packer: Packer;
   readonly #publisher: RedisPublisher;
   readonly #consumers: Set<RedisConsumer> = new Set();
   readonly #subscriptions: Set<Subscription> = new Set();
-  readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+  readonly #observers: Observers<BrokerEvent> = new Observers<BrokerEvent>();
   readonly #topology: RedisTopology;
   #ears: Ears | undefined;
   #inspected = false;
@@ -80,6 +82,7 @@ export class RedisBroker implements Broker {
     this.#parts = parts;
     this.address = subject.address;
     this.#keys = new LeaseKeys(prefix);
+    this.#lists = new QueueLists(this.#keys, (commands) => this.#ask(commands), parts.server.subject);
     this.#publishing = new LinkCommands({ ...this.#link("publish"), open: shared("publish") });
     this.#consuming = new LinkCommands({ ...this.#link("consume"), open: own("consume") });
     this.#waker = new Waker({
@@ -130,12 +133,13 @@ export class RedisBroker implements Broker {
     const { fanouts } = this.#topology;
     if (!queues.some((queue) => fanouts.has(queue))) return this.#lease(queues, prefetch);
     const heard = new Set<string>();
-    const warn = (reason: string): void => this.#emit({ is: "warning", code: "broadcast-dropped", reason });
+    const warn = (reason: string): void =>
+      this.#observers.tell({ is: "warning", code: "broadcast-dropped", reason });
     return new BroadcastConsumer(queues, prefetch, {
       leased: this.#lease(queues, prefetch, async () => {
         for (const queue of heard) {
           if (!fanouts.isGone(queue)) continue;
-          const left = await this.#clear(queue).catch(() => 0);
+          const left = await this.#lists.clear(queue).catch(() => 0);
           if (left > 0) warn(goneWith(queue, left));
         }
       }),
@@ -164,9 +168,11 @@ export class RedisBroker implements Broker {
       waker: this.#waker,
       worked: () => {},
       failed: (error, retryIn) => {
-        if (retryIn === undefined) this.#emit({ is: "fatal", error });
+        if (retryIn === undefined) this.#observers.tell({ is: "fatal", error });
         // The link tells of its own troubles.
-        else if (!isPassingFault(error)) this.#emit({ is: "down", link: "consume", error, retryIn });
+        else if (!isPassingFault(error)) {
+          this.#observers.tell({ is: "down", link: "consume", error, retryIn });
+        }
       },
       prepare: async () => {
         this.#topology.doubt();
@@ -205,30 +211,15 @@ export class RedisBroker implements Broker {
   }
 
   count(queue: string): Promise<number> {
-    return this.#lengths(queue, []);
+    return this.#lists.count(queue);
   }
 
   purge(queue: string): Promise<number> {
-    return this.#lengths(queue, [["del", ...this.#keys.lists(queue)]]);
-  }
-
-  /** Empties a queue that is gone, with what waits for its instant; the number of messages. */
-  async #clear(queue: string): Promise<number> {
-    const { index, unacked } = this.#keys;
-    const parked = this.#keys.parked(queue);
-    const [tags] = await this.#ask([["zrange", parked, 0, -1]]);
-    const waiting = Array.isArray(tags) ? tags.map(String) : [];
-    if (waiting.length > 0) {
-      await this.#ask([["hdel", unacked, ...waiting], ["zrem", index, ...waiting], ["del", parked]]);
-    }
-    return waiting.length + await this.purge(queue);
+    return this.#lists.purge(queue);
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
-    // The same function may observe twice; each call is taken back by itself.
-    const own = (event: BrokerEvent): void => listener(event);
-    this.#listeners.add(own);
-    return { [Symbol.dispose]: () => this.#listeners.delete(own) };
+    return this.#observers.add(listener);
   }
 
   async close({ deadline = Infinity, signal }: Call = {}): Promise<void> {
@@ -264,14 +255,14 @@ export class RedisBroker implements Broker {
   #link(link: "publish" | "consume"): Omit<LinkOptions, "open"> {
     const down = (error: CeleriacError, pause: number): void => {
       // A consumer comes back by itself, a publisher with the next publish.
-      this.#emit({ is: "down", link, error, retryIn: link === "consume" ? pause : undefined });
+      this.#observers.tell({ is: "down", link, error, retryIn: link === "consume" ? pause : undefined });
     };
     return {
       ...this.#quiet(),
       onUp: () => {
         // The server may be another one, or have lost its memory.
         this.#topology.doubt();
-        this.#emit({ is: "up", link });
+        this.#observers.tell({ is: "up", link });
         if (link === "consume") {
           this.#waker.claiming();
           void this.#inspect().catch(() => {});
@@ -294,18 +285,7 @@ export class RedisBroker implements Broker {
     this.#inspected = true;
     const { commandTimeout, platform: { clock } } = this.#parts;
     const reason = await evictionOf(this.#publishing, clock.now() + commandTimeout);
-    if (reason !== undefined) this.#emit({ is: "warning", code: "redis-eviction", reason });
-  }
-
-  async #lengths(queue: string, more: readonly Command[]): Promise<number> {
-    checkQueue(queue);
-    const lists = this.#keys.lists(queue);
-    const asked: Command[] = [["multi"], ...lists.map((list): Command => ["llen", list]), ...more, ["exec"]];
-    const answer = (await this.#ask(asked)).at(-1);
-    if (!Array.isArray(answer) || answer.length !== asked.length - 2) {
-      throw misfit(this.#parts.server.subject);
-    }
-    return answer.slice(0, STEPS.length).reduce<number>((sum, length) => sum + Number(length), 0);
+    if (reason !== undefined) this.#observers.tell({ is: "warning", code: "redis-eviction", reason });
   }
 
   async #ask(commands: readonly Command[], call: Call = {}): Promise<readonly unknown[]> {
@@ -313,16 +293,5 @@ export class RedisBroker implements Broker {
     const refused = answers.find((answer) => answer instanceof Error);
     if (refused !== undefined) throw fault(refused, this.#parts.server.subject);
     return answers;
-  }
-
-  #emit(event: BrokerEvent): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(event);
-      } catch (error) {
-        // It shows up as an unhandled rejection and stops nothing of ours.
-        void Promise.reject(error);
-      }
-    }
   }
 }

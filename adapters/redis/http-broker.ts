@@ -15,6 +15,7 @@ import type {
   Verdict,
 } from "../../src/broker.ts";
 import { ConfigurationError } from "../../src/errors.ts";
+import { Observers } from "../../src/lib/observers.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
 import { faultOf, misfit } from "./http-fault.ts";
 import type { Answer, HttpLink } from "./http-link.ts";
@@ -61,7 +62,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
   override readonly types: RecentTypes = new RecentTypes();
   readonly #consuming: HttpConsuming;
   readonly #consumers: Set<RedisConsumer> = new Set();
-  readonly #listeners: Set<(event: BrokerEvent) => void> = new Set();
+  readonly #observers: Observers<BrokerEvent> = new Observers<BrokerEvent>();
 
   constructor(settings: PublisherSettings, consuming: HttpConsuming) {
     super(settings);
@@ -126,12 +127,12 @@ export class HttpBroker extends HttpPublisher implements Broker {
       sweepInterval: SWEEP,
       closeTimeout: FAREWELL,
       worked: () => {
-        if (!up) this.#emit({ is: "up", link: "consume" });
+        if (!up) this.#observers.tell({ is: "up", link: "consume" });
         up = true;
       },
       failed: (error, retryIn) => {
         up = false;
-        this.#emit(
+        this.#observers.tell(
           retryIn === undefined ? { is: "fatal", error } : { is: "down", link: "consume", error, retryIn },
         );
       },
@@ -155,26 +156,12 @@ export class HttpBroker extends HttpPublisher implements Broker {
   }
 
   observe(listener: (event: BrokerEvent) => void): Disposable {
-    // The same function may observe twice; each call is taken back by itself.
-    const own = (event: BrokerEvent): void => listener(event);
-    this.#listeners.add(own);
-    return { [Symbol.dispose]: () => this.#listeners.delete(own) };
+    return this.#observers.add(listener);
   }
 
   override async close({ deadline = Infinity }: Call = {}): Promise<void> {
     const end = Math.min(deadline, this.#consuming.platform.clock.now() + FAREWELL);
     await Promise.all([...this.#consumers].map((consumer) => consumer.close(end)));
-  }
-
-  #emit(event: BrokerEvent): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(event);
-      } catch (error) {
-        // It shows up as an unhandled rejection and stops nothing of ours.
-        void Promise.reject(error);
-      }
-    }
   }
 
   /** All but what goes to a reserved name, which is refused. */

@@ -6,6 +6,7 @@
 import { afterAll, describe, inject, test } from "vitest";
 import { redisBackend, redisBroker } from "../../adapters/redis/tcp.ts";
 import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
+import { redisFeatures } from "./redis-features.ts";
 import { placeOf, through } from "../redis/setup.ts";
 import { startProxy } from "../support/proxy.ts";
 
@@ -31,23 +32,7 @@ describe("results", () =>
 describe("broker", () =>
   exerciseBroker({
     make: () => redisBroker(through(url, proxy.port), { globalKeyprefix, reconnectMax: "200ms" }),
-    features: {
-      link: "shared",
-      confirm: "memory",
-      mustRoute: true,
-      resends: true,
-      exchanges: ["direct", "topic", "fanout"],
-      delay: false,
-      priority: "low-first",
-      maxMessage: 64 * 1024 * 1024,
-      delivery: "poll",
-      subscribe: true,
-      requeue: "front",
-      park: "lease",
-      maxPark: 28 * 86_400_000,
-      loss: "lease",
-      attempts: false,
-    },
+    features: redisFeatures(),
     routing: "kombu",
     link,
     unreachable: () => redisBroker(NOWHERE, { reconnectMax: "200ms" }),

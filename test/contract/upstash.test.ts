@@ -5,6 +5,7 @@
  */
 import { afterAll, describe, inject, test } from "vitest";
 import { upstashBackend, upstashBroker } from "../../adapters/redis/http.ts";
+import { redisFeatures } from "./redis-features.ts";
 import { startGateway } from "../support/gateway.ts";
 import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
 
@@ -34,23 +35,7 @@ describe("broker", () =>
   exerciseBroker({
     make: () =>
       upstashBroker({ url: gateway.url, token: gateway.token, globalKeyprefix, pollInterval: "50ms" }),
-    features: {
-      link: "call",
-      confirm: "memory",
-      mustRoute: true,
-      resends: true,
-      exchanges: ["direct", "topic", "fanout"],
-      delay: false,
-      priority: "low-first",
-      maxMessage: 7_000_000,
-      delivery: "poll",
-      subscribe: false,
-      requeue: "front",
-      park: "lease",
-      maxPark: 28 * 86_400_000,
-      loss: "lease",
-      attempts: false,
-    },
+    features: redisFeatures({ link: "call", maxMessage: 7_000_000, subscribe: false }),
     routing: "kombu",
     unreachable: () => upstashBroker({ url: "http://127.0.0.1:9", token: "none" }),
   }, { test }));

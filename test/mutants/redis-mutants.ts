@@ -63,7 +63,7 @@ export const REDIS_MUTANTS: readonly RedisMutant[] = [
   },
   {
     name: "a purge knows one list of the four",
-    file: "broker.ts",
+    file: "lists.ts",
     from: '["del", ...this.#keys.lists(queue)]',
     to: '["del", this.#keys.list(queue, 0)]',
   },

@@ -5,6 +5,7 @@
  */
 import type { Delivery, Message, Settlement } from "../../../src/broker.ts";
 import { CeleriacError } from "../../../src/errors.ts";
+import { tell } from "../../../src/lib/observers.ts";
 import { type Envelope, readEnvelope } from "../envelope.ts";
 import type { Claimed } from "./claim.ts";
 
@@ -87,14 +88,5 @@ export class RedisDelivery implements Delivery {
 
   #read(): Envelope {
     return this.#envelope ??= readEnvelope(this.claimed.text);
-  }
-}
-
-/** What a listener throws shows up as an unhandled rejection and stops nothing of ours. */
-function tell(listener: () => void): void {
-  try {
-    listener();
-  } catch (error) {
-    void Promise.reject(error);
   }
 }

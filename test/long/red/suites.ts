@@ -7,7 +7,9 @@ import type { Backend } from "../../../src/backend.ts";
 import type { Broker } from "../../../src/broker.ts";
 import { exerciseBackend, exerciseBroker } from "../../../src/testing/mod.ts";
 import { rabbitFeatures } from "../../contract/rabbit-features.ts";
+import { redisFeatures } from "../../contract/redis-features.ts";
 import { Proxy, startProxy } from "../../support/proxy.ts";
+import { memoryAlarm, restartApp } from "../../support/rabbit.ts";
 import type { PrivateServer, RabbitServer } from "../../support/servers.ts";
 import type * as own from "./adapters.ts";
 import type { SuiteName, Twist, World } from "./saboteur.ts";
@@ -90,7 +92,7 @@ class Stage implements AsyncDisposable {
       return (test) =>
         exerciseBroker({
           make: () => this.#broker(adapters.redisBroker(through(servers.redis.url), REDIS_QUICK)),
-          features: REDIS,
+          features: redisFeatures(),
           routing: "kombu",
           ...{ link, patience },
           unreachable: () => this.#broker(adapters.redisBroker(`redis://${NOWHERE}`, REDIS_QUICK)),
@@ -127,36 +129,12 @@ class Stage implements AsyncDisposable {
   }
 
   #faults() {
-    const ctl = (...args: string[]): Promise<string> => this.#setting.servers.rabbit.ctl(...args);
     return {
-      async restart(): Promise<void> {
-        await ctl("stop_app");
-        await ctl("start_app");
-      },
-      async alarm(on: boolean): Promise<void> {
-        await ctl("set_vm_memory_high_watermark", ...on ? ["absolute", "1MB"] : ["0.4"]);
-      },
+      restart: () => restartApp(this.#setting.servers.rabbit),
+      alarm: (on: boolean) => memoryAlarm(this.#setting.servers.rabbit, on),
     };
   }
 }
-
-const REDIS = {
-  link: "shared",
-  confirm: "memory",
-  mustRoute: true,
-  resends: true,
-  exchanges: ["direct", "topic", "fanout"],
-  delay: false,
-  priority: "low-first",
-  maxMessage: 64 * 1024 * 1024,
-  delivery: "poll",
-  subscribe: true,
-  requeue: "front",
-  park: "lease",
-  maxPark: 28 * 86_400_000,
-  loss: "lease",
-  attempts: false,
-} as const;
 
 /** Names as test/contract/promises.md has them; no server is asked. */
 export function testsOf(suite: SuiteName): readonly string[] {
