@@ -4,6 +4,7 @@ import type { Running } from "../../src/app/running.ts";
 import type { Broker, BrokerEvent, Consumer, Delivery, Settlement } from "../../src/broker.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Timer } from "../../src/lib/port.ts";
+import { PARKS } from "../../src/worker/window.ts";
 import { until } from "../support/wait.ts";
 import { ManualClock, manualPlatform } from "../memory/platform.ts";
 import { intercept, setup, type SetupOptions } from "./setup.ts";
@@ -322,6 +323,45 @@ describe("what is held and what is parked", () => {
     expect(worker.snapshot().totals.get("t.add")).toBe(1);
     await clock.advance(30_000);
     await until(() => worker.snapshot().totals.get("t.add") === 11, { what: "all of them" });
+  });
+
+  test("what an alarm held goes to be parked in turns, not all at once: the rest is planned again a second later", async () => {
+    const clock = new ManualClock();
+    let tell: (event: BrokerEvent) => void = () => {};
+    let parks = 0;
+    const parked = deferred<void>();
+    await using bench = setup({
+      platform: manualPlatform(clock),
+      wrapBroker: () => {
+        const broker = memoryBroker({ platform: manualPlatform(clock) });
+        const slow = settling(broker, async (delivery, how) => {
+          if (how.as === "park") {
+            parks++;
+            await parked.promise;
+          }
+          return await delivery.settle(how);
+        });
+        return intercept(slow, { observe: (listener) => (tell = listener, broker.observe(listener)) });
+      },
+    });
+    bench.app.task("t.add", () => 1);
+    const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 0 });
+    await bench.says(/ready/);
+    tell({ is: "blocked", reason: "memory" });
+    const eta = new Date(clock.now() + 3_600_000).toISOString();
+    const many = PARKS + 40;
+    for (let i = 0; i < many; i++) await bench.pushTask({ id: `held-${i}`, eta });
+    await until(() => worker.snapshot().reserved.length === many, { what: "all are held" });
+    tell({ is: "unblocked" });
+    await clock.advance(30_000);
+    await until(() => parks >= PARKS, { what: "as many parks as may be", seen: () => `${parks}` });
+    await clock.advance(1000);
+    expect(parks).toBe(PARKS);
+    parked.resolve();
+    await until(() => worker.snapshot().reserved.length === many - PARKS, { what: "the first are parked" });
+    await clock.advance(1000);
+    await until(() => worker.snapshot().reserved.length === 0, { what: "the rest is parked" });
+    expect(parks).toBe(many);
   });
 
   test("worker_eta_task_limit is how many are held", async () => {
