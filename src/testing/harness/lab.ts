@@ -48,6 +48,7 @@ export class Lab {
     const { seed, now, picks, patience } = options;
     this.simulator = new Simulator({ seed, now, picks, patience, context });
     this.simulator.outsiders = () => this.staff.flatMap(({ outsiders }) => outsiders);
+    this.simulator.onWorry = (sentence) => options.ownLogger.log("warning", sentence);
     this.simulator.onImpatience = () => this.staff.forEach((each) => each.leave());
     this.simulator.onRest = () => this.#rest();
     this.bag = new Mailbag(options.keep);

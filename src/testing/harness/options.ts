@@ -6,6 +6,7 @@
 import { ConfigurationError } from "../../errors.ts";
 import { demand } from "../../lib/demand.ts";
 import { type Duration, toMs } from "../../lib/duration.ts";
+import { consoleLogger } from "../../lib/console-logger.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { checkOptionNames } from "../../lib/options.ts";
@@ -22,7 +23,8 @@ export interface HarnessOptions {
   readonly concurrency?: number;
   /**
    * How long, in real time, a task may wait for something outside; a number is seconds. After that a task with a time limit is left to it:
-   * time moves on. The default is under the 5 s after which vitest, Bun and Jest end a test themselves. @default 4
+   * time moves on. vitest, Bun and Jest end a test themselves after 5 s unless they are told otherwise: what still waits after 4 s is
+   * therefore named in a warning, to `logger` or, without one, to the console. @default 5
    */
   readonly patience?: Duration;
   /**
@@ -52,6 +54,8 @@ export interface Settled {
   /** Entries; Infinity for all. */
   readonly keep: number;
   readonly logger: Logger;
+  /** Takes what the harness has to say itself. */
+  readonly ownLogger: Logger;
 }
 
 const NAMES = ["concurrency", "logger", "now", "patience", "picks", "record", "seed", "workers"];
@@ -59,7 +63,7 @@ const NAMES = ["concurrency", "logger", "now", "patience", "picks", "record", "s
 /** Throws `ConfigurationError` "option-unknown", "option-invalid", "duration-invalid". */
 export function settle(options: HarnessOptions): Settled {
   checkOptionNames("createHarness", options, NAMES);
-  const { seed = 1, workers = 1, concurrency, patience = 4, picks = [], record = true } = options;
+  const { seed = 1, workers = 1, concurrency, patience = 5, picks = [], record = true } = options;
   demand(Number.isSafeInteger(seed) && seed >= 0, "seed", "a whole number from 0");
   demand(Number.isSafeInteger(workers) && workers >= 0, "workers", "a whole number from 0");
   demand(typeof picks?.[Symbol.iterator] === "function", "picks", "a list of numbers");
@@ -74,6 +78,7 @@ export function settle(options: HarnessOptions): Settled {
     picks,
     keep,
     logger: options.logger ?? silentLogger,
+    ownLogger: options.logger ?? consoleLogger(),
   };
 }
 

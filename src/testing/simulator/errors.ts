@@ -8,13 +8,16 @@ import type { Alarm } from "./timers.ts";
 
 /** The world outside was waited for longer than `patience`, ms; `names` are sentences' subjects. */
 export function impatience(names: readonly string[], patience: number): CeleriacError {
+  return new CeleriacError("simulation-impatient", waitsOutside(names, patience), {
+    hint: "Let it wait for less, replace what it waits for, or give more patience.",
+  });
+}
+
+/** What these wait for longer than `ms`, as a sentence. */
+export function waitsOutside(names: readonly string[], ms: number): string {
   const shown = names.slice(0, 5).join("; ");
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
-  return new CeleriacError(
-    "simulation-impatient",
-    `${shown}${more}: waits for something outside for more than ${patience / 1000} s.`,
-    { hint: "Let it wait for less, replace what it waits for, or give more patience." },
-  );
+  return `${shown}${more}: waits for something outside for more than ${ms / 1000} s.`;
 }
 
 /** Timers led to nothing but timers, `moves` times. */

@@ -11,7 +11,7 @@ import { eventLoop, systemPlatform } from "../../lib/platform.ts";
 import type { Context } from "../../lib/port.ts";
 import { Agenda } from "./agenda.ts";
 import { type Course, type Driver, STILL, UNTIL_IDLE, untilInstant } from "./driver.ts";
-import { endlessness, impatience } from "./errors.ts";
+import { endlessness, impatience, waitsOutside } from "./errors.ts";
 import { type Servers, SimulatedNode, type Surroundings } from "./node.ts";
 import { Rides } from "./rides.ts";
 import { type Alarm, Timers } from "./timers.ts";
@@ -28,8 +28,10 @@ export interface SimulatorOptions {
    * pick is 0, the oldest.
    */
   readonly picks?: Iterable<number>;
-  /** How long the world outside is waited for, ms of real time. @default 4000 */
+  /** How long the world outside is waited for, ms of real time. @default 5000 */
   readonly patience?: number;
+  /** After how much of that, ms, who waits is told to `onWorry`. @default 4000 */
+  readonly worry?: number;
   /** @default the system's */
   readonly context?: Context;
 }
@@ -73,12 +75,15 @@ export class Simulator {
   outsiders: () => readonly string[] = () => [];
   /** Called when nothing is ready and nobody drives. */
   onRest: (() => void) | undefined;
+  /** Called where the world outside is waited for long, once for each wait, with a sentence that says who waits. */
+  onWorry: ((sentence: string) => void) | undefined;
   /** Called before outsiders are given up, who may be fewer then. */
   onImpatience: (() => void) | undefined;
   readonly #agenda: Agenda;
   readonly #timers: Timers;
   readonly #context: Context;
   readonly #patience: number;
+  readonly #worry: number;
   readonly #surroundings: Surroundings;
   readonly #servers: Servers;
   readonly #nodes: Map<string, SimulatedNode> = new Map<string, SimulatedNode>();
@@ -86,13 +91,15 @@ export class Simulator {
   #running = false;
   /** Since when nothing happens while the world outside is waited for, on the real clock. */
   #since: number | undefined;
+  #worried = false;
   /** Moves of time since something else happened. */
   #barren = 0;
 
   constructor(options: SimulatorOptions = {}) {
-    const { seed = 1, now: begin = BEGIN, picks = [], patience = 4000, context } = options;
+    const { seed = 1, now: begin = BEGIN, picks = [], patience = 5000, worry = 4000, context } = options;
     this.#context = context ?? systemPlatform.context;
     this.#patience = patience;
+    this.#worry = worry;
     this.#agenda = new Agenda(picks);
     this.#agenda.onWork = () => this.#wake();
     this.#timers = new Timers(begin);
@@ -258,9 +265,14 @@ export class Simulator {
       return false;
     }
     const elapsed = eventLoop.elapsed();
-    this.#since ??= elapsed;
-    if (elapsed - this.#since < this.#patience) {
-      if (elapsed - this.#since < KEEN) eventLoop.turn(this.#round);
+    if (this.#since === undefined) this.#worried = false;
+    const waited = elapsed - (this.#since ??= elapsed);
+    if (waited < this.#patience) {
+      if (!this.#worried && waited >= this.#worry) {
+        this.#worried = true;
+        this.onWorry?.(waitsOutside(names, this.#worry));
+      }
+      if (waited < KEEN) eventLoop.turn(this.#round);
       else eventLoop.after(1, this.#round);
       return true;
     }

@@ -209,6 +209,19 @@ test("patience ends with an error that names who waits", async () => {
   });
 });
 
+test("a long wait for the world outside is told once, before patience ends", async () => {
+  const simulator = new Simulator({ patience: 60, worry: 10 });
+  const told: string[] = [];
+  simulator.onWorry = (sentence) => void told.push(sentence);
+  simulator.outsiders = () => ["Task t.fetch[1] on one"];
+  for (let wait = 1; wait <= 2; wait++) {
+    await expect(simulator.advance(1000)).rejects.toMatchObject({ code: "simulation-impatient" });
+    expect(told).toEqual(
+      Array<string>(wait).fill("Task t.fetch[1] on one: waits for something outside for more than 0.01 s."),
+    );
+  }
+});
+
 test("timers that lead to nothing but timers end with an error that names whose they are", async () => {
   const simulator = new Simulator();
   const { clock } = simulator.node("ticker").platform;
