@@ -42,6 +42,8 @@ export async function restartRun(
   await using rig = await bench(server);
   const flags = new Map<number, boolean[]>();
   const gates = new Map<number, Deferred<void>>();
+  // A worker that waited for a task of ours would keep the error from us that ended the run.
+  using _opened = { [Symbol.dispose]: () => gates.forEach((gate) => gate.resolve()) };
   const small = new Map<string, number>();
   rig.app.task("restart.slow", { bind: true, acksLate: true }, async (task, number: number) => {
     flags.set(number, [...flags.get(number) ?? [], task.delivery.redelivered]);

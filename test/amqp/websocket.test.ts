@@ -20,7 +20,8 @@ import {
 import { amqpBroker as direct } from "../../adapters/amqp/tcp.ts";
 import { ConnectionError } from "../../src/errors.ts";
 import { startHostileRelay } from "../support/hostile-relay.ts";
-import { freePort, startRelay } from "../support/relay.ts";
+import { freePort } from "../support/ports.ts";
+import { startRelay } from "../support/relay.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, everything, kinds, take, task } from "./rig.ts";
 import { CANARY, counted, over, OWN, PASSWORD, secretUrl, server, USER } from "./websocket-rig.ts";

@@ -7,7 +7,8 @@ import { ROOT, startCeleriac } from "../support/celeriac.ts";
 import { type Child, startChild } from "../support/child.ts";
 import { startGateway } from "../support/gateway.ts";
 import { PYTHON, PYTHON_ENV } from "../support/python.ts";
-import { freePort, startRelay } from "../support/relay.ts";
+import { freePort } from "../support/ports.ts";
+import { startRelay } from "../support/relay.ts";
 import { until } from "../support/wait.ts";
 import { bundleOf, type Host, inBun, inDeno, inEdgeRuntime, inWorkerd, type Settings } from "./hosts.ts";
 

@@ -1,9 +1,8 @@
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisBackend } from "../../adapters/redis/tcp.ts";
+import { freePort } from "../support/ports.ts";
 import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { closing, DAY, record, seen } from "./setup.ts";
 
@@ -13,14 +12,6 @@ const key = fileURLToPath(new URL("./fixtures/tls/key.pem", import.meta.url));
 
 let server: PrivateServer;
 let port: number;
-
-async function freePort(): Promise<number> {
-  const holder = createServer();
-  await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
-  const { port } = holder.address() as AddressInfo;
-  await new Promise((resolve) => holder.close(resolve));
-  return port;
-}
 
 beforeAll(async () => {
   port = await freePort();

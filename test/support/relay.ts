@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { startChild } from "./child.ts";
+import { freePort, isFree } from "./ports.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 import { findProgram } from "./servers.ts";
 import { until } from "./wait.ts";
@@ -46,7 +45,7 @@ export async function startRelay({ host, port, chunk }: RelayOptions): Promise<R
     ? startChild(program, addresses)
     : startChild(process.env["PYTHON"] || "/usr/bin/python3", ["-c", CHUNKED, String(chunk), ...addresses]);
   try {
-    await until(() => child.ended !== undefined || listens(direct), {
+    await until(async () => child.ended !== undefined || !await isFree(direct), {
       what: "websockify listens",
       every: 30,
     });
@@ -68,27 +67,4 @@ export async function startRelay({ host, port, chunk }: RelayOptions): Promise<R
       await child.stop("SIGKILL");
     },
   };
-}
-
-/** A port of 127.0.0.1 that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

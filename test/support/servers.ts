@@ -15,11 +15,11 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { freePort, isFree } from "./ports.ts";
 import { until } from "./wait.ts";
 
 const run = promisify(execFile);
@@ -67,21 +67,6 @@ function tell(
 /** The path of redis-server, if any. */
 export function findRedis(): string | undefined {
   return findProgram("redis-server");
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () =>
-      new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-        const server = createServer();
-        server.once("error", reject);
-        server.listen(0, "127.0.0.1", () => resolve(server));
-      })),
-  );
-  return await Promise.all(servers.map((server) => {
-    const { port } = server.address() as AddressInfo;
-    return new Promise<number>((resolve) => server.close(() => resolve(port)));
-  }));
 }
 
 /** Sends `hello` and gives the first bytes of the answer. */
@@ -144,7 +129,7 @@ export class PrivateServer implements AsyncDisposable {
   }
 
   /** Starts the process group and waits until the server answers; fails with the end of its log. */
-  async start(deadline = 120_000): Promise<void> {
+  async start(deadline = 60_000): Promise<void> {
     const { command, env, folder, name, ready } = this.#plan;
     const log = openSync(join(folder, "server.log"), "a");
     const [program = "", ...args] = command;
@@ -209,7 +194,7 @@ export class PrivateServer implements AsyncDisposable {
     const child = this.#child;
     if (child === undefined) return;
     const exited = (): boolean => child.exitCode !== null || child.signalCode !== null;
-    await until(async () => exited() && await refused(this.port), {
+    await until(async () => exited() && await isFree(this.port), {
       what: `${this.#plan.name} gone`,
       deadline,
       every: 20,
@@ -247,18 +232,6 @@ export class RabbitServer extends PrivateServer {
   evaluate(expression: string): Promise<string> {
     return this.#commands.evaluate(expression);
   }
-}
-
-/** True when nobody listens there. */
-function refused(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once("error", () => resolve(true));
-  });
 }
 
 function alive(child: ChildProcess): boolean {
@@ -314,7 +287,7 @@ export interface RabbitOptions {
 export async function startRabbit(options: RabbitOptions = {}): Promise<RabbitServer> {
   const script = findRabbit();
   if (script === undefined) throw missing("rabbitmq-server");
-  const [port = 0, dist = 0, epmd = 0] = await freePorts(3);
+  const [port, dist, epmd] = [await freePort(), await freePort(), await freePort()];
   const folder = temporary("rabbit");
   const node = `celeriac${port}@localhost`;
   writeFileSync(join(folder, "plugins"), "[].\n");
@@ -394,7 +367,7 @@ export interface RedisOptions {
 export async function startRedis(options: RedisOptions = {}): Promise<PrivateServer> {
   const program = findRedis();
   if (program === undefined) throw missing("redis-server");
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const folder = temporary("redis");
   const major = Number(
     /v=(\d+)/.exec(spawnSync(program, ["--version"], { encoding: "utf8" }).stdout)?.[1] ?? 0,
