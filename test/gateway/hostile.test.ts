@@ -249,10 +249,7 @@ test("a JSON reader of ours takes exactly the arrays that JSON.parse takes", () 
 /** Numbers as texts of doubles, so that both readings compare. */
 function loose(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(loose);
-  if (
-    typeof value === "string" && value.trim() !== "" && /^-?[0-9]/.test(value) &&
-    Number.isFinite(Number(value))
-  ) {
+  if (typeof value === "string" && /^-?[0-9]/.test(value) && !Number.isNaN(Number(value))) {
     return String(Number(value));
   }
   return typeof value === "number" ? String(value) : value;
