@@ -12,7 +12,7 @@ import { CLOSED_BY_US, type Epoch } from "./epoch.ts";
 import { FRAME_END } from "./encode.ts";
 import { silence } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { sleep, within } from "./limit.ts";
+import { demandTime, sleep, within } from "./limit.ts";
 import { pulseOf } from "./pulse.ts";
 import type { Roads } from "./roads.ts";
 
@@ -65,14 +65,11 @@ export class Link {
   }
 
   /** The live connection, or one attempt on every URL to get one; throws the last attempt's coded error. */
-  open(call: Call = {}): Promise<Epoch> {
-    if (this.#epoch !== undefined) return Promise.resolve(this.#epoch);
-    return within(
-      this.#attempt(),
-      call,
-      this.#parts.roads.settings.platform.clock,
-      "Connecting to the broker",
-    );
+  async open(call: Call = {}): Promise<Epoch> {
+    const { clock } = this.#parts.roads.settings.platform;
+    const what = "Connecting to the broker";
+    demandTime(call, clock, what);
+    return this.#epoch ?? await within(this.#attempt(), call, clock, what);
   }
 
   /** Keeps the link up until `dispose`: it is opened, and opened again after each loss. */

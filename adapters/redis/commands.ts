@@ -29,6 +29,7 @@ export class LinkCommands implements Commands {
     const closes = this.#closes;
     const trail = options.trail ?? { attempts: 0 };
     const deadline = options.deadline ?? begun + commandTimeout;
+    if (deadline <= begun) throw late("an answer", 0, subject);
     let trouble: CeleriacError | undefined;
     const patience = new Patience(clock, {
       signal: options.signal,

@@ -33,13 +33,13 @@ export function lifeTests(suite: Suite): void {
     const broker = await bench.broker();
     const reason = new Error("no longer wanted");
     const signal = AbortSignal.abort(reason);
-    check.same(
-      await check.rejects(() => broker.connect({ signal }), "an aborted connect"),
-      reason,
-      "its error",
-    );
-    await check.coded(() => broker.connect({ deadline: bench.now - 1 }), "a connect after its deadline");
-    await broker.connect();
+    for (const where of ["where there is no link", "where there is one"]) {
+      const aborted = await check.rejects(() => broker.connect({ signal }), `an aborted connect ${where}`);
+      check.same(aborted, reason, "its error");
+      const late = (): Promise<unknown> => broker.connect({ deadline: bench.now - 1 });
+      await check.coded(late, `a connect after its deadline ${where}`);
+      await broker.connect();
+    }
   });
 
   test("an observer that was disposed hears nothing more", async (bench) => {
