@@ -99,18 +99,25 @@ export class RedisPublisher {
     checkEntities(entities);
     const missing = this.#missing(this.#remember(bind(packer, entities), kept));
     if (missing.length === 0) return;
-    const commands = missing.map(({ set, member }) => ["sadd", set, member] as const);
-    const options = { deadline: clock.now() + publishTimeout, ...call, repeatable: true };
+    const options = { deadline: clock.now() + publishTimeout, ...call };
     try {
-      const answers = await this.#kept(this.#parts.commands.run(commands, options));
-      for (const [at, answer] of answers.entries()) refuse(missing.slice(at, at + 1), answer);
-      const refused = answers.find((answer) => answer instanceof Error);
+      const refused = (await this.#kept(this.#add(missing, options))).find((answer) =>
+        answer instanceof Error
+      );
       if (refused !== undefined) throw fault(refused, subject);
     } catch (error) {
-      this.#isInDoubt ||= missing.some(({ refused }) => !refused);
+      this.#isInDoubt ||= missing.some(isHoped);
       throw error;
     }
-    this.#stand(missing);
+  }
+
+  /** Adds each for itself, and notes what became of it. */
+  async #add(bindings: readonly Binding[], call: Call): Promise<readonly unknown[]> {
+    const commands = bindings.map(({ set, member }) => ["sadd", set, member] as const);
+    const answers = await this.#parts.commands.run(commands, { ...call, repeatable: true });
+    for (const [at, answer] of answers.entries()) refuse(bindings.slice(at, at + 1), answer);
+    this.#stand(bindings.filter((_one, at) => !(answers[at] instanceof Error)));
+    return answers;
   }
 
   /** What was declared may be gone: it is declared again, with the next call. */
@@ -130,6 +137,7 @@ export class RedisPublisher {
     packed: readonly Packed[],
     own: readonly Binding[],
     call: Call,
+    again = false,
   ): Promise<Verdict[]> {
     const { clock, commands, ids, packer, subject } = this.#parts;
     const now = clock.now();
@@ -153,11 +161,16 @@ export class RedisPublisher {
       const options = { ...call, repeatable: true, trail };
       answer = await runScript(commands, PUBLISH, [id], args, options);
     } catch (error) {
-      refuse(own, error);
-      this.#isInDoubt ||= missing.some(({ refused }) => !refused);
-      if (error instanceof ConfigurationError) throw error;
       // What the server refused as a whole stored nothing, but an earlier attempt without an answer may have.
       const certain = trail.attempts === 0 || (isRefusal(error) && trail.attempts === 1);
+      const others = missing.filter((binding) => !own.includes(binding));
+      if (others.length > 0 && isOfSome(error) && !again) {
+        // It may be one of those that is refused, which is no affair of this call.
+        await this.#add(others, call).catch(() => {});
+        if (certain) return await this.#send(batch, packed, own, call, true);
+      } else refuse(own, error);
+      this.#isInDoubt ||= missing.some(isHoped);
+      if (error instanceof ConfigurationError) throw error;
       const verdict = certain ? refusedOf(error, subject) : unknown(reasonOf(error, subject));
       return verdictsOf(batch, packed, "", () => verdict);
     }
@@ -215,18 +228,23 @@ export class RedisPublisher {
   }
 }
 
-/** Where the chunk that begins at `at` ends. */
 /** Whether it is to stand and does not. */
 function isHoped({ stands, refused }: Binding): boolean {
   return !stands && !refused;
 }
 
+/** Whether the server has something against some of it. */
+function isOfSome(answer: unknown): boolean {
+  return isRefusal(answer) && !OF_ANY.test(answer.message);
+}
+
 /** Notes that the server has something against these, where that is its answer. */
 function refuse(bindings: readonly Binding[], answer: unknown): void {
-  if (!isRefusal(answer) || OF_ANY.test(answer.message)) return;
+  if (!isOfSome(answer)) return;
   for (const binding of bindings) binding.refused = !binding.stands;
 }
 
+/** Where the chunk that begins at `at` ends. */
 function endOf(packed: readonly Packed[], at: number): number {
   let weight = 0;
   let end = at;

@@ -125,4 +125,11 @@ test("a binding that the server refuses has no other message refused: any messag
   expect(await publish("other")).toEqual(["confirmed"]);
   forbids = false;
   expect(await publish("evil")).toEqual(["confirmed"]);
+  // It stood, and is refused after a loss of the link.
+  forbids = true;
+  publisher.doubt();
+  expect(await publish("good")).toEqual(["confirmed"]);
+  expect(await publish("good")).toEqual(["confirmed"]);
+  expect(await publish("evil")).toEqual(["refused"]);
+  expect(await publish("other")).toEqual(["confirmed"]);
 });

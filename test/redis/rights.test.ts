@@ -5,6 +5,7 @@ import { Taps } from "../../adapters/redis/lease/taps.ts";
 import { LeaseKeys } from "../../adapters/redis/lease/keys.ts";
 import { redisBroker } from "../../adapters/redis/tcp.ts";
 import type { Broker, BrokerEvent, Consumer, Delivery, Outgoing } from "../../src/broker.ts";
+import { deferred } from "../../src/lib/deferred.ts";
 import { letter, textOf, textsOf } from "../../src/testing/contract/letter.ts";
 import { Reader } from "../../src/testing/contract/reader.ts";
 import { type PrivateGateway, startGateway } from "../support/gateway.ts";
@@ -154,6 +155,34 @@ describe.each(BROKERS)("a queue that the user may not touch, %s", (_how, make) =
     expect(await ack(reader)).toBe("3");
     expect(events.filter(({ is }) => is === "fatal")).toEqual([]);
   });
+});
+
+test("a binding that is refused after a loss of the link, though it stood, has no message to others refused", async () => {
+  const bindings = ["~_kombu.binding.good", "~celeriac:pub:*", "~good*"];
+  await allow(...bindings, "~_kombu.binding.bad", "~bad*");
+  const broker = kept(redisBroker(as("worker")));
+  const publish = async (name: string): Promise<unknown> => {
+    const declare = [
+      { kind: "exchange", name, type: "direct", durable: true, autoDelete: false },
+      { kind: "binding", queue: name, exchange: name, routingKey: name },
+    ] as const;
+    const one: Outgoing = {
+      message: letter(name),
+      to: { exchange: name, routingKey: name },
+      mustRoute: true,
+    };
+    return (await broker.publish([one], { declare })).map(({ is }) => is);
+  };
+  expect([await publish("bad"), await publish("good")]).toEqual([["confirmed"], ["confirmed"]]);
+  await allow(...bindings);
+  const lost = deferred<void>();
+  broker.observe(({ is }) => void (is === "down" && lost.resolve()));
+  await redis.call("CLIENT", "KILL", "USER", "worker");
+  await lost.promise;
+  for (const name of ["good", "good", "bad", "good"]) {
+    expect(await publish(name)).toEqual([name === "bad" ? "refused" : "confirmed"]);
+  }
+  expect([await redis.llen("good"), await redis.llen("bad")]).toEqual([4, 1]);
 });
 
 test("what somebody else may put back is left to them by a sweep", async () => {
