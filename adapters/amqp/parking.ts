@@ -27,7 +27,7 @@ import type { Topology } from "./options.ts";
 /** The longest park, ms: as long as a revoke is remembered. */
 export const MAX_PARK: number = 28 * 86_400_000;
 
-/** How long the broker may take to confirm a copy, ms: what is to wait stands in a window meanwhile, and may be due before the publish is. */
+/** How long the broker may take to confirm a copy, and to declare its way, ms: what is to wait stands in a window meanwhile, and may be due before the publish is. */
 const PATIENCE = 5000;
 
 /** Tells how a message that waited came to its queue first. */
@@ -129,12 +129,12 @@ export class Parking {
 
   /** By one ladder; where somebody took it away, it is declared once more. */
   async #by(ladder: Ladder, delivery: Delivery, send: Send): Promise<Verdict> {
-    await this.#declare(ladder, delivery.queue);
+    await this.#stand(ladder, delivery.queue);
     const first = await send(ladder);
     if (!isGone(first)) return first;
     this.#standing.clear();
     this.#site.native.doubt();
-    await this.#declare(ladder, delivery.queue);
+    await this.#stand(ladder, delivery.queue);
     return await send(ladder);
   }
 
@@ -149,6 +149,17 @@ export class Parking {
       void sent.then(({ is }) => is === "confirmed" && late(), () => {});
       throw error;
     }
+  }
+
+  /** Rejects where that takes too long; the next one may find it done. */
+  #stand(ladder: Ladder, queue: string): Promise<void> {
+    const { clock } = this.#site;
+    return within(
+      this.#declare(ladder, queue),
+      { deadline: clock.now() + PATIENCE },
+      clock,
+      "Declaring where to park",
+    );
   }
 
   async #declare(ladder: Ladder, queue: string): Promise<void> {

@@ -89,6 +89,17 @@ test("what is not confirmed in five seconds is given up, by one way alone; a con
   }
 });
 
+test("what cannot be declared in five seconds is not waited for; once it is, the next one goes that way", async () => {
+  const standing = deferred<void>();
+  stands = () => standing.promise;
+  const parked = park();
+  await clock.advance(5000);
+  expect(await parked).toMatch(/deadline/);
+  standing.resolve();
+  expect(await park()).toBeUndefined();
+  expect(to).toEqual([NATIVE]);
+});
+
 test("it goes by kombu's queues, but for what has a high priority", async () => {
   expect([await park(), await park(4), await park(5)]).toEqual([undefined, undefined, undefined]);
   expect(to).toEqual([NATIVE, NATIVE, "celeriac.delay.high.24"]);
