@@ -4,12 +4,13 @@
  * @module
  */
 import type { Entity, Inbox } from "../../src/broker.ts";
+import { Recent } from "../../src/lib/recent.ts";
 import type { Types } from "./packer.ts";
 
 /** What was declared of queues and the fanout exchanges that they are on. */
 export class Fanouts {
   /** By queue and exchange, the keys. */
-  readonly #bound: Map<string, Map<string, Set<string>>> = new Map();
+  readonly #bound: Recent<Map<string, Set<string>>> = new Recent();
   /** Queues that go with whom they were made for. */
   readonly #own: Set<string> = new Set();
   /** How many of this broker consume each queue, once one did. */
@@ -17,9 +18,9 @@ export class Fanouts {
 
   /**
    * Takes out the bindings to fanout exchanges, of which `types` and the entities themselves tell: who publishes to one reads no bindings, and
-   * those of broadcasts are new with each worker.
+   * those of broadcasts are new with each worker. `kept`: they are not forgotten, however many come after them.
    */
-  note(entities: readonly Entity[], types: Pick<Types, "get">): readonly Entity[] {
+  note(entities: readonly Entity[], types: Pick<Types, "get">, kept: boolean): readonly Entity[] {
     const fanouts = new Set(
       entities.flatMap((entity) =>
         entity.kind === "exchange" && entity.type === "fanout" ? [entity.name] : []
@@ -31,13 +32,16 @@ export class Fanouts {
       if (entity.kind !== "binding" || !isFanout(entity.exchange)) return true;
       const { queue, exchange, routingKey } = entity;
       const exchanges = this.#bound.get(queue) ?? new Map<string, Set<string>>();
-      this.#bound.set(queue, exchanges.set(exchange, (exchanges.get(exchange) ?? new Set()).add(routingKey)));
+      this.#bound[kept ? "keep" : "set"](
+        queue,
+        exchanges.set(exchange, (exchanges.get(exchange) ?? new Set()).add(routingKey)),
+      );
       return false;
     });
   }
 
   has(queue: string): boolean {
-    return this.#bound.has(queue);
+    return this.#bound.get(queue) !== undefined;
   }
 
   /** It is consumed from here on. */

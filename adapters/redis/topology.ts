@@ -48,9 +48,14 @@ export class RedisTopology {
   }
 
   /** Throws `ConfigurationError` "queue-missing" where a binding is only asked for, and is not there. */
-  async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+  declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    return this.#declare(entities, call, true);
+  }
+
+  /** `kept`: for good. What comes with a message may name anything. */
+  async #declare(entities: readonly Entity[], call: Call, kept: boolean): Promise<void> {
     const { packer, publisher, topology } = this.#parts;
-    const bound = this.fanouts.note(entities, packer.types);
+    const bound = this.fanouts.note(entities, packer.types, kept);
     if (topology === "declare") return await publisher.declare(bound, call);
     call.signal?.throwIfAborted();
     checkEntities(bound);
@@ -74,7 +79,7 @@ export class RedisTopology {
     const { publisher, topology } = this.#parts;
     const { declare = [], ...rest } = options;
     if (topology === "declare" || declare.length === 0) return await publisher.publish(batch, options);
-    await this.declare(declare, rest);
+    await this.#declare(declare, rest, false);
     return await publisher.publish(batch, rest);
   }
 

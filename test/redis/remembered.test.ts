@@ -1,6 +1,7 @@
 /** How much of what was declared a broker remembers, without a server. */
 import { expect, test } from "vitest";
 import type { Command } from "../../adapters/redis/client.ts";
+import { Fanouts } from "../../adapters/redis/fanouts.ts";
 import { refusal } from "../../adapters/redis/fault.ts";
 import { RedisPublisher } from "../../adapters/redis/publisher.ts";
 import { RecentTypes } from "../../adapters/redis/types.ts";
@@ -57,6 +58,21 @@ test("bindings that came with messages are forgotten when there are many; those 
   expect(asked).toHaveLength(before);
   await publisher.publish([], { declare: queue("q0") });
   expect(sets()).toEqual(["_kombu.binding.q0"]);
+});
+
+test("fanout exchanges, and queues on them, that came with messages are forgotten when there are many; those that were asked for stay", () => {
+  const fanouts = new Fanouts();
+  const types = new RecentTypes();
+  const note = (name: string, kept: boolean): unknown => {
+    types.set(name, "fanout");
+    return fanouts.note([{ kind: "binding", queue: name, exchange: name, routingKey: "" }], types, kept);
+  };
+  expect(note("own", true)).toEqual([]);
+  expect(note("q0", false)).toEqual([]);
+  expect([fanouts.has("q0"), types.get("q0")]).toEqual([true, "fanout"]);
+  for (let at = 1; at < MOST_NAMES + 2; at++) note(`q${at}`, false);
+  expect(["own", "q0", `q${MOST_NAMES + 1}`].map((name) => fanouts.has(name))).toEqual([true, false, true]);
+  expect([types.get("q0"), types.get(`q${MOST_NAMES + 1}`)]).toEqual([undefined, "fanout"]);
 });
 
 test("a binding that could not be declared comes with the next call", async () => {
