@@ -81,6 +81,8 @@ class InMemory implements MemoryBroker {
     publish: undefined,
     consume: undefined,
   };
+  /** Counts `close()`: what was under way before it is not taken up again after it. */
+  #closes = 0;
 
   constructor({ world, platform, network }: MemoryBrokerOptions) {
     this.world = world ?? new MemoryWorld(platform === undefined ? {} : { platform });
@@ -171,6 +173,7 @@ class InMemory implements MemoryBroker {
   }
 
   async close(options: Call = {}): Promise<void> {
+    this.#closes++;
     const sessions = [this.#links.publish, this.#links.consume];
     this.#links.publish = undefined;
     this.#links.consume = undefined;
@@ -178,6 +181,10 @@ class InMemory implements MemoryBroker {
     for (const subscription of this.#subscriptions) subscription.end();
     this.#consumers.clear();
     this.#subscriptions.clear();
+    for (const session of sessions) {
+      if (session?.blocked) this.#observers.tell({ is: "unblocked" });
+      if (session !== undefined) session.onBlocked = undefined;
+    }
     const closing = sessions.map((session) => session?.close() ?? Promise.resolve());
     // Under an alarm the server reads no goodbye behind a publish.
     const last = this.#publisher.isIdle ? Infinity : this.#clock.now() + CLOSED;
@@ -224,14 +231,15 @@ class InMemory implements MemoryBroker {
     }
   }
 
-  /** Asks again on a new link where the old one went before the answer. */
+  /** Asks again on a new link where the old one went before the answer, and was not closed by us. */
   async #retrying<T>(question: (session: Session) => Promise<T>): Promise<T> {
+    const closes = this.#closes;
     for (let attempt = 1;; attempt++) {
       try {
         return await question(await this.#session());
       } catch (error) {
         const lost = error instanceof CeleriacError && error.code === "broker-lost";
-        if (!lost || attempt === ATTEMPTS) throw error;
+        if (!lost || attempt === ATTEMPTS || closes !== this.#closes) throw error;
       }
     }
   }
@@ -251,7 +259,7 @@ class InMemory implements MemoryBroker {
       this.#observers.tell(blocked ? { is: "blocked", reason: "a resource alarm" } : { is: "unblocked" });
     this.#links[which] = session;
     void session.opened.then(() => {
-      if (session.alive && this.#links[which] === session) this.#observers.tell({ is: "up", link: which });
+      if (session.alive) this.#observers.tell({ is: "up", link: which });
     });
     return session;
   }

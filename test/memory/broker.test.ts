@@ -310,6 +310,40 @@ describe("what befalls a consumer", () => {
     },
   );
 
+  test.each([0, 1, 2, 3, 4, 5, 6, 8, 10])(
+    "closed %i microtasks after questions were asked, with a cut and without one, it asks none again",
+    async (turns) => {
+      for (const isCut of [false, true]) {
+        const broker = memoryBroker();
+        const asked = [broker.declare(["a", "b", "c", "d"].map((name) => queue(name))), broker.count("a")];
+        const answers = Promise.allSettled(asked);
+        if (isCut) broker.world.cut();
+        for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+        const events: BrokerEvent[] = [];
+        const closed = broker.close();
+        broker.observe((event) => events.push(event));
+        await closed;
+        await answers;
+        await memoryBroker({ world: broker.world }).count("a");
+        expect(events).toEqual([]);
+      }
+    },
+  );
+
+  test("a close under an alarm tells that it is blocked no more", async () => {
+    const broker = memoryBroker();
+    const events: string[] = [];
+    await broker.publish([outgoing("q")], { declare: [queue("q")] });
+    broker.observe(({ is }) => events.push(is));
+    broker.world.alarm("memory", true);
+    const publishing = broker.publish([outgoing("q")]);
+    await until(() => events.includes("blocked"), { what: "news of the alarm" });
+    await broker.close({ deadline: 0 });
+    broker.world.alarm("memory", false);
+    await publishing;
+    expect(events).toEqual(["blocked", "unblocked"]);
+  });
+
   test("a link that is lost under an alarm is told to be blocked no more", async () => {
     const broker = memoryBroker();
     const events: string[] = [];
