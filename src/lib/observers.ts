@@ -24,8 +24,10 @@ export class Observers<E> {
     return { [Symbol.dispose]: () => void this.#observers.delete(own) };
   }
 
-  /** Tells all who observe now. */
+  /** Tells all who observe now, and still do when it is their turn. */
   tell(event: E): void {
-    for (const observer of [...this.#observers]) tell(() => observer(event));
+    for (const observer of [...this.#observers]) {
+      if (this.#observers.has(observer)) tell(() => observer(event));
+    }
   }
 }
