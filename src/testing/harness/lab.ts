@@ -45,8 +45,8 @@ export class Lab {
     const { context } = innerOf(origin).platform;
     this.#origin = origin;
     this.options = options;
-    const { seed, now, picks, patience } = options;
-    this.simulator = new Simulator({ seed, now, picks, patience, context });
+    const { seed, now, picks, patience, worry } = options;
+    this.simulator = new Simulator({ seed, now, picks, patience, worry, context });
     this.simulator.outsiders = () => this.staff.flatMap(({ outsiders }) => outsiders);
     this.simulator.onWorry = (sentence) => options.ownLogger.log("warning", sentence);
     this.simulator.onImpatience = () => this.staff.forEach((each) => each.leave());

@@ -10,6 +10,7 @@ import { consoleLogger } from "../../lib/console-logger.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { checkOptionNames } from "../../lib/options.ts";
+import { guarded } from "../../worker/guarded.ts";
 
 /** The options of `createHarness`. */
 export interface HarnessOptions {
@@ -23,7 +24,7 @@ export interface HarnessOptions {
   readonly concurrency?: number;
   /**
    * How long, in real time, a task may wait for something outside; a number is seconds. After that a task with a time limit is left to it:
-   * time moves on. vitest, Bun and Jest end a test themselves after 5 s unless they are told otherwise: what still waits after 4 s is
+   * time moves on. vitest, Bun and Jest end a test of more than 5 s themselves unless they are told otherwise: what has waited for 4 s is
    * therefore named in a warning, to `logger` or, without one, to the console. @default 5
    */
   readonly patience?: Duration;
@@ -37,7 +38,7 @@ export interface HarnessOptions {
    * by the million. What needs all of it, `check` and each refutation, then throws "history-incomplete". @default true
    */
   readonly record?: boolean | number;
-  /** Takes log lines of client and workers. @default silent */
+  /** Takes log lines of client and workers, and the harness's own warnings. @default silent, but for those: they go to the console */
   readonly logger?: Logger;
 }
 
@@ -50,6 +51,8 @@ export interface Settled {
   readonly concurrency: number | undefined;
   /** ms. */
   readonly patience: number;
+  /** ms of waiting after which it is told of. */
+  readonly worry: number;
   readonly picks: Iterable<number>;
   /** Entries; Infinity for all. */
   readonly keep: number;
@@ -57,6 +60,9 @@ export interface Settled {
   /** Takes what the harness has to say itself. */
   readonly ownLogger: Logger;
 }
+
+/** ms: what has not ended by then may be ended with its test, by a runner that names nobody. */
+const WORRY = 4000;
 
 const NAMES = ["concurrency", "logger", "now", "patience", "picks", "record", "seed", "workers"];
 
@@ -75,10 +81,11 @@ export function settle(options: HarnessOptions): Settled {
     workers,
     concurrency,
     patience: toMs(patience, "patience"),
+    worry: WORRY,
     picks,
     keep,
     logger: options.logger ?? silentLogger,
-    ownLogger: options.logger ?? consoleLogger(),
+    ownLogger: guarded(options.logger ?? consoleLogger()),
   };
 }
 

@@ -30,7 +30,7 @@ export interface SimulatorOptions {
   readonly picks?: Iterable<number>;
   /** How long the world outside is waited for, ms of real time. @default 5000 */
   readonly patience?: number;
-  /** After how much of that, ms, who waits is told to `onWorry`. @default 4000 */
+  /** After so long, ms, it is told to `onWorry` who waits. @default never */
   readonly worry?: number;
   /** @default the system's */
   readonly context?: Context;
@@ -96,7 +96,7 @@ export class Simulator {
   #barren = 0;
 
   constructor(options: SimulatorOptions = {}) {
-    const { seed = 1, now: begin = BEGIN, picks = [], patience = 5000, worry = 4000, context } = options;
+    const { seed = 1, now: begin = BEGIN, picks = [], patience = 5000, worry = Infinity, context } = options;
     this.#context = context ?? systemPlatform.context;
     this.#patience = patience;
     this.#worry = worry;
@@ -267,11 +267,11 @@ export class Simulator {
     const elapsed = eventLoop.elapsed();
     if (this.#since === undefined) this.#worried = false;
     const waited = elapsed - (this.#since ??= elapsed);
+    if (!this.#worried && waited >= this.#worry) {
+      this.#worried = true;
+      this.onWorry?.(waitsOutside(names, this.#worry));
+    }
     if (waited < this.#patience) {
-      if (!this.#worried && waited >= this.#worry) {
-        this.#worried = true;
-        this.onWorry?.(waitsOutside(names, this.#worry));
-      }
       if (waited < KEEN) eventLoop.turn(this.#round);
       else eventLoop.after(1, this.#round);
       return true;

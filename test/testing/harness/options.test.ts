@@ -1,25 +1,42 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Lab } from "../../../src/testing/harness/lab.ts";
-import { settle } from "../../../src/testing/harness/options.ts";
+import { type HarnessOptions, settle } from "../../../src/testing/harness/options.ts";
 import { shop } from "./setup.ts";
 
-test("patience is 5 s", () => {
-  expect(settle({}).patience).toBe(5000);
+test("patience is 5 s, and who waits for 4 s is told of, before a runner ends the test", () => {
+  expect(settle({})).toMatchObject({ patience: 5000, worry: 4000 });
 });
 
-test("what waits for long is told to the harness's logger, without one to the console", () => {
-  const lines: string[] = [];
-  const heard = new Lab(
-    shop().app,
-    settle({ logger: { log: (level, message) => void lines.push(`${level} ${message}`) } }),
-  );
-  heard.simulator.onWorry?.("It waits.");
-  expect(lines).toEqual(["warning It waits."]);
-  const error = vi.spyOn(console, "error").mockReturnValue(undefined);
+/** What a harness with these options does at the end of a long wait. */
+function worry(options: HarnessOptions): void {
+  const lab = new Lab(shop().app, settle(options));
   try {
-    new Lab(shop().app, settle({})).simulator.onWorry?.("It waits.");
-    expect(error.mock.calls).toEqual([[expect.stringContaining("WARNING/MainProcess] It waits.")]]);
+    lab.simulator.onWorry?.("It waits.");
   } finally {
-    error.mockRestore();
+    lab.close();
   }
+}
+
+test("who waits for long is told to the harness's logger, whatever that does", () => {
+  const lines: string[] = [];
+  const logger = {
+    log(level: string, message: string): void {
+      lines.push(`${level} ${message}`);
+      throw new Error("by the test");
+    },
+  };
+  worry({ logger });
+  expect(lines).toEqual(["warning It waits."]);
+});
+
+test("without a logger it is told to the console", () => {
+  const lines: unknown[] = [];
+  const { error } = console;
+  console.error = (line: unknown) => void lines.push(line);
+  try {
+    worry({});
+  } finally {
+    console.error = error;
+  }
+  expect(lines).toEqual([expect.stringContaining("WARNING/MainProcess] It waits.")]);
 });
