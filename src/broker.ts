@@ -284,7 +284,10 @@ export interface PublishBroker {
 export interface Broker extends PublishBroker {
   /** What it can do. */
   readonly features: BrokerFeatures;
-  /** Opens the links now; rejects with the coded error of the failure. Optional: other calls connect by themselves. */
+  /**
+   * Opens the links now; rejects with the coded error of the failure, and, as `declare` does, where the call is over before it begins, though
+   * there is nothing to do. Optional: other calls connect by themselves.
+   */
   connect(options?: Call): Promise<void>;
   /** Declares in the given order; remembered, and repeated after a reconnect. */
   declare(entities: readonly Entity[], options?: Call): Promise<void>;

@@ -27,7 +27,7 @@ import { AmqpConsumer } from "./consumer.ts";
 import { declareAll } from "./declare.ts";
 import { Delays } from "./delays.ts";
 import type { Epoch } from "./epoch.ts";
-import { within } from "./limit.ts";
+import { demandTime, within } from "./limit.ts";
 import { REST } from "./ladder.ts";
 import { Link } from "./link.ts";
 import { readMessage } from "./message.ts";
@@ -121,6 +121,7 @@ export class AmqpBroker implements Broker {
 
   /** Where each call has a connection of its own, an exclusive queue goes with it. */
   async declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
+    demandTime(call, this.#settings.platform.clock, "Declaring");
     if (this.#calls !== undefined) {
       if (entities.length === 0 || this.#settings.topology === "leave") return;
       return await this.#questions.pass(call, "Declaring", async (channel) => {

@@ -8,7 +8,7 @@ import type { Call } from "../../src/broker.ts";
 import { passing } from "./connect.ts";
 import { Control } from "./control.ts";
 import type { Epoch } from "./epoch.ts";
-import { within } from "./limit.ts";
+import { demandTime, within } from "./limit.ts";
 import type { Link } from "./link.ts";
 import type { Roads } from "./roads.ts";
 
@@ -38,9 +38,10 @@ export class Questions {
   }
 
   /** Asks over a connection for this question alone. */
-  pass<T>(call: Call, what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
+  async pass<T>(call: Call, what: string, question: (channel: AMQPChannel) => Promise<T>): Promise<T> {
     const limited = this.#limited(call);
-    return passing(this.#roads, limited.deadline, (opening) => {
+    demandTime(limited, this.#roads.settings.platform.clock, what);
+    return await passing(this.#roads, limited.deadline, (opening) => {
       const answer = opening.then(async (epoch) => {
         let answered: T | undefined;
         await epoch.channel(() => {}, async (channel) => answered = await question(channel));
@@ -58,8 +59,9 @@ export class Questions {
     question: (epoch: Epoch, control: Control) => Promise<T>,
   ): Promise<T> {
     const limited = this.#limited(call);
-    const epoch = await link.open(limited);
     const { clock } = this.#roads.settings.platform;
+    demandTime(limited, clock, what);
+    const epoch = await link.open(limited);
     return await within(question(epoch, this.control(link)), limited, clock, what);
   }
 

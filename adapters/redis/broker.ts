@@ -118,7 +118,7 @@ export class RedisBroker implements Broker {
 
   async connect(call: Call = {}): Promise<void> {
     await this.#ask([["ping"]], call);
-    await this.#inspect();
+    await this.#inspect(call).catch(() => {});
   }
 
   declare(entities: readonly Entity[], call: Call = {}): Promise<void> {
@@ -280,11 +280,11 @@ export class RedisBroker implements Broker {
   }
 
   /** Whether the server may throw queues away when its memory is full; told once. */
-  async #inspect(): Promise<void> {
+  async #inspect(call: Call = {}): Promise<void> {
     if (this.#inspected) return;
     this.#inspected = true;
     const { commandTimeout, platform: { clock } } = this.#parts;
-    const reason = await evictionOf(this.#publishing, clock.now() + commandTimeout);
+    const reason = await evictionOf(this.#publishing, { deadline: clock.now() + commandTimeout, ...call });
     if (reason !== undefined) this.#observers.tell({ is: "warning", code: "redis-eviction", reason });
   }
 

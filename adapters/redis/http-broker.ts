@@ -18,12 +18,11 @@ import { ConfigurationError } from "../../src/errors.ts";
 import { Observers } from "../../src/lib/observers.ts";
 import type { BasePlatform } from "../../src/lib/port.ts";
 import { faultOf, misfit } from "./http-fault.ts";
-import type { Answer, HttpLink } from "./http-link.ts";
+import { type Answer, type HttpLink, LATE } from "./http-link.ts";
 import { HttpPublisher, MOST, type PublisherSettings, PUBLISHES } from "./http-publisher.ts";
 import { HttpTrail } from "./http-trail.ts";
 import { Trouble } from "./http-trouble.ts";
 import { bind } from "./packer.ts";
-import { STEPS } from "./kombu.ts";
 import { RedisConsumer } from "./lease/consumer.ts";
 import { LEASED } from "./lease/features.ts";
 import { LeaseKeys } from "./lease/keys.ts";
@@ -96,6 +95,10 @@ export class HttpBroker extends HttpPublisher implements Broker {
 
   async declare(entities: readonly Entity[], options: Call = {}): Promise<void> {
     options.signal?.throwIfAborted();
+    const { deadline = Infinity } = options;
+    if (deadline <= this.#consuming.platform.clock.now()) {
+      throw faultOf("broker", this.address, new Trouble("timeout", LATE, false));
+    }
     checkEntities(entities);
     const bindings = bind(this, entities);
     if (bindings.length > 0) await this.#run([], this.script(bindings, [], 0), options);
@@ -175,7 +178,7 @@ export class HttpBroker extends HttpPublisher implements Broker {
 
   async #lengths(queue: string, more: readonly string[]): Promise<number> {
     checkQueue(queue);
-    const lists = STEPS.map((step) => this.prefix + queue + step);
+    const lists = new LeaseKeys(this.prefix).lists(queue);
     const asked = [...lists.map((list) => ["LLEN", list]), ...more.map((name) => [name, ...lists])];
     const all = await this.#run(["multi-exec"], asked);
     if (Array.isArray(all) && all.length === asked.length && all.every(Number.isSafeInteger)) {

@@ -67,7 +67,7 @@ const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1000;
 
 /** What is said where no answer came, by the deadline or before the caller gave up. */
-const LATE = "no answer in time";
+export const LATE = "no answer in time";
 
 /** The shortest time that an attempt gets, ms; else it is half of what is left, so that there is time for another one. */
 const SHORTEST = 1000;

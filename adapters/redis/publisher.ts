@@ -8,7 +8,7 @@ import { ConfigurationError } from "../../src/errors.ts";
 import type { Clock, Ids } from "../../src/lib/port.ts";
 import { Recent } from "../../src/lib/recent.ts";
 import type { Commands } from "./client.ts";
-import { fault, isClosed, isPassingFault, isRefusal, refusal, type Subject } from "./fault.ts";
+import { fault, isClosed, isPassingFault, isRefusal, late, refusal, type Subject } from "./fault.ts";
 import { argsOf, bind, pack, type Packed, type Packer, verdictsOf } from "./packer.ts";
 import { PUBLISH_MESSAGES, PUBLISH_SHA } from "./publish-script.ts";
 import { checkEntities, isToReserved, reservedReason } from "./reserved.ts";
@@ -96,6 +96,7 @@ export class RedisPublisher {
   async #declare(entities: readonly Entity[], call: Call, kept: boolean): Promise<void> {
     const { clock, packer, publishTimeout, subject } = this.#parts;
     call.signal?.throwIfAborted();
+    if (call.deadline !== undefined && call.deadline <= clock.now()) throw late("declaring", 0, subject);
     checkEntities(entities);
     const missing = this.#missing(this.#remember(bind(packer, entities), kept));
     if (missing.length === 0) return;

@@ -49,9 +49,11 @@ export function declareTests(suite: Suite): void {
     const signal = AbortSignal.abort(reason);
     const declare = (call: object): unknown => broker.declare([bench.queueEntity()], call);
     check.same(await check.rejects(() => declare({ signal }), "an aborted declare"), reason, "its error");
-    if (routing === "amqp") {
-      await check.coded(() => declare({ deadline: bench.now - 1 }), "a declare after its deadline");
-    }
+    await check.coded(() => declare({ deadline: bench.now - 1 }), "a declare after its deadline");
+    const entities = [bench.queueEntity()];
+    await broker.declare(entities);
+    const again = (): unknown => broker.declare(entities, { deadline: bench.now - 1 });
+    await check.coded(again, "a declare after its deadline of what stands");
   });
 
   test("purge empties the queue and says how many went", async (bench) => {
