@@ -12,10 +12,15 @@ import { connect } from "node:net";
 const FROM = 14_000;
 const TO = 32_000;
 
-/** A port that is free now, and stays so but by a rare chance. */
+/** What this process was given. */
+const given = new Set<number>();
+
+/** A port that is free now, was not given before, and stays free but by a rare chance. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FROM + Math.floor(Math.random() * (TO - FROM));
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
 }

@@ -129,7 +129,7 @@ export class PrivateServer implements AsyncDisposable {
   }
 
   /** Starts the process group and waits until the server answers; fails with the end of its log. */
-  async start(deadline = 60_000): Promise<void> {
+  async start(deadline = 50_000): Promise<void> {
     const { command, env, folder, name, ready } = this.#plan;
     const log = openSync(join(folder, "server.log"), "a");
     const [program = "", ...args] = command;
