@@ -344,6 +344,8 @@ describe("what is held and what is parked", () => {
         return intercept(slow, { observe: (listener) => (tell = listener, broker.observe(listener)) });
       },
     });
+    // A stop waits for its parks.
+    using _parked = { [Symbol.dispose]: () => parked.resolve() };
     bench.app.task("t.add", () => 1);
     const { worker } = bench.work({ concurrency: 1, prefetchMultiplier: 0 });
     await bench.says(/ready/);
