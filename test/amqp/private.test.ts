@@ -413,7 +413,7 @@ describe("a broker that", () => {
     const queue = await rig.queue();
     const broker = rig.broker();
     await broker.publish([task(queue)]);
-    server.pause();
+    await server.pause();
     try {
       expect(kinds(await broker.publish([task(queue)], { deadline: Date.now() + 200 }))).toEqual(["unknown"]);
       const other = rig.broker({ connectTimeout: "200ms" });

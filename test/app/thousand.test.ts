@@ -41,7 +41,7 @@ test("none of 1,000 concurrent delay() resolves when the broker is killed first"
   const { app, add, thousand } = setup();
   await add.delay(0, 0);
   // Frozen, so that it takes the bytes and answers nothing.
-  rabbit.pause();
+  await rabbit.pause();
   const sent = Promise.allSettled(thousand());
   await rabbit.kill9();
   const outcomes = await sent;

@@ -47,7 +47,7 @@ test("transactions take so many connections and no more: the others wait their t
   );
 
   const before = await received();
-  redis.pause();
+  await redis.pause();
   const answers = await Promise.all(Array.from({ length: 40 }, ask));
   redis.resume();
   const statuses = answers.map(({ status }) => status);
@@ -69,7 +69,7 @@ test("close settles the transactions that wait", async () => {
   await using redis = await startRedis();
   const gateway = opened({ redis: redis.url, maxTransactions: 1 });
   await gateway.run("PING");
-  redis.pause();
+  await redis.pause();
   const asked = Array.from({ length: 5 }, () => gateway.ask("/multi-exec", { body: '[["PING"]]' }));
   await new Promise((resolve) => setTimeout(resolve, 0));
   await gateway.close();
@@ -80,7 +80,7 @@ test("close settles what is under way", async () => {
   await using redis = await startRedis();
   const gateway = opened({ redis: redis.url });
   await gateway.run("PING");
-  redis.pause();
+  await redis.pause();
   const asked = [
     gateway.ask("/incr/x"),
     gateway.ask("/pipeline", { body: '[["PING"]]' }),
@@ -119,7 +119,7 @@ test("a Redis that stays silent: 504 by the deadline, nothing is left, and what 
   await using gateway = opened({ redis: redis.url, commandTimeout: "300ms" });
   const key = fresh();
   await gateway.run("PING");
-  redis.pause();
+  await redis.pause();
   const begin = performance.now();
   const answers = await Promise.all([
     gateway.ask(`/incr/${key}`),

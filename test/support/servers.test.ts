@@ -25,7 +25,7 @@ test("a private Redis keeps its data over kill -9, answers late when paused, and
     await expect(ask(redis.port, "PING")).rejects.toThrow();
     await redis.restart();
     expect(await ask(redis.port, "GET k")).toBe("$1\r\nv");
-    redis.pause();
+    await redis.pause();
     let answer = "";
     const asked = ask(redis.port, "PING").then((text) => answer = text);
     // Nothing to wait for: the claim is that no answer comes.

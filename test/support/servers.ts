@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { freePort, isFree } from "./ports.ts";
+import { isStopped } from "./stopped.ts";
 import { until } from "./wait.ts";
 
 const run = promisify(execFile);
@@ -167,9 +168,11 @@ export class PrivateServer implements AsyncDisposable {
     await this.#gone(GRACE);
   }
 
-  /** SIGSTOP: connections stay open and nobody answers. */
-  pause(): void {
+  /** SIGSTOP: connections stay open and, when this resolves, nobody answers. */
+  async pause(): Promise<void> {
     signal(this.#child, "SIGSTOP");
+    const group = this.#child?.pid ?? 0;
+    await until(() => isStopped(group), { what: `${this.#plan.name} stands still` });
   }
 
   /** SIGCONT. */

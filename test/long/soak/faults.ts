@@ -59,7 +59,7 @@ async function act(
       await broker.start();
       return undefined;
     case "the broker is frozen":
-      broker.pause();
+      await broker.pause();
       await pause(random.between(1000, 11_000));
       broker.resume();
       return undefined;
