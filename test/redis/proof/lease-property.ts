@@ -13,7 +13,8 @@ import { systemPlatform } from "../../../src/lib/platform.ts";
 import { Coverage } from "../../support/coverage.ts";
 import type { Python } from "../../support/python.ts";
 import { bareClient } from "../setup.ts";
-import { LeaseRun, QUEUES, ROUTE } from "./lease-run.ts";
+import { LeaseRun } from "./lease-run.ts";
+import { QUEUES, ROUTE } from "./lease-scene.ts";
 import { MIXED, OURS, stepsOf } from "./steps.ts";
 
 const OWN_CLASSES = [
