@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { inject } from "vitest";
 import type { Backend, ResultRecord } from "../../src/backend.ts";
+import { bareClientOf } from "./bare-client.ts";
 
 /** A day, ms. */
 export const DAY = 86_400_000;
@@ -20,14 +21,7 @@ export function record(taskId: string, status: string, result: unknown = null): 
 
 /** A bare client; to be closed. */
 export function bareClient(url: string = inject("redis")): Redis & AsyncDisposable {
-  const redis = new Redis(url, { protocol: 2 });
-  redis.on("error", () => {});
-  return Object.assign(redis, {
-    [Symbol.asyncDispose]: () => {
-      redis.disconnect();
-      return Promise.resolve();
-    },
-  });
+  return bareClientOf(url);
 }
 
 /** The backend, closed at the end of the test. */

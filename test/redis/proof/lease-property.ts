@@ -12,7 +12,7 @@ import { redisBroker } from "../../../adapters/redis/tcp.ts";
 import { systemPlatform } from "../../../src/lib/platform.ts";
 import { Coverage } from "../../support/coverage.ts";
 import type { Python } from "../../support/python.ts";
-import { bareClient } from "../setup.ts";
+import { bareClientOf } from "../bare-client.ts";
 import { LeaseRun } from "./lease-run.ts";
 import { QUEUES, ROUTE } from "./lease-scene.ts";
 import { MIXED, OURS, stepsOf } from "./steps.ts";
@@ -79,6 +79,8 @@ export interface LeaseOptions {
   /** No sequence begins after this instant of `performance.now()`. */
   readonly until?: number;
   readonly onRun?: (done: number) => void;
+  /** Whether a shorter sequence is looked for once one failed (true). */
+  readonly shrink?: boolean;
   /** kombu's steps come between. */
   readonly python?: Python;
 }
@@ -102,7 +104,7 @@ export async function leaseProperty(options: LeaseOptions): Promise<LeaseReport>
   const { own, subject } = serverOf("broker", "proof", url, {}, clock);
   const limits = { connectTimeout: 5000, commandTimeout: 20_000, longestPause: 100 };
   const commands = new LinkCommands({ ...limits, subject, platform: systemPlatform, open: own("proof") });
-  await using redis = bareClient(url);
+  await using redis = bareClientOf(url);
   for (const { text } of [CLAIM, SETTLE, RENEW, RESTORE]) await redis.script("LOAD", text);
   let steps = 0;
   let lostByKombu = 0;
@@ -149,6 +151,7 @@ export async function leaseProperty(options: LeaseOptions): Promise<LeaseReport>
     const details = await fc.check(property, {
       seed,
       numRuns: path === undefined ? runs : 1,
+      endOnFailure: !(options.shrink ?? true),
       ...(path === undefined ? {} : { path }),
     });
     if (details.failed) {

@@ -1,0 +1,29 @@
+/**
+ * The defects of the broker on Redis that the property of claims and leases (P15) sees, each found within 500 sequences.
+ * `node test/mutants/redis.mjs` runs the others, too.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type PrivateServer, startRedis } from "../support/servers.ts";
+import { hunting } from "./hunt.ts";
+import { REDIS_MUTANTS } from "./redis-mutants.ts";
+
+const hunt = hunting("test/mutants/lease.ts");
+let server: PrivateServer;
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
+test("without a defect nothing is found", { timeout: 60_000 }, async () => {
+  expect(await hunt([], { runs: 10, seed: 3, url: server.url })).toEqual({ failure: undefined, runs: 10 });
+});
+
+for (const { name, file, from, to } of REDIS_MUTANTS.filter(({ byLeases }) => byLeases)) {
+  test(`found: ${name}`, { timeout: 180_000 }, async () => {
+    const edit = { file: `adapters/redis/${file}`, find: from, put: to };
+    const { failure, runs } = await hunt([edit], { runs: 500, seed: 3, url: server.url });
+    expect(failure, `not found in ${runs} sequences`).toBeDefined();
+    console.log(`${name}: ${failure?.split("\n").slice(0, 2).join(" ").slice(0, 200)}`);
+  });
+}
