@@ -38,6 +38,7 @@ export interface StartGatewayOptions extends Omit<GatewayOptions, "redis" | "tok
 export class GatewayFaults {
   #next: Fault | undefined;
   #planned: ("none" | PlannedFault)[] = [];
+  #concerned = "";
   #left = 0;
   #noSubscribe = false;
 
@@ -71,9 +72,12 @@ export class GatewayFaults {
     this.#set({ kind: "status", code, body }, n);
   }
 
-  /** A fault for each of the next requests, in their order, before what the switches say; "none" lets one through. */
-  plan(faults: readonly ("none" | PlannedFault)[]): void {
+  /**
+   * A fault for each of the next requests whose body holds the text, in their order, before what the switches say; "none" lets one through.
+   */
+  plan(faults: readonly ("none" | PlannedFault)[], text = ""): void {
     this.#planned.push(...faults);
+    this.#concerned = text;
   }
 
   /** Planned, and no request came for it yet. */
@@ -98,13 +102,13 @@ export class GatewayFaults {
   readonly #kept: Set<() => void> = new Set();
 
   /** What becomes of this request; for the server. */
-  take(path: string): Fault | undefined {
+  take(path: string, body: string): Fault | undefined {
     if (/^\/p?subscribe\//.test(path)) {
       return this.#noSubscribe
         ? { kind: "status", code: 400, body: '{"error":"ERR Command is not available: \'SUBSCRIBE\'"}' }
         : undefined;
     }
-    const planned = this.#planned.shift();
+    const planned = body.includes(this.#concerned) ? this.#planned.shift() : undefined;
     if (planned !== undefined) return planned === "none" ? undefined : { kind: planned };
     if (this.#left <= 0) return undefined;
     this.#left--;
@@ -168,12 +172,8 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
     const bytes = await request.arrayBuffer();
     const headers: Record<string, string> = {};
     request.headers.forEach((value, name) => void (headers[name] = value));
-    requests.push({
-      method: request.method,
-      path: pathname + search,
-      body: new TextDecoder().decode(bytes),
-      headers,
-    });
+    const body = new TextDecoder().decode(bytes);
+    requests.push({ method: request.method, path: pathname + search, body, headers });
     const copy = (signal?: AbortSignal): Request =>
       new Request(request.url, {
         method: request.method,
@@ -182,7 +182,7 @@ export async function startGateway(options: StartGatewayOptions): Promise<Privat
         ...(bytes.byteLength === 0 ? {} : { body: bytes }),
       });
     const passed = copy(request.signal);
-    const fault = faults.take(pathname);
+    const fault = faults.take(pathname, body);
     const hangUp = (): void => front.cut(incoming.socket.remotePort ?? 0);
     switch (fault?.kind) {
       case undefined:
