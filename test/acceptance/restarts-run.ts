@@ -1,6 +1,7 @@
 /**
  * A16 and A07: the broker is restarted in the middle of a task, again and again. The task goes on; its ack is too late, is not sent, and harms no
- * message of the new connection; the broker gives the task out again, flagged. And the first publish after each restart is confirmed and there,
+ * message of the new connection; the broker gives the task out again, flagged. One that was acked early goes on as well, and runs once, its result
+ * stored. And the first publish after each restart is confirmed and there,
  * or the sender is told.
  *
  * @module
@@ -38,16 +39,27 @@ const SETTLED = 1000;
 export async function restartRun(
   { onRestart, restarts, server, until: end = Infinity }: RestartOptions,
 ): Promise<RestartReport> {
-  const cover = new Coverage("A16 restarts", ["in order", "killed", "ack too late", "second run flagged"]);
+  const cover = new Coverage("A16 restarts", [
+    "in order",
+    "killed",
+    "ack too late",
+    "second run flagged",
+    "acked early, once",
+  ]);
   await using rig = await bench(server);
   const flags = new Map<number, boolean[]>();
   const gates = new Map<number, Deferred<void>>();
   // A worker that waited for a task of ours would keep the error from us that ended the run.
   using _opened = { [Symbol.dispose]: () => gates.forEach((gate) => gate.resolve()) };
-  const small = new Map<string, number>();
+  const [small, early] = [new Map<string, number>(), new Map<number, number>()];
   rig.app.task("restart.slow", { bind: true, acksLate: true }, async (task, number: number) => {
     flags.set(number, [...flags.get(number) ?? [], task.delivery.redelivered]);
     await gates.get(number)?.promise;
+  });
+  rig.app.task("restart.early", async (number: number) => {
+    early.set(number, (early.get(number) ?? 0) + 1);
+    await gates.get(number)?.promise;
+    return number;
   });
   rig.app.task("restart.small", { acksLate: true }, (name: string) => {
     small.set(name, (small.get(name) ?? 0) + 1);
@@ -60,7 +72,11 @@ export async function restartRun(
     const gate = deferred<void>();
     gates.set(number, gate);
     await rig.sender.sendTask("restart.slow", { args: [number], retry: "unknown" });
-    await until(() => flags.has(number), { what: `the start of task ${number}`, deadline: 30_000 });
+    const once = await rig.sender.sendTask("restart.early", { args: [number], retry: "unknown" });
+    await until(() => flags.has(number) && early.has(number), {
+      what: `the start of the tasks ${number}`,
+      deadline: 30_000,
+    });
     // What was acked just before may not be on the broker's disk yet, and would come again by right.
     await pause(SETTLED);
     const how = number % 2 === 0 ? "in order" : "killed";
@@ -102,12 +118,16 @@ export async function restartRun(
       deadline: 30_000,
       seen: () => `not ${must.filter((name) => !small.has(name)).join(", ")}`,
     });
+    if (await rig.app.result(once.id).get({ timeout: 10 }) !== number) throw new Error("not its result");
+    cover.note("acked early, once", early.get(number) === 1);
     cover.note(how);
     cover.note("ack too late");
     cover.note("second run flagged", seen.length > 1);
     cover.runs++;
     onRestart?.(`${number} ${how}`);
   }
+  const again = [...early].filter(([, count]) => count !== 1);
+  if (again.length > 0) throw new Error(`acked early, and run again: ${JSON.stringify(again)}`);
   const twice = [...small].filter(([, count]) => count > 1);
   if (twice.length > 0) throw new Error(`ran twice though no link went meanwhile: ${JSON.stringify(twice)}`);
   return { cover, publishes };

@@ -74,6 +74,10 @@ const ROWS: readonly Row[] = [
     mishaps: [{ what: "loseAck", at: 0, hops: 0, node: WORKER }],
   },
   {
+    name: "the broker restarts while it runs (13)",
+    mishaps: [{ what: "restart", at: 500, hops: 0, node: CLIENT, dirty: false }],
+  },
+  {
     name: "the broker dies while it runs (13)",
     mishaps: [{ what: "restart", at: 500, hops: 0, node: CLIENT, dirty: true }],
   },
