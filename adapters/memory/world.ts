@@ -160,13 +160,12 @@ export class MemoryWorld {
   }
 
   /**
-   * The server dies without a word and starts again. What is durable, persistent and confirmed is there; `lost` are messages that had not
-   * come to the disk, the very objects that were published, and with `unmarks` it no longer knows what it had handed out before.
+   * The server dies without a word and starts again. What is durable, persistent and confirmed is there, and says that it was handed out
+   * before, as on RabbitMQ after `kill -9`; `lost` are messages that had not come to the disk, the very objects that were published.
    */
-  crash(options: { readonly lost?: ReadonlySet<Message>; readonly unmarks?: boolean } = {}): void {
-    const { lost = new Set<Message>(), unmarks = false } = options;
+  crash({ lost = new Set<Message>() }: { readonly lost?: ReadonlySet<Message> } = {}): void {
     const peers = this.#forget();
-    this.#step({ do: "server.crash", lost, unmarks }, []);
+    this.#step({ do: "server.crash", lost }, []);
     this.#loseAll(peers);
   }
 

@@ -5,11 +5,11 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { amqpBroker, amqpPublisher } from "../../adapters/amqp/tcp.ts";
-import { memoryBackend } from "../../adapters/memory/mod.ts";
+import { memoryBackend, memoryBroker, MemoryWorld } from "../../adapters/memory/mod.ts";
 import { Celery } from "../../src/app/app.ts";
 import { innerOf } from "../../src/app/inner.ts";
 import type { Running } from "../../src/app/running.ts";
-import type { Delivery, QueueEntity } from "../../src/broker.ts";
+import type { Broker, Delivery, QueueEntity } from "../../src/broker.ts";
 import { packTask } from "../../src/protocol/task.ts";
 import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "../contract/rabbit-features.ts";
@@ -17,7 +17,7 @@ import { Worker as TaskWorker } from "../../src/worker/worker.ts";
 import { addUser, closeConnections, consumerTimeout, memoryAlarm, restartApp } from "../support/rabbit.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
-import { consuming, events, everything, kinds, QUICK, Rig, task, times, urlWith } from "./rig.ts";
+import { consuming, events, everything, kinds, QUICK, Rig, take, task, times, urlWith } from "./rig.ts";
 
 let server: RabbitServer;
 beforeAll(async () => {
@@ -425,6 +425,55 @@ describe("a broker that", () => {
     await rig.counts(queue, 3);
   });
 });
+
+/** What is left of four messages after a kill, and what each says of itself: one was held, one given back, one new, one transient. */
+async function leftAfter(
+  kill: (meanwhile: () => Promise<void>) => Promise<void>,
+  make: () => Broker,
+): Promise<readonly string[]> {
+  const entity: QueueEntity = {
+    kind: "queue",
+    name: `celeriac.killed.${crypto.randomUUID()}`,
+    durable: true,
+    exclusive: false,
+    autoDelete: false,
+    arguments: {},
+  };
+  const [before, holder, after] = [make(), make(), make()];
+  await before.declare([entity]);
+  const lasting = { delivery_mode: 2 };
+  const texts = ["held", "given back", "new"].map((text) => task(entity.name, text, lasting));
+  const batch = [...texts, task(entity.name, "transient", { delivery_mode: 1 })];
+  expect(new Set(kinds(await before.publish(batch)))).toEqual(new Set(["confirmed"]));
+  await take(before.consume([entity.name], { prefetch: 2 }), 2);
+  await before.close();
+  await take(holder.consume([entity.name], { prefetch: 1 }), 1);
+  await kill(() => holder.close());
+  try {
+    await after.publish([task(entity.name, "later", lasting)]);
+    const left = await take(after.consume([entity.name], { prefetch: 4 }), 4);
+    return left.map(({ message, redelivered }) =>
+      `${new TextDecoder().decode(message.body)} ${redelivered ? "again" : "first"}`
+    );
+  } finally {
+    await after.close();
+  }
+}
+
+test("what is left after kill -9, its order and its flags, is the same on the fake", async () => {
+  const world = new MemoryWorld();
+  const fake = await leftAfter(async (meanwhile) => {
+    world.crash();
+    await meanwhile();
+  }, () => memoryBroker({ world }));
+  const real = await leftAfter(async (meanwhile) => {
+    await server.kill9();
+    await meanwhile();
+    await server.start();
+  }, () => amqpBroker(server.url, QUICK));
+  expect(real).toEqual(["held again", "given back again", "new again", "later first"]);
+  expect(fake).toEqual(real);
+}, 60_000);
 
 // The rest of the contract runs on the server that all share. A restart takes seconds, and is the server's own affair: one runtime is enough.
 if (inject("runtime") === "node") {

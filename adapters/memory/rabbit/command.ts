@@ -155,13 +155,14 @@ export interface Restart {
   readonly do: "server.restart";
 }
 
-/** The server dies without a word and starts again: what is durable, persistent and confirmed is there, of the rest what is not `lost`. */
+/**
+ * The server dies without a word and starts again: what is durable, persistent and confirmed is there, of the rest what is not `lost`. All
+ * that is there says that it was handed out before, whether it was or not.
+ */
 export interface Crash {
   readonly do: "server.crash";
   /** Messages, the very objects that were published, that had not come to the disk. */
   readonly lost: ReadonlySet<Message>;
-  /** Whether it no longer knows which messages it had handed out before. */
-  readonly unmarks: boolean;
 }
 
 /** What goes on a channel. */

@@ -111,7 +111,7 @@ export class SimulatedFaults implements Faults {
     const doubtful = members.flatMap(({ wire }) => [...wire.unconfirmed]);
     const lost = new Set(doubtful.filter(() => chance.next() < 0.5));
     this.#note("restart", undefined, touched.map(taskOf), "dirty");
-    world.crash({ lost, unmarks: chance.next() < 0.5 });
+    world.crash({ lost });
   }
 
   async backendDown(node?: string): Promise<void> {

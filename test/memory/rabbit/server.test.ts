@@ -4,7 +4,7 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import { Server, words } from "./server.ts";
+import { Server, textOf, words } from "./server.ts";
 
 describe("alarms", () => {
   test("a connection is not read from its next publish on, but deliveries go on", () => {
@@ -77,6 +77,33 @@ test("after a restart durable queues hold their persistent messages, also those 
   expect(server.drain("durable")).toEqual(["persistent", "later"]);
   next.publish("", "bound", { exchange: "durable" });
   expect(server.drain("durable")).toEqual(["bound"]);
+});
+
+test("after a crash what is left stands by publication, each as redelivered, handed out before or not", () => {
+  const server = new Server();
+  const at = server.channel();
+  at.declare("q", { durable: true });
+  const lasting = { properties: { delivery_mode: 2 } };
+  for (const text of ["acked", "held", "returned", "never", "lost"]) at.publish("q", text, lasting);
+  at.publish("q", "fleeting", { properties: { delivery_mode: 1 } });
+  for (let turn = 0; turn < 3; turn++) at.get("q");
+  at.ack(1);
+  at.nack(3);
+  const lost = new Set(
+    [...server.queue("q").ready].map(({ message }) => message).filter((message) =>
+      textOf({ message }) === "lost"
+    ),
+  );
+  expect(lost.size).toBe(1);
+  // Without a word.
+  expect(server.send({ do: "server.crash", lost })).toEqual([]);
+  const next = server.channel();
+  const left = [next.get("q"), next.get("q"), next.get("q"), next.get("q")].map(([event]) =>
+    event?.is === "basic.get-ok" ? `${textOf(event)} ${event.redelivered}` : event?.is
+  );
+  expect(left).toEqual(["held true", "returned true", "never true", "basic.get-empty"]);
+  next.publish("q", "new", lasting);
+  expect(next.get("q")).toMatchObject([{ is: "basic.get-ok", redelivered: false }]);
 });
 
 test("opening a connection twice and closing one that is not there do nothing", () => {

@@ -68,24 +68,24 @@ export function restart(rabbit: Rabbit): void {
   startAgain(rabbit, (message) => message.properties["delivery_mode"] === 2, false);
 }
 
-/** A death without a word, and a start from what was on the disk. */
-export function crash(rabbit: Rabbit, { lost, unmarks }: Crash): void {
+/** A death without a word, and a start from what was on the disk: which messages had been handed out does not stand there, so all have. */
+export function crash(rabbit: Rabbit, { lost }: Crash): void {
   for (const connection of [...rabbit.connections.values()]) rabbit.closeConnection(connection);
   startAgain(
     rabbit,
     (message) => message.properties["delivery_mode"] === 2 && !lost.has(message),
-    unmarks,
+    true,
   );
 }
 
 /** What stands again: durable queues and exchanges, and of their messages those that were kept. */
-function startAgain(rabbit: Rabbit, kept: (message: Message) => boolean, unmarks: boolean): void {
+function startAgain(rabbit: Rabbit, kept: (message: Message) => boolean, marks: boolean): void {
   rabbit.bury();
   for (const queue of [...rabbit.queues.values()]) {
     if (!survives(queue)) rabbit.deleteQueue(queue);
     else {
       queue.ready.filter((entry) => {
-        entry.redelivered &&= !unmarks;
+        entry.redelivered ||= marks;
         return kept(entry.message);
       });
     }
