@@ -161,12 +161,22 @@ export class MemoryWorld {
 
   /**
    * The server dies without a word and starts again. What is durable, persistent and confirmed is there, and says that it was handed out
-   * before, as on RabbitMQ after `kill -9`; `lost` are messages that had not come to the disk, the very objects that were published.
+   * before, as on RabbitMQ after `kill -9`. `lost` are messages that had not come to the disk, the very objects that were published;
+   * `unwritten` are those whose settlement had not, of the last fifth of a second: they are there again.
    */
-  crash({ lost = new Set<Message>() }: { readonly lost?: ReadonlySet<Message> } = {}): void {
+  crash(
+    options: { readonly lost?: ReadonlySet<Message>; readonly unwritten?: ReadonlySet<Message> } = {},
+  ): void {
+    const { lost = new Set<Message>(), unwritten = new Set<Message>() } = options;
     const peers = this.#forget();
-    this.#step({ do: "server.crash", lost }, []);
+    this.#step({ do: "server.crash", lost, unwritten }, []);
     this.#loseAll(peers);
+  }
+
+  /** @internal Settled messages whose settlement may not have come to the disk, in the order in which it was heard. */
+  unwritten(): Message[] {
+    const settled = [...this.#rabbit.queues.values()].flatMap((queue) => [...queue.unwritten()]);
+    return settled.sort((a, b) => a.at - b.at).map(({ entry }) => entry.message);
   }
 
   /** @internal Messages that were delivered on these connections and are not settled, as far as the server knows. */

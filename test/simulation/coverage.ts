@@ -39,6 +39,7 @@ export const CLASSES: readonly string[] = [
   "repeated on demand",
   "delivered",
   "redelivered",
+  "settled, and again after the broker's death",
   "lost while waiting",
   "lost while running",
   "settled ack",
@@ -83,6 +84,7 @@ export function count(coverage: Coverage, { history, report }: Outcome): void {
   const started = new Set<string>();
   for (const entry of history) countEntry(coverage, entry, running, started);
   countRetries(coverage, history);
+  countUndone(coverage, history);
   coverage.note("run twice, explained", true, report.duplicated.explained.length);
   coverage.note("forfeited by an early ack", true, report.forfeited.length);
   coverage.note("expired in its queue", true, report.expired.length);
@@ -91,6 +93,26 @@ export function count(coverage: Coverage, { history, report }: Outcome): void {
   for (const entry of history) {
     if (entry.is === "verdict" && entry.verdict === "unknown") unknown.add(entry.task);
     coverage.note("repeated on demand", entry.is === "published" && unknown.has(entry.task));
+  }
+}
+
+/** What the broker had heard and not written down when it died. */
+function countUndone(coverage: Coverage, history: Iterable<Entry>): void {
+  const held = new Map<number, string>();
+  const settled = new Set<string>();
+  const undone = new Set<string>();
+  for (const entry of history) {
+    if (entry.is === "delivered") {
+      coverage.note("settled, and again after the broker's death", undone.delete(entry.task));
+      held.set(entry.delivery, entry.task);
+    } else if (entry.is === "lost") held.delete(entry.delivery);
+    else if (entry.is === "settled") {
+      if (entry.outcome === "settled" && /^(ack|reject)$/.test(entry.as)) settled.add(entry.task);
+      held.delete(entry.delivery);
+    } else if (entry.is === "fault" && entry.detail === "dirty") {
+      const others = new Set(held.values());
+      for (const task of entry.touches) if (settled.has(task) && !others.has(task)) undone.add(task);
+    }
   }
 }
 

@@ -163,6 +163,8 @@ export interface Crash {
   readonly do: "server.crash";
   /** Messages, the very objects that were published, that had not come to the disk. */
   readonly lost: ReadonlySet<Message>;
+  /** Settled messages, the very objects that were published, whose settlement had not come to the disk: they are there again. */
+  readonly unwritten: ReadonlySet<Message>;
 }
 
 /** What goes on a channel. */

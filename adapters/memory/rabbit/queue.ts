@@ -10,6 +10,7 @@ import type { Reason } from "./death.ts";
 import type { Binding } from "./exchange.ts";
 import type { Rabbit } from "./rabbit.ts";
 import { type Entry, Ready } from "./ready.ts";
+import { Ring } from "./ring.ts";
 import type { Timed } from "./timers.ts";
 import { type Consumer, Turns } from "./turns.ts";
 
@@ -23,6 +24,18 @@ export interface Tally {
   purged: number;
 }
 
+/** RabbitMQ's classic queues write settlements down so much later, ms: what is settled when it dies may not be. */
+const WRITTEN_AFTER = 200;
+/** So many of a queue wait for that at most, where time stands still for them. */
+const MOST_UNWRITTEN = 1000;
+
+/** What a durable queue may not have written down yet. */
+export interface Settled {
+  readonly entry: Entry;
+  readonly as: "acked" | "rejected";
+  readonly at: number;
+}
+
 /** What a declare says of a queue. */
 export interface QueueIdentity {
   readonly name: string;
@@ -31,6 +44,11 @@ export interface QueueIdentity {
   /** The connection that owns it, where it is exclusive. */
   readonly owner: number | undefined;
   readonly arguments: Table;
+}
+
+/** Whether it outlives the server's end in a queue that does. */
+export function isPersistent({ properties }: Message): boolean {
+  return properties["delivery_mode"] === 2;
 }
 
 /** A queue. */
@@ -48,6 +66,8 @@ export class Queue implements Timed {
   readonly bindings: Set<Binding> = new Set<Binding>();
   readonly tally: Tally = { routed: 0, acked: 0, rejected: 0, expired: 0, maxlen: 0, purged: 0 };
   readonly #rabbit: Rabbit;
+  /** Settlements of late, oldest first. */
+  readonly #lately: Ring<Settled> = new Ring<Settled>();
   #nextSeq = 1;
   #usedAt: number;
   /** Whether any message ever had an end: most queues never look. */
@@ -66,6 +86,29 @@ export class Queue implements Timed {
 
   get name(): string {
     return this.identity.name;
+  }
+
+  /** Whether it is there after the server's end. */
+  get lasts(): boolean {
+    return this.identity.durable && this.identity.owner === undefined;
+  }
+
+  /** Settlements that may not be written down yet, oldest first. */
+  unwritten(): Iterable<Settled> {
+    const written = this.#rabbit.now - WRITTEN_AFTER;
+    for (let one = this.#lately.peek(); one !== undefined && one.at <= written; one = this.#lately.peek()) {
+      this.#lately.shift();
+    }
+    return this.#lately;
+  }
+
+  /** The server died before these messages' settlements were written down: they are there again. Of others they are written now. */
+  unsettle(messages: ReadonlySet<Message>): void {
+    const back = [...this.unwritten()].filter(({ entry }) => messages.has(entry.message));
+    this.#lately.clear();
+    for (const { as } of back) this.tally[as]--;
+    this.unacked += back.length;
+    this.giveBack(back.map(({ entry }) => entry));
   }
 
   /** Takes a message; false when the queue is full and refuses (`x-overflow: reject-publish`). */
@@ -140,6 +183,7 @@ export class Queue implements Timed {
     this.unacked -= entries.length;
     // A queue that is gone has no dead letters either.
     if (this.deleted) return;
+    if (this.lasts) { for (const entry of entries) this.#settled(entry, how); }
     if (how === "acked") this.tally.acked += entries.length;
     else {
       // Priority by priority, highest first, each in the order of its tags.
@@ -180,6 +224,13 @@ export class Queue implements Timed {
     if (expires !== undefined && this.turns.size === 0 && this.#usedAt + expires <= now) {
       this.#rabbit.deleteQueue(this);
     }
+  }
+
+  #settled(entry: Entry, as: "acked" | "rejected"): void {
+    if (!isPersistent(entry.message)) return;
+    this.unwritten();
+    this.#lately.push({ entry, as, at: this.#rabbit.now });
+    if (this.#lately.size > MOST_UNWRITTEN) this.#lately.shift();
   }
 
   #refuses({ body }: Message): boolean {

@@ -110,8 +110,11 @@ export class SimulatedFaults implements Faults {
     const chance = this.#chance;
     const doubtful = members.flatMap(({ wire }) => [...wire.unconfirmed]);
     const lost = new Set(doubtful.filter(() => chance.next() < 0.5));
-    this.#note("restart", undefined, touched.map(taskOf), "dirty");
-    world.crash({ lost });
+    // What was heard last is written down last.
+    const settled = world.unwritten();
+    const unwritten = new Set(settled.slice(Math.floor(chance.next() * (settled.length + 1))));
+    this.#note("restart", undefined, [...touched, ...unwritten].map(taskOf), "dirty");
+    world.crash({ lost, unwritten });
   }
 
   async backendDown(node?: string): Promise<void> {

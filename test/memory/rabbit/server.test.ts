@@ -96,7 +96,7 @@ test("after a crash what is left stands by publication, each as redelivered, han
   );
   expect(lost.size).toBe(1);
   // Without a word.
-  expect(server.send({ do: "server.crash", lost })).toEqual([]);
+  expect(server.send({ do: "server.crash", lost, unwritten: new Set() })).toEqual([]);
   const next = server.channel();
   const left = [next.get("q"), next.get("q"), next.get("q"), next.get("q")].map(([event]) =>
     event?.is === "basic.get-ok" ? `${textOf(event)} ${event.redelivered}` : event?.is
@@ -104,6 +104,35 @@ test("after a crash what is left stands by publication, each as redelivered, han
   expect(left).toEqual(["held true", "returned true", "never true", "basic.get-empty"]);
   next.publish("q", "new", lasting);
   expect(next.get("q")).toMatchObject([{ is: "basic.get-ok", redelivered: false }]);
+});
+
+test("a crash may undo what was settled in the last fifth of a second: it is there again, in its place", () => {
+  const server = new Server();
+  const at = server.channel();
+  at.declare("q", { durable: true });
+  at.declare("fleeting");
+  const lasting = { properties: { delivery_mode: 2 } };
+  for (const text of ["acked", "early", "rejected", "held", "transient"]) {
+    at.publish("q", text, text === "transient" ? {} : lasting);
+  }
+  at.publish("fleeting", "gone", lasting);
+  for (let turn = 0; turn < 5; turn++) at.get("q");
+  at.get("fleeting");
+  at.ack(2);
+  server.wait(200);
+  at.ack(1);
+  at.nack(3, false, false);
+  at.ack(5);
+  at.ack(6);
+  const unwritten = [...server.queue("q").unwritten()].map(({ entry }) => entry.message);
+  expect(unwritten.map((message) => textOf({ message }))).toEqual(["acked", "rejected"]);
+  expect([...server.queue("fleeting").unwritten()]).toEqual([]);
+  server.send({ do: "server.crash", lost: new Set(), unwritten: new Set(unwritten) });
+  expect(server.queue("q").tally).toMatchObject({ acked: 2, rejected: 0 });
+  expect(server.queue("q").unacked).toBe(0);
+  // Nothing is undone twice.
+  expect([...server.queue("q").unwritten()]).toEqual([]);
+  expect(server.drain("q")).toEqual(["acked", "rejected", "held"]);
 });
 
 test("opening a connection twice and closing one that is not there do nothing", () => {

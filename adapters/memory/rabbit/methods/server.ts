@@ -6,8 +6,10 @@
 import type { Message } from "../../../../src/broker.ts";
 import type { Alarm, Command, ConnectionCommand, Crash } from "../command.ts";
 import { Connection } from "../connection.ts";
-import type { Queue } from "../queue.ts";
+import { isPersistent } from "../queue.ts";
 import type { Rabbit } from "../rabbit.ts";
+
+const NONE: ReadonlySet<Message> = new Set<Message>();
 
 /** Opens, closes, or drops a connection. */
 export function onConnection(rabbit: Rabbit, command: ConnectionCommand): void {
@@ -50,10 +52,6 @@ export function alarm(rabbit: Rabbit, command: Alarm): readonly Command[] {
   return thawed;
 }
 
-function survives(queue: Queue): boolean {
-  return queue.identity.durable && queue.identity.owner === undefined;
-}
-
 /** An orderly restart: connections go, unacked messages are back, then what is not durable or not persistent is gone. */
 export function restart(rabbit: Rabbit): void {
   for (const connection of [...rabbit.connections.values()]) {
@@ -65,25 +63,29 @@ export function restart(rabbit: Rabbit): void {
       text: "CONNECTION_FORCED - shutdown",
     });
   }
-  startAgain(rabbit, (message) => message.properties["delivery_mode"] === 2, false);
+  startAgain(rabbit, isPersistent, {});
 }
 
 /** A death without a word, and a start from what was on the disk: which messages had been handed out does not stand there, so all have. */
-export function crash(rabbit: Rabbit, { lost }: Crash): void {
+export function crash(rabbit: Rabbit, { lost, unwritten }: Crash): void {
   for (const connection of [...rabbit.connections.values()]) rabbit.closeConnection(connection);
-  startAgain(
-    rabbit,
-    (message) => message.properties["delivery_mode"] === 2 && !lost.has(message),
-    true,
-  );
+  startAgain(rabbit, (message) => isPersistent(message) && !lost.has(message), { marks: true, unwritten });
 }
 
 /** What stands again: durable queues and exchanges, and of their messages those that were kept. */
-function startAgain(rabbit: Rabbit, kept: (message: Message) => boolean, marks: boolean): void {
+function startAgain(
+  rabbit: Rabbit,
+  kept: (message: Message) => boolean,
+  { marks = false, unwritten = NONE }: {
+    readonly marks?: boolean;
+    readonly unwritten?: ReadonlySet<Message>;
+  },
+): void {
   rabbit.bury();
   for (const queue of [...rabbit.queues.values()]) {
-    if (!survives(queue)) rabbit.deleteQueue(queue);
+    if (!queue.lasts) rabbit.deleteQueue(queue);
     else {
+      queue.unsettle(unwritten);
       queue.ready.filter((entry) => {
         entry.redelivered ||= marks;
         return kept(entry.message);
