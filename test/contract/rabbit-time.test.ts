@@ -1,15 +1,27 @@
 /**
  * The reducer against a real RabbitMQ where time matters: ends of messages and queues, dead letters (R-TTL1-2, R-EXP1, R-DLX1-3). The
- * fake's time is moved by hand, the real one's passes; the scripts leave so much room that a slow machine changes nothing.
+ * fake's time is moved by hand, the real one's passes; the scripts leave so much room that a slow machine changes nothing. Random sequences
+ * beside them (P11): `npm run test:long -- rabbit-time` runs many more.
  *
  * @module
  */
 import { afterAll, expect, inject, test } from "vitest";
 import { until } from "../support/wait.ts";
+import { differential } from "./rabbit/differential.ts";
 import { FakeServer } from "./rabbit/fake.ts";
+import { time } from "./rabbit/profiles.ts";
 import { RealRun } from "./rabbit/real.ts";
 import { RealServer } from "./rabbit/server.ts";
 import { type Names, namesOf, type QueueOptions, type Step } from "./rabbit/step.ts";
+
+/** The reducer is the same on every runtime: one of them compares it at length, and meets every class of events. */
+const AT_LENGTH = inject("runtime") === "node";
+const RUNS = Number(process.env["DIFFERENTIAL_RUNS"] ?? (AT_LENGTH ? 40 : 10));
+const SEED = Number(process.env["DIFFERENTIAL_SEED"] ?? 20_261_501);
+/** They mostly wait. */
+const LANES = 20;
+/** ms. */
+const UNIT = 200;
 
 const server = new RealServer(inject("amqp"));
 afterAll(() => server[Symbol.asyncDispose]());
@@ -156,3 +168,25 @@ test.concurrent.each<[string, (script: Script) => void]>([
     await server.clean(names, fake.owners());
   }
 });
+
+test.concurrent(
+  "P11: random ends of messages and queues and dead letters are the same on the reducer and on RabbitMQ as time passes",
+  async () => {
+    const report = await differential({
+      url: inject("amqp"),
+      profile: time(UNIT),
+      runs: RUNS,
+      seed: SEED,
+      lanes: LANES,
+    });
+    const { cover, leftOut, sequences, steps, tooSlow } = report;
+    console.log(
+      `${cover}; ${steps} steps compared, ${leftOut} left to chance, ${tooSlow} sequences too slow to say`,
+    );
+    expect(sequences + tooSlow).toBe(RUNS);
+    // Where this machine can keep no time at all, nothing was shown.
+    expect(sequences).toBeGreaterThan(0);
+    if (AT_LENGTH && tooSlow === 0) expect(cover.missing).toEqual([]);
+  },
+  60_000 + RUNS * 3000,
+);
