@@ -7,7 +7,7 @@ import * as fc from "fast-check";
 import type { Coverage } from "../support/coverage.ts";
 import { count, newCoverage } from "./coverage.ts";
 import { type Plan, plans } from "./plan.ts";
-import { play } from "./scene.ts";
+import { type Outcome, play } from "./scene.ts";
 
 /** How many runs, and which. */
 export interface SimulateOptions {
@@ -18,6 +18,20 @@ export interface SimulateOptions {
   readonly path?: string;
   /** Failures are made smaller. @default true */
   readonly shrink?: boolean;
+  /** What more is wrong with a run, a line each. */
+  readonly judge?: (outcome: Outcome) => readonly string[];
+}
+
+/** The search for a smaller failure takes this long at most, ms: the line that replays it is told in any case. */
+const SEARCH = 30_000;
+
+/** Which runs the environment asks for, in the words of a failure's first line; `seed` where it asks for none. */
+export function asked(
+  env: Readonly<Record<string, string | undefined>>,
+  seed: number,
+): Pick<SimulateOptions, "seed" | "path"> {
+  const { SIM_PATH, SIM_SEED } = env;
+  return { seed: Number(SIM_SEED ?? seed), ...(SIM_PATH === undefined ? {} : { path: SIM_PATH }) };
 }
 
 /** What came of them. */
@@ -29,15 +43,17 @@ export interface Simulated {
 
 /** Plays that many plans; stops at the first that goes wrong. */
 export async function simulate(options: SimulateOptions): Promise<Simulated> {
-  const { runs, seed, path, shrink = true } = options;
+  const { runs, seed, path, shrink = true, judge = () => [] } = options;
   const coverage = newCoverage();
-  let failed = false;
+  let end: number | undefined;
   const property = fc.asyncProperty(plans, async (plan) => {
+    if (end !== undefined && performance.now() > end) return;
     const outcome = await play(plan);
-    failed ||= outcome.problems.length > 0;
-    if (outcome.problems.length > 0) throw new Error(outcome.problems.join("\n"));
+    const problems = [...outcome.problems, ...judge(outcome)];
+    if (problems.length > 0) end ??= performance.now() + SEARCH;
+    if (problems.length > 0) throw new Error(problems.join("\n"));
     // Smaller versions of a failure are no coverage.
-    if (!failed) count(coverage, outcome);
+    if (end === undefined) count(coverage, outcome);
   });
   const result = await fc.check<[Plan]>(property, {
     numRuns: runs,
