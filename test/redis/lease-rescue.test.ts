@@ -8,7 +8,7 @@ import { LeaseStore } from "../../adapters/redis/lease/store.ts";
 import { Sweeper } from "../../adapters/redis/lease/sweeper.ts";
 import { serverOf } from "../../adapters/redis/server.ts";
 import { systemPlatform } from "../../src/lib/platform.ts";
-import type { Commands } from "../../adapters/redis/client.ts";
+import type { Command, Commands } from "../../adapters/redis/client.ts";
 import { type PrivateServer, startRedis } from "../support/servers.ts";
 import { bareClient } from "./setup.ts";
 
@@ -50,6 +50,23 @@ function sweeper(over: Commands = commands): Sweeper {
     prepare: () => Promise.resolve(),
   });
 }
+
+test("a sweep that is stopped asks nothing more: the link may be closed by then, and would be opened again", async () => {
+  await redis.zadd(keys.fleet, 1, "gone");
+  const asked: string[] = [];
+  const own = sweeper({
+    run: async ([command, ...rest], options) => {
+      const answers = await commands.run([command as Command, ...rest], options);
+      asked.push(String(command?.[0]));
+      if (command?.[0] === "zscan") own.stop();
+      return answers;
+    },
+    close: () => Promise.resolve(),
+  });
+  await expect(own.sweep()).rejects.toMatchObject({ code: "consumer-stopped" });
+  expect(asked).toEqual(["zrevrangebyscore", "zrange", "exists", "zscan"]);
+  expect(await redis.zcard(keys.fleet)).toBe(1);
+});
 
 const message = (body: string): string => JSON.stringify({ body, headers: {}, properties: {} });
 

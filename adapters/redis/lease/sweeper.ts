@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ConnectionError } from "../../../src/errors.ts";
 import type { BasePlatform, Timer } from "../../../src/lib/port.ts";
 import type { Command, Commands } from "../client.ts";
 import { bindingKey } from "../kombu.ts";
@@ -167,7 +168,7 @@ export class Sweeper {
   }
 
   async #restore(seen: readonly Seen[], beat: string): Promise<number> {
-    const { commands, keys, platform: { clock } } = this.#parts;
+    const { keys, platform: { clock } } = this.#parts;
     const held = seen.map(({ entry }) => entry === null ? undefined : readEntry(entry));
     const bindings = await this.#bindings(held.map((one) => one?.exchange ?? ""));
     const rescues = seen.map((one, at): Rescue => {
@@ -176,7 +177,7 @@ export class Sweeper {
       return { ...one, beat, held: found, queues };
     });
     const { script, keys: scriptKeys, args } = restoreCall(keys, rescues, clock.now());
-    const answer = await runScript(commands, script, scriptKeys, args, { repeatable: false });
+    const answer = await runScript(this.#commands, script, scriptKeys, args, { repeatable: false });
     return Array.isArray(answer) ? answer.filter((one) => Number(one) === 1).length : 0;
   }
 
@@ -184,7 +185,7 @@ export class Sweeper {
     const names = [...new Set(exchanges)].filter((name) => name !== "");
     if (names.length === 0) return new Map();
     const { prefix } = this.#parts.keys;
-    const sets = await this.#parts.commands.run(
+    const sets = await this.#commands.run(
       names.map((name) => ["smembers", prefix + bindingKey(name)]),
       { repeatable: true },
     );
@@ -195,8 +196,14 @@ export class Sweeper {
     }));
   }
 
+  /** None once it was stopped: the next command would open the link again that was closed meanwhile, and nobody would close that. */
+  get #commands(): Commands {
+    if (this.#stopped) throw new ConnectionError("consumer-stopped", "The consumer was stopped.");
+    return this.#parts.commands;
+  }
+
   async #ask(commands: readonly Command[]): Promise<readonly unknown[]> {
-    const answers = await this.#parts.commands.run(commands, { repeatable: true });
+    const answers = await this.#commands.run(commands, { repeatable: true });
     for (const answer of answers) if (answer instanceof Error) throw answer;
     return answers;
   }
