@@ -42,8 +42,10 @@ export async function closeConnectionsOf(server: RabbitServer, user: string, rea
 
 /** `rabbitmqctl set_vm_memory_high_watermark`: whoever publishes is stopped, or no longer. */
 export async function memoryAlarm(server: RabbitServer, on: boolean): Promise<void> {
+  // The answer to the question comes when each connection has been told: a publish before that would be taken, and no word said.
+  const watermark = on ? '{absolute, "1MB"}' : "0.4";
   await server.evaluate(
-    `vm_memory_monitor:set_vm_memory_high_watermark(${on ? '{absolute, "1MB"}' : "0.4"})`,
+    `vm_memory_monitor:set_vm_memory_high_watermark(${watermark}), rabbit_alarm:get_alarms()`,
   );
 }
 
