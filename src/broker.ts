@@ -186,7 +186,7 @@ export interface Inbox {
   readonly expires?: number;
 }
 
-/** At most once, unsettled: control, events, replies. */
+/** At most once, unsettled: control, events, replies. What is published while its link is down may be missed; it hears again by itself. */
 export interface Subscription extends AsyncIterable<Message> {
   /** Resolves when messages published from now on would arrive; rejects where it was closed before that. */
   readonly ready: Promise<void>;

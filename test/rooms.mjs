@@ -42,6 +42,8 @@ export const ONCE = [
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
   "test/contract/rabbit-differential.test.ts",
   "test/contract/rabbit-time.test.ts",
+  // As with a RabbitMQ of one's own.
+  "test/contract/redis-restart.test.ts",
 ];
 
 /** Globs of {@link ONCE}. */

@@ -23,6 +23,7 @@ import { HttpPublisher, MOST, type PublisherSettings, PUBLISHES } from "./http-p
 import { HttpTrail } from "./http-trail.ts";
 import { Trouble } from "./http-trouble.ts";
 import { bind } from "./packer.ts";
+import { Patience } from "./patience.ts";
 import { RedisConsumer } from "./lease/consumer.ts";
 import { LEASED } from "./lease/features.ts";
 import { LeaseKeys } from "./lease/keys.ts";
@@ -162,9 +163,17 @@ export class HttpBroker extends HttpPublisher implements Broker {
     return this.#observers.add(listener);
   }
 
-  override async close({ deadline = Infinity }: Call = {}): Promise<void> {
-    const end = Math.min(deadline, this.#consuming.platform.clock.now() + FAREWELL);
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close(end)));
+  override async close({ deadline = Infinity, signal }: Call = {}): Promise<void> {
+    const { platform: { clock } } = this.#consuming;
+    const end = Math.min(deadline, clock.now() + FAREWELL);
+    const patience = new Patience(clock, { signal });
+    try {
+      await patience.for(Promise.all([...this.#consumers].map((consumer) => consumer.close(end))));
+    } catch {
+      // It was told to let go: what is not given back by then comes again with its lease's end.
+    } finally {
+      patience.end();
+    }
   }
 
   /** All but what goes to a reserved name, which is refused. */

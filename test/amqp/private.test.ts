@@ -4,7 +4,9 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { WebSocket } from "ws";
 import { amqpBroker, amqpPublisher } from "../../adapters/amqp/tcp.ts";
+import { amqpBroker as overWebSocket } from "../../adapters/amqp/websocket.ts";
 import { memoryBackend, memoryBroker, MemoryWorld } from "../../adapters/memory/mod.ts";
 import { Celery } from "../../src/app/app.ts";
 import { innerOf } from "../../src/app/inner.ts";
@@ -15,6 +17,7 @@ import { exerciseBroker } from "../../src/testing/mod.ts";
 import { rabbitFeatures } from "../contract/rabbit-features.ts";
 import { Worker as TaskWorker } from "../../src/worker/worker.ts";
 import { addUser, closeConnections, consumerTimeout, memoryAlarm, restartApp } from "../support/rabbit.ts";
+import { type Relay, startRelay } from "../support/relay.ts";
 import { type RabbitServer, startRabbit } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { consuming, events, everything, kinds, QUICK, Rig, take, task, times, urlWith } from "./rig.ts";
@@ -26,6 +29,8 @@ beforeAll(async () => {
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 const QUIET = { log: () => {} };
+// Node 20 has none of its own.
+const OWN_SOCKET = typeof globalThis.WebSocket === "undefined" ? { webSocket: WebSocket } : {};
 
 async function first(source: AsyncIterable<Delivery>): Promise<Delivery> {
   for await (const delivery of source) return delivery;
@@ -477,17 +482,32 @@ test("what is left after kill -9, its order and its flags, is the same on the fa
 
 // The rest of the contract runs on the server that all share. A restart takes seconds, and is the server's own affair: one runtime is enough.
 if (inject("runtime") === "node") {
-  describe("the contract of a server that is restarted, or takes no messages", () =>
-    exerciseBroker({
-      make: () => amqpBroker(server.url, QUICK),
-      features: rabbitFeatures("shared"),
-      server: {
-        async restart() {
-          await restartApp(server);
+  let relay: Relay;
+  beforeAll(async () => {
+    relay = await startRelay({ host: "127.0.0.1", port: server.port });
+  });
+  afterAll(() => relay?.[Symbol.asyncDispose]());
+
+  const ways: readonly (readonly [way: string, make: () => Broker])[] = [
+    ["TCP", () => amqpBroker(server.url, QUICK)],
+    ["TCP, a link for each call", () => amqpBroker(server.url, { link: "call", ...QUICK })],
+    ["WebSocket", () => overWebSocket(relay.url, { ...OWN_SOCKET, ...QUICK })],
+  ];
+  describe.each(ways)(
+    "the contract of a server that is restarted, or takes no messages: over %s",
+    (way, make) => {
+      const link = way.endsWith("call") ? "call" : "shared";
+      const restart = (): Promise<void> => restartApp(server);
+      // A link for one call tells nobody of an alarm: its publish has the words ("a connection for one call").
+      const alarm = (on: boolean): Promise<void> => memoryAlarm(server, on);
+      exerciseBroker(
+        {
+          make,
+          features: rabbitFeatures(link),
+          server: link === "shared" ? { restart, alarm } : { restart },
         },
-        async alarm(on) {
-          await memoryAlarm(server, on);
-        },
-      },
-    }, { test: (name, run) => name.startsWith("server: ") && test(name, run, 60_000) }));
+        { test: (name, run) => name.startsWith("server: ") && test(name, run, 60_000) },
+      );
+    },
+  );
 }

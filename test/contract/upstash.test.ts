@@ -1,5 +1,5 @@
 /**
- * The contracts over HTTP, through the gateway.
+ * The contracts over HTTP, through the gateway and a proxy before it that can break the network.
  *
  * @module
  */
@@ -7,35 +7,48 @@ import { afterAll, describe, inject, test } from "vitest";
 import { upstashBackend, upstashBroker } from "../../adapters/redis/http.ts";
 import { redisFeatures } from "./redis-features.ts";
 import { startGateway } from "../support/gateway.ts";
+import { startProxy } from "../support/proxy.ts";
 import { exerciseBackend, exerciseBroker } from "../../src/testing/mod.ts";
+import { placeOf, through } from "../redis/setup.ts";
 
-const gateway = await startGateway({ redis: inject("redis") });
-const polled = await startGateway({ redis: inject("redis") });
-polled.faults.noSubscribe();
-afterAll(async () => {
-  await gateway[Symbol.asyncDispose]();
-  await polled[Symbol.asyncDispose]();
-});
+/** A gateway, and the way to it. */
+async function start(streams: boolean) {
+  const gateway = await startGateway({ redis: inject("redis") });
+  if (!streams) gateway.faults.noSubscribe();
+  const proxy = await startProxy(placeOf(gateway.url));
+  afterAll(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await gateway[Symbol.asyncDispose]();
+  });
+  return {
+    door: { url: through(gateway.url, proxy.port), token: gateway.token },
+    link: { cut: () => proxy.cut(), freeze: () => proxy.blackhole("both"), thaw: () => proxy.heal() },
+  };
+}
 
+const [streamed, polled] = [await start(true), await start(false)];
 const globalKeyprefix = `contract-${crypto.randomUUID()}`;
+// The port of discard: nothing listens there.
+const NOWHERE = { url: "http://127.0.0.1:9", token: "none" };
 
-describe.each([["with streams", gateway], ["by polling", polled]])(
+describe.each([["with streams", streamed], ["by polling", polled]])(
   "results %s",
-  (_how, { url, token }) =>
+  (_how, { door, link }) =>
     exerciseBackend({
-      make: () => upstashBackend({ url, token, globalKeyprefix }),
+      make: () => upstashBackend({ ...door, globalKeyprefix }),
       features: { push: false, chord: "none", shared: true },
       facts: true,
       shortestTtl: 200,
-      unreachable: () => upstashBackend({ url: "http://127.0.0.1:9", token: "none" }),
+      link,
+      unreachable: () => upstashBackend(NOWHERE),
     }, { test }),
 );
 
 describe("broker", () =>
   exerciseBroker({
-    make: () =>
-      upstashBroker({ url: gateway.url, token: gateway.token, globalKeyprefix, pollInterval: "50ms" }),
+    make: () => upstashBroker({ ...streamed.door, globalKeyprefix, pollInterval: "50ms" }),
     features: redisFeatures({ link: "call", maxMessage: 7_000_000, subscribe: false }),
     routing: "kombu",
-    unreachable: () => upstashBroker({ url: "http://127.0.0.1:9", token: "none" }),
+    link: streamed.link,
+    unreachable: () => upstashBroker(NOWHERE),
   }, { test }));

@@ -82,6 +82,28 @@ describe("a server that is silent", () => {
     expect(await fate).toBe("settled");
   });
 
+  test("has the link of a subscription given up and opened again, as a BRPOP has a deadline of ours", async () => {
+    const own = broker({ commandTimeout: "300ms" });
+    const subscription = own.subscribe({ queue: "inbox" });
+    await subscription.ready;
+    const heard = new Reader(subscription, 10_000);
+    const say = (text: string): unknown =>
+      direct().publish([{
+        message: letter(text),
+        to: { exchange: "", routingKey: "inbox" },
+        mustRoute: true,
+      }]);
+    void say("1");
+    expect(textOf(await heard.next())).toBe("1");
+    // It alone has a link that it uses: each new one is its own.
+    const { connections } = rig.proxy;
+    rig.proxy.blackhole("both");
+    await until(() => rig.proxy.connections > connections, { what: "another attempt" });
+    rig.proxy.heal();
+    void say("2");
+    expect(textOf(await heard.next())).toBe("2");
+  });
+
   test("does not hold up stop and close for longer than closeTimeout", async () => {
     const own = broker({ closeTimeout: "300ms" });
     await publish(own, "1", "2");

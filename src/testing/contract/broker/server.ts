@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { QueueEntity } from "../../../broker.ts";
+import type { Delivery, QueueEntity } from "../../../broker.ts";
 import { show } from "../../difference.ts";
 import type { Suite } from "../bench.ts";
 import { textOf, textsOf } from "../letter.ts";
@@ -19,16 +19,18 @@ export function serverTests(suite: Suite<OwnServer>): void {
     const { broker, queue, reader } = await bench.filled(["held", "waiting"], 1);
     const held = await reader.next();
     await server.restart();
-    check.equal(await held.settle({ as: "ack" }), "stale", "the word of an ack for what was held before");
-    const [first] = await reader.take(1);
-    await first?.settle({ as: "ack" });
-    const [second] = await reader.take(1);
-    check.equal(
-      textsOf([first, second].filter((one) => one !== undefined)),
-      ["held", "waiting"],
-      "what came after it",
-    );
-    await bench.ack(second);
+    // A lease outlives the server as its message does: what was held is held still, and does not come again.
+    const [word, rest] = features.loss === "link"
+      ? ["stale", ["held", "waiting"]] as const
+      : ["settled", ["waiting"]] as const;
+    check.equal(await held.settle({ as: "ack" }), word, "the word of an ack for what was held before");
+    const came: Delivery[] = [];
+    for (const _ of rest) {
+      const [next] = await reader.take(1);
+      if (next !== undefined) came.push(next);
+      await next?.settle({ as: "ack" });
+    }
+    check.equal(textsOf(came), rest, "what came after it");
     await bench.counts(broker, queue, 0);
   });
 
