@@ -1,3 +1,4 @@
+import { startGateway } from "../support/gateway.ts";
 import { hunt } from "./red/hunt.ts";
 import { SUITES } from "./red/suites.ts";
 import { SABOTEURS } from "./red/table.ts";
@@ -6,16 +7,17 @@ import type { Part } from "./part.ts";
 export const part: Part = {
   name: "contract-red",
   what:
-    "Every test of the contract suites on RabbitMQ and Redis is green as the adapters are, and red by each saboteur that breaks its promise.",
+    "Every test of the contract suites on RabbitMQ, Redis and Redis over HTTP is green as the adapters are, and red by each saboteur that breaks its promise; on the memory broker so is the one that no server has.",
   needs: ["rabbit", "redis"],
   runs: 1,
   async run({ rabbit, redis, say, until }) {
     // What a spoilt test leaves behind rejects when nobody looks any more.
     const ignore = (): void => {};
+    await using gateway = await startGateway({ redis: redis().url });
     process.on("unhandledRejection", ignore).on("rejectionHandled", ignore);
     try {
       const { again, greens, reds, wrong } = await hunt({
-        servers: { rabbit: rabbit(), redis: redis() },
+        servers: { rabbit: rabbit(), redis: redis(), gateway },
         saboteurs: SABOTEURS,
         ...{ say, until },
       });

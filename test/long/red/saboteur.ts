@@ -7,8 +7,15 @@ import type { Backend, Facts } from "../../../src/backend.ts";
 import type { Broker, Consumer, Delivery, Subscription } from "../../../src/broker.ts";
 import type { Edit } from "../../mutants/mutants.ts";
 
-/** The suites that run on real servers. */
-export type SuiteName = "RabbitMQ" | "RabbitMQ, a link for each call" | "Redis" | "Redis results";
+/** The suites that run on real servers, and one on the memory broker, of the tests that none of them has. */
+export type SuiteName =
+  | "RabbitMQ"
+  | "RabbitMQ, a link for each call"
+  | "Redis"
+  | "Redis over HTTP"
+  | "Redis results"
+  | "Redis results over HTTP"
+  | "memory";
 
 /** What a saboteur knows of the test that it spoils; one for each test. */
 export interface World {
@@ -16,6 +23,12 @@ export interface World {
   cuts: number;
   /** Run at each cut, just before it. */
   readonly onCut: (() => void)[];
+  /** How often the network was frozen. */
+  freezes: number;
+  /** How often the server was restarted. */
+  restarts: number;
+  /** Awaited before each restart. */
+  readonly onRestart: (() => Promise<unknown>)[];
   /** For names of its own that outlive a broker object. */
   readonly notes: Map<string, unknown>;
 }
@@ -46,3 +59,6 @@ export interface Saboteur {
 
 /** RabbitMQ, whichever link. */
 export const RABBIT: readonly SuiteName[] = ["RabbitMQ", "RabbitMQ, a link for each call"];
+
+/** Redis as a broker, whichever way to it. */
+export const REDIS: readonly SuiteName[] = ["Redis", "Redis over HTTP"];

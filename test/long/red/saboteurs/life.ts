@@ -31,7 +31,7 @@ export const LIFE: readonly Saboteur[] = [
   },
   {
     name: "news of a link that nobody opened",
-    on: ["RabbitMQ, a link for each call"],
+    on: ["RabbitMQ, a link for each call", "Redis over HTTP"],
     reds: ["broker > life: making a broker opens nothing"],
     twist: () => ({
       broker: (inner) => ({
@@ -121,6 +121,20 @@ export const LIFE: readonly Saboteur[] = [
           await inner.close();
           await inner.connect(call);
         },
+      }),
+    }),
+  },
+  {
+    name: "a subscription where there is none is ready all the same",
+    on: ["Redis over HTTP"],
+    reds: ["broker > life: subscribing, which is not in the record"],
+    twist: () => ({
+      broker: () => ({
+        subscribe: () => ({
+          ready: Promise.resolve(),
+          close: () => Promise.resolve(),
+          [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
+        }),
       }),
     }),
   },
@@ -297,7 +311,7 @@ export const LIFE: readonly Saboteur[] = [
   {
     name: "news of a link that is up again is not told",
     reds: ["broker > loss: an observer learns that a link went down and came up again"],
-    twist: (world) => deafTo(({ is }) => is === "up" && world.cuts > 0)(),
+    twist: (world) => deafTo(({ is }) => is === "up" && world.cuts + world.freezes > 0)(),
   },
   {
     name: "news of an alarm is not told",

@@ -5,7 +5,7 @@
  */
 import type { Message } from "../../../../src/protocol/message.ts";
 import type { Outgoing, Verdict } from "../../../../src/broker.ts";
-import type { Saboteur, Twist } from "../saboteur.ts";
+import { RABBIT, REDIS, type Saboteur, type Twist } from "../saboteur.ts";
 import { CONFIRMED, endless, judging, later, pause, posting, refusal, sending } from "./tools.ts";
 
 const told = (from: Verdict["is"], to: Verdict): (verdict: Verdict) => Verdict => (verdict) =>
@@ -213,8 +213,22 @@ export const PUBLISH: readonly Saboteur[] = [
   },
   {
     name: "notBefore is not heeded",
-    reds: ["broker > publish: a message that is to wait"],
+    reds: ["broker > publish: a message that is to wait", "broker > publish: messages that are to wait"],
     twist: posting(({ message, to, mustRoute }) => ({ message, to, mustRoute })),
+  },
+  {
+    name: "what is to wait is confirmed at its instant",
+    on: ["memory"],
+    reds: ["broker > publish: messages that are to wait"],
+    twist: () => ({
+      broker: (inner) => ({
+        publish: async (batch, options) => {
+          const verdicts = await inner.publish(batch, options);
+          await pause(Math.max(...batch.map(({ notBefore = 0 }) => notBefore)) - Date.now());
+          return verdicts;
+        },
+      }),
+    }),
   },
   {
     name: "every other publish takes a while to leave",
@@ -304,6 +318,7 @@ export const PUBLISH: readonly Saboteur[] = [
   },
   {
     name: "messages are sent as transient",
+    on: RABBIT,
     reds: ["broker > server: durable queues"],
     twist: sending((message) => ({ ...message, properties: { ...message.properties, delivery_mode: 1 } })),
   },
@@ -314,7 +329,7 @@ export const PUBLISH: readonly Saboteur[] = [
   },
   {
     name: "what is unknown is told as refused",
-    on: ["RabbitMQ", "Redis"],
+    on: ["RabbitMQ", ...REDIS],
     reds: [
       "broker > loss: a publish settles by its deadline",
       "broker > loss: a publish settles as unknown",
@@ -332,7 +347,7 @@ export const PUBLISH: readonly Saboteur[] = [
   },
   {
     name: "what is unknown is not sent again",
-    on: ["Redis"],
+    on: REDIS,
     reds: ["broker > loss: a publish that got no answer before the cut is sent again"],
     twist: (world) => ({
       broker: (inner) => ({

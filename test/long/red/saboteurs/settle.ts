@@ -4,7 +4,7 @@
  * @module
  */
 import type { Consumer, Delivery, Settlement } from "../../../../src/broker.ts";
-import { RABBIT, type Saboteur } from "../saboteur.ts";
+import { RABBIT, REDIS, type Saboteur } from "../saboteur.ts";
 import { again } from "./tools.ts";
 
 const SETTLED = Promise.resolve("settled" as const);
@@ -110,7 +110,6 @@ export const SETTLE: readonly Saboteur[] = [
       "broker > lost delivery: requeue of",
       "broker > lost delivery: a stale settlement",
       "broker > lost delivery: a park whose link",
-      "broker > server: durable queues",
     ],
     twist: () => ({
       delivery: (inner) => ({
@@ -119,6 +118,42 @@ export const SETTLE: readonly Saboteur[] = [
           return fate.then(() => "settled", () => "settled");
         },
       }),
+    }),
+  },
+  {
+    name: "what was held before a restart is told as settled",
+    on: RABBIT,
+    reds: ["broker > server: durable queues"],
+    twist: (world) => ({
+      delivery: (inner) => ({
+        settle: async (how) => {
+          const word = await inner.settle(how);
+          return world.restarts > 0 ? "settled" : word;
+        },
+      }),
+    }),
+  },
+  {
+    name: "what was held before a restart is told as stale",
+    on: REDIS,
+    reds: ["broker > server: durable queues"],
+    twist: (world) => ({
+      delivery: (inner) => ({
+        settle: async (how) => {
+          const word = await inner.settle(how);
+          return world.restarts > 0 ? "stale" : word;
+        },
+      }),
+    }),
+  },
+  {
+    name: "what waits is gone with a restart",
+    reds: ["broker > server: durable queues"],
+    twist: (world) => ({
+      consumer: (_inner, broker, queues) => {
+        world.onRestart.push(() => Promise.all(queues.map((queue) => broker.purge(queue))));
+        return {};
+      },
     }),
   },
   {
@@ -459,18 +494,15 @@ export const LOST: readonly Saboteur[] = [
       "broker > server: publishers, consumers and subscriptions",
     ],
     twist: (world) => {
+      // A restart of the server is a cut too.
+      const gone = (): boolean => world.cuts + world.restarts > 0;
       const silent = <T>(source: AsyncIterable<T>): AsyncIterator<T> => {
         const inner = source[Symbol.asyncIterator]();
         return {
-          next: async () => (world.cuts > 0 ? await new Promise<never>(() => {}) : await inner.next()),
+          next: async () => gone() ? await new Promise<never>(() => {}) : await inner.next(),
         };
       };
       return {
-        broker: (inner) => {
-          // A restart of the server is a cut too.
-          inner.observe(({ is }) => is === "down" && world.cuts++);
-          return {};
-        },
         consumer: (inner) => ({ [Symbol.asyncIterator]: () => silent(inner) }),
         subscription: (inner) => ({ [Symbol.asyncIterator]: () => silent(inner) }),
       };

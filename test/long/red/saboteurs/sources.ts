@@ -5,7 +5,7 @@
  */
 import type { Edit } from "../../../mutants/mutants.ts";
 import { REDIS_MUTANTS } from "../../../mutants/redis-mutants.ts";
-import type { Saboteur } from "../saboteur.ts";
+import { REDIS, type Saboteur } from "../saboteur.ts";
 
 /** The mutants of `test/mutants/redis-mutants.ts` that the contract suite catches, and by which test. */
 const CAUGHT: Readonly<Record<string, readonly string[]>> = {
@@ -24,6 +24,9 @@ const CAUGHT: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Those in what only the broker over TCP is made of. */
+const OVER_TCP: ReadonlySet<string> = new Set(["a purge knows one list of the four"]);
+
 function redis(name: string): readonly Edit[] {
   const mutant = REDIS_MUTANTS.find((one) => one.name === name);
   if (mutant === undefined) throw new Error(`no mutant of Redis is called "${name}"`);
@@ -33,7 +36,7 @@ function redis(name: string): readonly Edit[] {
 export const SOURCES: readonly Saboteur[] = [
   ...Object.entries(CAUGHT).map(([name, reds]): Saboteur => ({
     name: `in the source of Redis: ${name}`,
-    on: ["Redis"],
+    on: OVER_TCP.has(name) ? ["Redis"] : REDIS,
     reds,
     edits: redis(name),
   })),

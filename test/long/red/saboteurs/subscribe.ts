@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Inbox, Subscription } from "../../../../src/broker.ts";
+import type { Inbox, Message, Subscription } from "../../../../src/broker.ts";
 import { RABBIT, type Saboteur } from "../saboteur.ts";
 import { mapped } from "../wrap.ts";
 import { pause, refusal } from "./tools.ts";
@@ -55,6 +55,22 @@ export const SUBSCRIBE: readonly Saboteur[] = [
       ...inbox,
       ...routingKeys && { routingKeys: ["#", "*"] },
     })),
+  },
+  {
+    name: "a subscription is deaf once its network froze",
+    reds: ["broker > loss: a subscription on a network that froze"],
+    twist: (world) => ({
+      subscription: (inner) => ({
+        [Symbol.asyncIterator]: () => {
+          const iterator = inner[Symbol.asyncIterator]();
+          const heard = async (): Promise<IteratorResult<Message>> => {
+            const step = await iterator.next();
+            return world.freezes > 0 && step.done !== true ? await heard() : step;
+          };
+          return { next: heard };
+        },
+      }),
+    }),
   },
   {
     name: "closing again is an error",
