@@ -58,7 +58,7 @@ export async function consumerTimeout(server: RabbitServer, ms = 1_800_000, tick
 
 /** `rabbitmqctl stop_app`, `start_app`. */
 export async function restartApp(server: RabbitServer): Promise<void> {
-  await server.evaluate("rabbit:stop(), rabbit:start()");
+  await server.evaluate("ok = rabbit:stop(), ok = rabbit:start()");
 }
 
 /** `rabbitmqctl delete_queue`. */
