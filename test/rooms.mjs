@@ -39,6 +39,9 @@ export const ONCE = [
   // What a RabbitMQ of one's own says and does comes in the same frames; sockets that break are other tests' affair, everywhere.
   "test/amqp/private.test.ts",
   "test/amqp/native-park.test.ts",
+  // test/amqp/same-faults.test.ts plays the same with workers of each runtime.
+  "test/amqp/same-restarts.test.ts",
+  "test/redis/same-faults.test.ts",
   // The reducer is held to RabbitMQ; that it is the same everywhere, test/simulation shows.
   "test/contract/rabbit-differential.test.ts",
   "test/contract/rabbit-time.test.ts",
@@ -76,6 +79,9 @@ export const LONG = [
   "test/house/published.test.ts",
   "test/contract/rabbit-differential.test.ts",
   "test/support/servers.test.ts",
+  "test/amqp/same-restarts.test.ts",
+  "test/redis/same-faults.test.ts",
+  "test/amqp/same-faults.test.ts",
   "test/runners/samples.test.ts",
 ];
 

@@ -1,200 +1,197 @@
 /**
- * One scenario of faults, and two stages on which it is played: the simulation, and a real RabbitMQ with workers in processes of their own.
+ * Where scenarios of faults are played: what the simulation and real servers have in common, and how what came of it is compared.
  *
  * @module
  */
-import { randomUUID } from "node:crypto";
-import { amqpBroker } from "../../adapters/amqp/tcp.ts";
-import { Celery } from "../../src/app/app.ts";
-import type { Outgoing } from "../../src/broker.ts";
-import { systemPlatform } from "../../src/lib/platform.ts";
+import type { Celery } from "../../src/app/app.ts";
+import type { SendOptions } from "../../src/result/sender.ts";
 import { check, type Report } from "../../src/testing/check.ts";
-import type { Entry, NewEntry } from "../../src/testing/entry.ts";
+import type { Entry } from "../../src/testing/entry.ts";
 import type { Faults } from "../../src/testing/faults/faults.ts";
-import { createHarness } from "../../src/testing/harness/harness.ts";
-import { History } from "../../src/testing/history.ts";
-import { taskOf } from "../../src/testing/recorded-delivery.ts";
-import { Recorder } from "../../src/testing/recorder.ts";
-import { type Child, startChild } from "../support/child.ts";
-import { type Proxy, startProxy } from "../support/proxy.ts";
-import { RealFaults } from "../support/real-faults.ts";
-import { until } from "../support/wait.ts";
+import type { History } from "../../src/testing/history.ts";
+
+/** A task that is sent. */
+export interface Sending {
+  readonly task: "early" | "late";
+  readonly number: number;
+  /** It runs until it is released. */
+  readonly held?: boolean;
+  /** Behind it comes another task, in a queue of its own. */
+  readonly linked?: true;
+  /** s */
+  readonly countdown?: number;
+  /** s */
+  readonly expires?: number;
+}
+
+/** What its sender is told. */
+export type Sent = "sent" | "unknown" | "refused";
 
 /** Where a scenario is played. */
 export interface Stage extends AsyncDisposable {
   readonly fault: Faults;
-  /** Sends a task by the node "client"; "unknown" where nobody knows whether it came through. */
-  send(task: "early" | "late", number: number): Promise<"sent" | "unknown">;
-  /** Starts a worker, "worker-1" and so on. */
-  start(): Promise<void>;
-  /** Resolves when a worker that was to die is dead. */
-  dead(worker: string): Promise<void>;
-  /** Resolves when these tasks have run to their end and are settled. */
-  ran(...numbers: readonly number[]): Promise<void>;
-  /** Stops what lives, and judges. */
-  judge(): Promise<Report>;
+  readonly history: History;
+  /** Sends tasks by the node "client", all at once. */
+  sendAll(sendings: readonly Sending[]): Promise<readonly Sent[]>;
+  /** What was sent, by number. */
+  readonly sendings: ReadonlyMap<number, Sending>;
+  /** The id of a task that was sent. */
+  idOf(number: number): string;
+  /** Starts a worker with one slot, and gives its name: "worker-1" and so on. The last one also does what comes behind other tasks. */
+  start(options?: { readonly last?: true }): Promise<string>;
+  /** Lets a held task end, wherever it runs. */
+  release(number: number): Promise<void>;
+  /** Lets time go on until this is so. */
+  until(what: string, condition: () => boolean | Promise<boolean>): Promise<void>;
+  /** Messages that wait in the broker. */
+  waiting(): Promise<number>;
+  /** The stored state of a task; "none" where there is none. */
+  state(number: number): Promise<string>;
+  /** Stops the workers that live. */
+  stop(): Promise<void>;
 }
 
-/** A worker dies with a result stored and not acked, a confirm is lost, a link is cut for a while, a message is doubled. */
-export async function scenario(stage: Stage): Promise<Report> {
-  const { fault } = stage;
-  await stage.start();
-  await fault.kill("worker-1", { at: "stored", after: 1 });
-  for (const number of [0, 1, 2]) await stage.send("late", number);
-  await stage.dead("worker-1");
-  await stage.start();
-  await stage.ran(0, 1, 2);
-  await fault.loseConfirm("client");
-  if (await stage.send("early", 3) !== "unknown") throw new Error("the confirm was not lost");
-  await stage.ran(3);
-  await fault.cut("worker-2");
-  await stage.send("late", 4);
-  await fault.heal("worker-2");
-  await stage.ran(4);
-  await stage.send("early", 5);
-  await fault.duplicate();
-  await stage.ran(5);
-  return await stage.judge();
-}
-
-/** What must be the same on every stage. */
-export function verdictOf({ ok, lost, unexpected, duplicated, recovered, violations }: Report): unknown {
-  return {
-    ok,
-    lost: lost.length,
-    unexpected: unexpected.length,
-    // How many there are hangs on what had begun when the worker died.
-    duplicates: duplicated.unexplained.length > 0
-      ? "unexplained"
-      : duplicated.explained.length > 0
-      ? "explained"
-      : "none",
-    recovered: recovered.length,
-    violations,
-  };
-}
-
-/** The simulation. */
-export async function simulated(): Promise<Stage> {
-  const app = new Celery("doomed");
-  app.task("early", (number: number) => number);
-  app.task("late", { acksLate: true }, (number: number) => number);
-  const harness = await createHarness(app, { workers: 0, concurrency: 1 });
-  return {
-    fault: harness.fault,
-    async send(task, number) {
-      const sent = harness.run(() => harness.app.sendTask(task, { args: [number] }));
-      return await sent.then(() => "sent" as const, unknownOnly);
-    },
-    start: async () => void await harness.worker({ prefetchMultiplier: 2 }),
-    // A drain would start a worker in the place of the dead one.
-    dead: () => harness.advance(1),
-    ran: async () => void await harness.drain(),
-    async judge() {
-      await harness.drain();
-      return harness.check();
-    },
-    [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose](),
-  };
-}
-
-function unknownOnly(error: unknown): "unknown" {
-  if ((error as { readonly code?: string }).code === "publish-unknown") return "unknown";
-  throw error;
-}
-
-/** A RabbitMQ; `command` starts the script `fixtures/doomed.mjs`. */
-export async function real(url: string, command: readonly string[]): Promise<Stage> {
-  const [program = "", ...args] = command;
-  const queue = `faults-${randomUUID()}`;
-  const history = new History({ clock: systemPlatform.clock });
-  const proxies = new Map<string, Proxy>();
-  const children = new Map<string, Child>();
-  const outgoing = new Map<string, Outgoing>();
-  const through = async (node: string): Promise<string> => {
-    const { hostname, port } = new URL(url);
-    const proxy = await startProxy({ host: hostname, port: Number(port || 5672) });
-    proxies.set(node, proxy);
-    const way = new URL(url);
-    way.host = `127.0.0.1:${proxy.port}`;
-    return way.href;
-  };
-  const recorder = new Recorder(history, "client");
-  recorder.onPublished = (one) => void outgoing.set(taskOf(one.message), one);
-  const broker = recorder.broker(
-    amqpBroker(await through("client"), { reconnect: { min: "10ms", max: "50ms" } }),
-  );
-  const app = new Celery("client", { broker, taskDefaultQueue: queue, logger: { log: () => {} } });
-  const sender = amqpBroker(url);
-  const fault = new RealFaults({ history, proxies, children, sender, outgoing });
-  const ids = new Map<number, string>();
-
-  /** Tells that it was done: each of its messages is settled, and its runs have ended. */
-  const isDone = (number: number): boolean => {
-    const own = history.entries.filter((entry) => "task" in entry && entry.task === ids.get(number));
-    const count = (is: Entry["is"]): number => own.filter((entry) => entry.is === is).length;
-    return count("ended") > 0 && count("settled") >= 1 && own.some((entry) => entry.is === "stored");
-  };
-
-  return {
-    fault,
-    async send(task, number) {
-      const taskId = randomUUID();
-      ids.set(number, taskId);
-      return await app.sendTask(task, { args: [number], taskId }).then(() => "sent" as const, unknownOnly);
-    },
-    async start() {
-      const name = `worker-${children.size + 1}`;
-      const base = children.size * 1_000_000;
-      const child = startChild(program, [...args, await through(name), queue, name]);
-      children.set(name, child);
-      child.onLine((line) => {
-        if (!line.startsWith("{")) return;
-        const told = JSON.parse(line) as NewEntry | { readonly died: string };
-        if ("died" in told) fault.died(name, told.died);
-        else history.add(renumbered(told, base));
-      });
-      await until(() => history.entries.some((entry) => entry.node === name && entry.is === "window"), {
-        what: `the start of ${name}: ${child.log}`,
-        deadline: 30_000,
-      });
-    },
-    async dead(worker) {
-      await until(() => children.get(worker)?.ended !== undefined, {
-        what: `the death of ${worker}`,
-        deadline: 20_000,
-      });
-    },
-    async ran(...numbers) {
-      await until(() => numbers.every(isDone), {
-        what: `the end of ${numbers.join(", ")}: ${JSON.stringify(history.entries.slice(-20))}`,
-        deadline: 20_000,
-      });
-    },
-    async judge() {
-      await until(async () => await sender.count(queue) === 0, { what: "an empty queue" });
-      for (const child of children.values()) if (child.ended === undefined) child.write("stop\n");
-      await until(() => [...children.values()].every(({ ended }) => ended !== undefined), {
-        what: "the end of the workers",
-        deadline: 20_000,
-      });
-      return check(history);
-    },
-    async [Symbol.asyncDispose]() {
-      for (const child of children.values()) await child[Symbol.asyncDispose]();
-      await sender.purge(queue);
-      await app.close();
-      await sender.close();
-      for (const proxy of proxies.values()) await proxy[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** The numbers of a process, apart from those of the others. */
-function renumbered(entry: NewEntry, base: number): NewEntry {
-  const moved: Record<string, unknown> = { ...entry };
-  for (const key of ["publish", "consumer", "delivery", "store"]) {
-    if (typeof moved[key] === "number") moved[key] = moved[key] + base;
+/** What a sender is told, of the promise that it has. */
+export async function outcomeOf(sent: Promise<unknown>): Promise<Sent> {
+  try {
+    await sent;
+    return "sent";
+  } catch (error) {
+    const { code = "" } = error as { readonly code?: string };
+    const [, outcome] = /^publish-(unknown|refused)$/.exec(code) ?? [];
+    if (outcome === undefined) throw error;
+    return outcome as Sent;
   }
-  return moved as unknown as NewEntry;
+}
+
+/** The options with which a task is sent. */
+export function callOf(app: Celery, { countdown, expires, held = false, linked, number }: Sending, to: {
+  readonly taskId: string;
+  readonly queues: readonly [own: string, next: string];
+}): SendOptions {
+  const { queues: [queue, next], taskId } = to;
+  return {
+    args: [number, held],
+    ...{ queue, taskId },
+    ...(countdown === undefined ? {} : { countdown }),
+    ...(expires === undefined ? {} : { expires }),
+    ...(linked === true ? { link: app.signature("next", { queue: next, taskId: nextOf(taskId) }) } : {}),
+  };
+}
+
+/** Sends one task. */
+export async function send(
+  stage: Stage,
+  task: "early" | "late",
+  number: number,
+  more: Omit<Sending, "number" | "task"> = {},
+): Promise<Sent> {
+  const [sent] = await stage.sendAll([{ task, number, ...more }]);
+  return sent ?? "unknown";
+}
+
+/** How many entries of this kind there are about a task. */
+export function seen(stage: Stage, number: number, is: Entry["is"]): number {
+  return count(stage.history.entries, stage.idOf(number), is);
+}
+
+/** Lets time go on until a worker is in the middle of the task. */
+export function began(stage: Stage, number: number, times = 1): Promise<void> {
+  return stage.until(`${number} has begun`, () => seen(stage, number, "started") >= times);
+}
+
+/** Lets time go on until the task has run so often to its end, its state is stored, and its deliveries are settled. */
+export function ran(stage: Stage, number: number, times = 1): Promise<void> {
+  const id = stage.idOf(number);
+  return stage.until(
+    `${number} has run, ${times} times`,
+    () =>
+      seen(stage, number, "ended") >= times && seen(stage, number, "settled") >= times &&
+      stage.history.entries.filter((entry) =>
+          entry.is === "stored" && entry.task === id && entry.outcome !== "failed"
+        ).length >= times,
+  );
+}
+
+/** Lets time go on until a worker is dead. */
+export function dead(stage: Stage, worker: string): Promise<void> {
+  return stage.until(
+    `${worker} is dead`,
+    () => stage.history.entries.some(({ is, node }) => is === "worker-killed" && node === worker),
+  );
+}
+
+/** What is the same on every stage. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly lost: number;
+  readonly forfeited: number;
+  readonly unexpected: number;
+  readonly duplicates: "none" | "explained" | "unexplained";
+  readonly recovered: number;
+  readonly violations: Report["violations"];
+  /** What was done, in alphabetical order. */
+  readonly faults: string;
+  /** What became of each task, in the order of their numbers. */
+  readonly fates: readonly string[];
+}
+
+/** What is judged is over; where it is still to come, it is waited for. */
+export async function verdictOf(stage: Stage): Promise<Verdict> {
+  const { history } = stage;
+  // What a dead worker held comes again in a while; where it does not, that is told by the report.
+  await stage.until("all is done", async () => {
+    const open = history.count("started") > 0 && unended(history.entries) > 0;
+    return !open && judged(history).ok && await stage.waiting() === 0;
+  }).catch(() => {});
+  await stage.stop();
+  const report = judged(history);
+  const { duplicated: { explained, unexplained } } = report;
+  const faults = history.entries.flatMap((entry) => entry.is === "fault" ? [entry.fault] : []);
+  const fates: string[] = [];
+  for (const [number, { linked, task }] of [...stage.sendings].sort(([a], [b]) => a - b)) {
+    const next = linked === true
+      ? `, next ${count(history.entries, nextOf(stage.idOf(number)), "started")} begun`
+      : "";
+    const [begun, ended] = [seen(stage, number, "started"), seen(stage, number, "ended")];
+    fates.push(`${task}: ${begun} begun, ${ended} ended, ${await stage.state(number)}${next}`);
+  }
+  return {
+    ok: report.ok,
+    lost: report.lost.length,
+    forfeited: report.forfeited.length,
+    unexpected: report.unexpected.length,
+    duplicates: unexplained.length > 0 ? "unexplained" : explained.length > 0 ? "explained" : "none",
+    recovered: report.recovered.length,
+    violations: report.violations,
+    faults: [...new Set(faults)].sort().join(" "),
+    fates,
+  };
+}
+
+/** The id of what comes behind a task. */
+export function nextOf(id: string): string {
+  return `${id}.next`;
+}
+
+/** However slow the machine is: a worker that is late is no violation. */
+function judged(history: History): Report {
+  return check(history, { patience: "10m" });
+}
+
+function count(entries: readonly Entry[], id: string, is: Entry["is"]): number {
+  return entries.filter((entry) => entry.is === is && "task" in entry && entry.task === id).length;
+}
+
+/** Runs that go on. */
+function unended(entries: readonly Entry[]): number {
+  const open = new Map<number, string>();
+  for (const entry of entries) {
+    if (entry.is === "started") open.set(entry.delivery, entry.node);
+    else if (entry.is === "ended") open.delete(entry.delivery);
+    else if (entry.is === "worker-killed") {
+      for (const [delivery, node] of open) if (node === entry.node) open.delete(delivery);
+    }
+  }
+  return open.size;
 }

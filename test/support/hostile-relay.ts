@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { Frames } from "./amqp-frames.ts";
 
 /**
  * What the relay does from here on: cuts the TCP connection, says goodbye as a WebSocket does, goes silent (and stays open), sends text,
@@ -235,32 +236,5 @@ class Link {
       at += size;
     }
     this.#client.write(Buffer.concat(messages));
-  }
-}
-
-/** Cuts a stream into AMQP frames. */
-class Frames {
-  #held: Buffer = Buffer.alloc(0);
-
-  push(bytes: Buffer): { frame: Buffer; method: string }[] {
-    this.#held = Buffer.concat([this.#held, bytes]);
-    const frames: { frame: Buffer; method: string }[] = [];
-    for (;;) {
-      const held = this.#held;
-      // The greeting "AMQP0091" is no frame.
-      const size = held[0] === 65 ? 8 : held.length < 7 ? 7 : held.readUInt32BE(3) + 8;
-      if (held.length < size || held.length < 8) return frames;
-      const method = held[0] === 1
-        ? `${held.readUInt16BE(7)}.${held.readUInt16BE(9)}`
-        : held[0] === 2
-        ? "header"
-        : held[0] === 3
-        ? "body"
-        : held[0] === 8
-        ? "heartbeat"
-        : "greeting";
-      frames.push({ frame: held.subarray(0, size), method });
-      this.#held = held.subarray(size);
-    }
   }
 }

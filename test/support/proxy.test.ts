@@ -147,6 +147,28 @@ test("a hook that cuts stops the very chunk that it saw", async () => {
   expect(client.text).toBe("");
 });
 
+test("what is written in the place of a chunk arrives, on the link that it was on, which may be cut alone", async () => {
+  await using echo = await startEcho();
+  await using proxy = await startProxy({ host: "127.0.0.1", port: echo.port });
+  const [first, second] = [new Client(proxy.port), new Client(proxy.port)];
+  proxy.rewrite = (direction, bytes, link) => {
+    const text = new TextDecoder().decode(bytes);
+    if (direction === "down") return bytes;
+    if (text === "cut") link.cut();
+    return new TextEncoder().encode(text === "drop" ? "" : text.toUpperCase());
+  };
+  first.socket.write("a");
+  await first.says("A");
+  first.socket.write("drop");
+  second.socket.write("b");
+  await second.says("B");
+  first.socket.write("cut");
+  await first.ends();
+  expect(first.text).toBe("A");
+  second.socket.write("c");
+  await second.says("BC");
+});
+
 test("delay and slice change the pace but not the bytes", async () => {
   await using echo = await startEcho();
   await using proxy = await startProxy({ host: "127.0.0.1", port: echo.port });

@@ -17,6 +17,15 @@ export interface ProxyOptions {
   readonly onChunk?: (direction: Direction, bytes: Uint8Array) => void;
 }
 
+/** One connection by way of a proxy. */
+export interface ProxyLink {
+  /** Closes it at both ends at once, bytes on the way are lost. */
+  cut(): void;
+}
+
+/** Gives what is passed on in the place of a chunk, which may be nothing; a `cut()` in here stops the chunk itself. */
+export type Rewrite = (direction: Direction, bytes: Uint8Array, link: ProxyLink) => Uint8Array;
+
 type Item = { readonly bytes: Uint8Array; readonly due: number } | "end";
 
 /** Read no further ahead than this while jammed, so that the sender feels it as on a real network. */
@@ -25,6 +34,7 @@ const READ_AHEAD = 1024 * 1024;
 /** One direction of one connection: an orderly queue from `source` to `target`. */
 class Pipe {
   readonly #proxy: Proxy;
+  readonly #link: ProxyLink;
   readonly #direction: Direction;
   readonly #source: Socket;
   readonly #target: Socket;
@@ -33,8 +43,14 @@ class Pipe {
   #running = false;
   #wake: (() => void) | undefined;
 
-  constructor(proxy: Proxy, direction: Direction, source: Socket, target: Socket) {
+  constructor(
+    [proxy, link]: readonly [Proxy, ProxyLink],
+    direction: Direction,
+    source: Socket,
+    target: Socket,
+  ) {
     this.#proxy = proxy;
+    this.#link = link;
     this.#direction = direction;
     this.#source = source;
     this.#target = target;
@@ -71,7 +87,9 @@ class Pipe {
       // The hook may have jammed or cut the link: this chunk obeys already.
       await this.#passage();
       if (this.#target.destroyed) break;
-      await this.#write(item.bytes);
+      const bytes = this.#proxy.rewrite?.(this.#direction, item.bytes, this.#link) ?? item.bytes;
+      if (this.#target.destroyed) break;
+      await this.#write(bytes);
       this.#waiting -= item.bytes.length;
       if (this.#source.isPaused() && this.#waiting <= READ_AHEAD) this.#source.resume();
     }
@@ -95,13 +113,14 @@ class Pipe {
 }
 
 /** One client connection and its twin to the server. */
-class Link {
+class Link implements ProxyLink {
   readonly sockets: readonly [client: Socket, server: Socket];
   readonly #pipes: readonly [up: Pipe, down: Pipe];
 
   constructor(proxy: Proxy, client: Socket, server: Socket, gone: () => void) {
     this.sockets = [client, server];
-    this.#pipes = [new Pipe(proxy, "up", client, server), new Pipe(proxy, "down", server, client)];
+    const whose = [proxy, this] as const;
+    this.#pipes = [new Pipe(whose, "up", client, server), new Pipe(whose, "down", server, client)];
     let last: Direction = "down";
     const seen = (direction: Direction, size: number): void => {
       proxy.bytes[direction] += size;
@@ -125,6 +144,10 @@ class Link {
   wake(): void {
     for (const pipe of this.#pipes) pipe.wake();
   }
+
+  cut(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
 }
 
 /** A running proxy on 127.0.0.1; disposing it cuts every link and stops listening. */
@@ -146,6 +169,8 @@ export class Proxy implements AsyncDisposable {
   /** Set by `slice`. */
   sliceSize = 0;
   onChunk: ((direction: Direction, bytes: Uint8Array) => void) | undefined;
+  /** Asked for each chunk after `onChunk`. */
+  rewrite: Rewrite | undefined;
 
   constructor(options: ProxyOptions) {
     this.#host = options.host;
@@ -164,7 +189,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Closes every connection at both ends at once, bytes on the way are lost. */
   cut(): void {
-    for (const link of this.#links) for (const socket of link.sockets) socket.destroy();
+    for (const link of this.#links) link.cut();
   }
 
   /** As `cut`, but both ends get a TCP reset. */
