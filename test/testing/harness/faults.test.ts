@@ -73,6 +73,24 @@ describe("a harness with faults", () => {
     expect(harness.check().lost).toEqual([]);
   });
 
+  test("a broker that died gives out as redelivered what nobody had: each has one start less, and with one alone it has none", async () => {
+    const { app, runs } = shop();
+    app.task("shop.once", { acksLate: true, maxDeliveries: 1 }, (id: string) => void runs.push(id));
+    app.task("shop.twice", { acksLate: true, maxDeliveries: 2 }, (id: string) => void runs.push(id));
+    await using harness = await createHarness(app, { workers: 0 });
+    const once = await harness.run(() => harness.app.sendTask("shop.once", { args: ["once"] }));
+    const twice = await harness.run(() => harness.app.sendTask("shop.twice", { args: ["twice"] }));
+    await harness.fault.restart({ dirty: true });
+    await harness.worker();
+    await harness.drain();
+    expect(runs).toEqual(["twice"]);
+    expect([await harness.app.result(once.id).state(), await harness.app.result(twice.id).state()]).toEqual([
+      "FAILURE",
+      "SUCCESS",
+    ]);
+    expect(harness.check().lost).toEqual([]);
+  });
+
   test("a worker that is killed after a late ack: that task ran once, and a neighbour in the freed slot runs again", async () => {
     const { app, runs } = shop();
     await using harness = await createHarness(app, { concurrency: 1 });
