@@ -53,7 +53,7 @@ test("each property of order and acknowledgement names the test that holds it", 
 
 test("each row of the guarantees names the test that holds it, or says that none does", () => {
   const guarantees = rows(GUARANTEES, "guarantees");
-  expect(guarantees.length).toBeGreaterThan(30);
+  expect(guarantees.length).toBeGreaterThan(80);
   expect(
     guarantees.filter((cells) =>
       cells.length !== 5 || (heldBy(cells[4] ?? "").length === 0 && cells[4] !== "by design, no test")
@@ -62,4 +62,23 @@ test("each row of the guarantees names the test that holds it, or says that none
   const brokers = new Set(guarantees.flatMap((cells) => cells[2]?.split(", ") ?? []));
   expect([...brokers].sort()).toEqual(["HTTP", "RabbitMQ", "Redis", "all", "memory"]);
   expect(new Set(guarantees.map(([, acks]) => acks))).toEqual(new Set(["any", "early", "late"]));
+});
+
+test("each case of the guarantees is said of RabbitMQ, of Redis and in memory, acked early and late", () => {
+  const said = new Set<string>();
+  const cases = new Set<string>();
+  let what = "";
+  for (const [when = "", acks = "", brokers = ""] of rows(GUARANTEES, "guarantees")) {
+    if (when !== "") what = when;
+    cases.add(what);
+    for (const broker of brokers === "all" ? ["RabbitMQ", "Redis", "memory"] : brokers.split(", ")) {
+      for (const one of acks === "any" ? ["early", "late"] : [acks]) said.add(`${what}: ${broker}, ${one}`);
+    }
+  }
+  const missing = [...cases].flatMap((one) =>
+    ["RabbitMQ", "Redis", "memory"].flatMap((broker) =>
+      ["early", "late"].map((acks) => `${one}: ${broker}, ${acks}`)
+    )
+  ).filter((cell) => !said.has(cell));
+  expect(missing).toEqual([]);
 });

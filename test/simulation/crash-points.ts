@@ -66,6 +66,11 @@ const ROWS: readonly Row[] = [
   },
   { name: "its worker dies while it runs (5)", mishaps: [kill(500)] },
   {
+    name: "the link is lost while it waits for its time (2, 3)",
+    waits: true,
+    mishaps: [{ what: "drop", at: 500, hops: 0, node: WORKER, flushed: false }],
+  },
+  {
     name: "the link is lost while it runs",
     mishaps: [{ what: "drop", at: 500, hops: 0, node: WORKER, flushed: false }],
   },

@@ -6,6 +6,7 @@
  */
 import { writeSync } from "node:fs";
 import { argv, kill, pid } from "node:process";
+import { amqpBroker } from "../../../../adapters/amqp/tcp.ts";
 import { redisBackend, redisBroker } from "../../../../adapters/redis/tcp.ts";
 import { Celery, type Running } from "../../../../mod.ts";
 import type { Logger } from "../../../../src/lib/logger.ts";
@@ -49,7 +50,9 @@ function at(point: Point, { delivery, message, acksLate }: Passing): boolean {
 
 const running = Array.from({ length: workers }, (_, number) => {
   const app = new Celery("kill", {
-    broker: redisBroker(broker, { consumerTimeout, visibilityTimeout, reconnectMax: "200ms" }),
+    broker: broker.startsWith("amqp")
+      ? amqpBroker(broker)
+      : redisBroker(broker, { consumerTimeout, visibilityTimeout, reconnectMax: "200ms" }),
     backend: redisBackend(backend),
     taskDefaultQueue: queue,
     logger,
