@@ -64,6 +64,7 @@ export const LONG = [
   "test/packaging/types.test.ts",
   "test/workerd/publish.test.ts",
   "test/simulation/simulation.test.ts",
+  "test/contract/rabbit-time.test.ts",
   "test/amqp/websocket-faults.test.ts",
   "test/amqp/private.test.ts",
   "test/amqp/native-park.test.ts",
