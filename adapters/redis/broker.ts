@@ -20,7 +20,7 @@ import type { CeleriacError } from "../../src/errors.ts";
 import { Observers } from "../../src/lib/observers.ts";
 import type { Platform } from "../../src/lib/port.ts";
 import { BroadcastConsumer, goneWith } from "./broadcast.ts";
-import type { Command } from "./client.ts";
+import type { Command, Commands } from "./client.ts";
 import { LinkCommands } from "./commands.ts";
 import { fault, isPassingFault, late } from "./fault.ts";
 import { Ears } from "./ears.ts";
@@ -133,13 +133,16 @@ export class RedisBroker implements Broker {
     const { fanouts } = this.#topology;
     if (!queues.some((queue) => fanouts.has(queue))) return this.#lease(queues, prefetch);
     const heard = new Set<string>();
+    const publishing = this.#publishing.session();
+    const { subject } = this.#parts.server;
+    const lists = new QueueLists(this.#keys, (commands) => this.#ask(commands, {}, publishing), subject);
     const warn = (reason: string): void =>
       this.#observers.tell({ is: "warning", code: "broadcast-dropped", reason });
     return new BroadcastConsumer(queues, prefetch, {
       leased: this.#lease(queues, prefetch, async () => {
         for (const queue of heard) {
           if (!fanouts.isGone(queue)) continue;
-          const left = await this.#lists.clear(queue).catch(() => 0);
+          const left = await lists.clear(queue).catch(() => 0);
           if (left > 0) warn(goneWith(queue, left));
         }
       }),
@@ -162,7 +165,7 @@ export class RedisBroker implements Broker {
     const consumer = new RedisConsumer(queues, prefetch, {
       ...parts,
       subject,
-      commands: this.#consuming,
+      commands: this.#consuming.session(),
       keys: this.#keys,
       pace: CONNECTED,
       waker: this.#waker,
@@ -192,6 +195,7 @@ export class RedisBroker implements Broker {
   #listen(inbox: Inbox, take?: (text: string) => void): Subscription {
     const { platform: { clock }, prefix, server: { db, own } } = this.#parts;
     checkQueue(inbox.queue);
+    const publishing = this.#publishing.session();
     const ended = (): void => void this.#subscriptions.delete(subscription);
     // What is published to it must know what it is.
     if (inbox.exchange !== undefined) {
@@ -203,7 +207,7 @@ export class RedisBroker implements Broker {
         commands: new LinkCommands({ ...this.#quiet(), open: own("inbox") }),
         commandTimeout: this.#parts.commandTimeout,
         pause: (ms) => new Promise((resolve) => void clock.after(ms, resolve)),
-        clean: async (commands) => void await this.#ask(commands),
+        clean: async (commands) => void await this.#ask(commands, {}, publishing),
         ended,
       });
     this.#subscriptions.add(subscription);
@@ -288,8 +292,12 @@ export class RedisBroker implements Broker {
     if (reason !== undefined) this.#observers.tell({ is: "warning", code: "redis-eviction", reason });
   }
 
-  async #ask(commands: readonly Command[], call: Call = {}): Promise<readonly unknown[]> {
-    const answers = await this.#publishing.run(commands, { ...call, repeatable: true });
+  async #ask(
+    commands: readonly Command[],
+    call: Call = {},
+    over: Commands = this.#publishing,
+  ): Promise<readonly unknown[]> {
+    const answers = await over.run(commands, { ...call, repeatable: true });
     const refused = answers.find((answer) => answer instanceof Error);
     if (refused !== undefined) throw fault(refused, this.#parts.server.subject);
     return answers;

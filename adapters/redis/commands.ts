@@ -83,6 +83,18 @@ export class LinkCommands implements Commands {
     }
   }
 
+  /** The same until the next `close()`. What says goodbye after that, unheard, would open the link again, and nobody would close that. */
+  session(): Commands {
+    const closes = this.#closes;
+    return {
+      run: async (commands, options) => {
+        if (closes !== this.#closes) throw closed(this.#link.options.subject);
+        return await this.run(commands, options);
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
   close(): Promise<void> {
     this.#closes += 1;
     return this.#link.close();

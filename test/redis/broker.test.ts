@@ -104,6 +104,30 @@ describe("a server that is silent", () => {
     expect(textOf(await heard.next())).toBe("2");
   });
 
+  test.each(["its abort", "its deadline"])(
+    "has nothing open after a close that let go by %s, when it speaks again",
+    async (by) => {
+      const own = broker();
+      await publish(own, "1");
+      const { inbox } = consume(own);
+      await inbox.next();
+      const subscription = own.subscribe({ queue: "inbox" });
+      await subscription.ready;
+      await until(() => rig.proxy.live === 4, { what: "links to publish, consume, wake and listen" });
+      rig.proxy.blackhole("both");
+      const stopper = new AbortController();
+      const closing = own.close(
+        by === "its abort" ? { signal: stopper.signal } : { deadline: Date.now() + 200 },
+      );
+      stopper.abort();
+      await closing;
+      // What was cut short would be taken up again about now.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      rig.proxy.heal();
+      await until(() => rig.proxy.live === 0, { what: "no link", seen: () => `${rig.proxy.live} links` });
+    },
+  );
+
   test("does not hold up stop and close for longer than closeTimeout", async () => {
     const own = broker({ closeTimeout: "300ms" });
     await publish(own, "1", "2");

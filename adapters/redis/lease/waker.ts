@@ -19,7 +19,7 @@ const WATCH = 15_000;
 /** What it stands on. */
 export interface WakerParts {
   /** The connection that claims: what it reads is what is told of. */
-  readonly commands: Commands;
+  readonly commands: { session(): Commands };
   /** The connection that hears. */
   readonly link: Omit<LinkOptions, "onMessage" | "onLost">;
 }
@@ -29,7 +29,9 @@ export type Wake = (keys: ReadonlySet<string> | undefined) => void;
 
 /** See the module. Shared by all consumers of one broker. */
 export class Waker {
-  readonly #commands: Commands;
+  readonly #commands: WakerParts["commands"];
+  /** Of the connection that claims, until that is closed. */
+  #session: Commands | undefined;
   readonly #clock: Clock;
   readonly #link: Link;
   readonly #wakes: Set<Wake> = new Set();
@@ -79,6 +81,7 @@ export class Waker {
   /** The connection that claims is a new one. */
   claiming(): void {
     this.#claiming++;
+    this.#session = this.#commands.session();
     this.#armed = false;
     void this.#arm();
   }
@@ -103,9 +106,10 @@ export class Waker {
 
   async #track(): Promise<void> {
     const claiming = this.#claiming;
+    const session = this.#session;
     const hearing = await this.#hear();
-    if (hearing === undefined) return;
-    const answers = await this.#commands.run(
+    if (hearing === undefined || session === undefined) return;
+    const answers = await session.run(
       [["client", "tracking", "off"], ["client", "tracking", "on", "REDIRECT", hearing.id, "NOLOOP"]],
       { repeatable: true },
     );
