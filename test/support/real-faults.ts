@@ -13,6 +13,7 @@ import type { AmqpWay, WayHost } from "./amqp-way.ts";
 import type { Doomed } from "./doomed.ts";
 import type { Proxy } from "./proxy.ts";
 import type { PrivateServer } from "./servers.ts";
+import { until } from "./wait.ts";
 
 /** What there is to be struck. */
 export interface RealParts {
@@ -55,7 +56,7 @@ export class RealFaults implements Faults {
   async cut(node?: string): Promise<void> {
     for (const [name, proxy] of this.#struck(node)) {
       await proxy.refuse(true);
-      this.#break("cut", name, proxy);
+      await this.#break("cut", name, proxy);
     }
   }
 
@@ -68,11 +69,14 @@ export class RealFaults implements Faults {
 
   async drop(node?: string, { flushed = false }: DropOptions = {}): Promise<void> {
     if (flushed) throw unsupported("drop, flushed");
-    for (const [name, proxy] of this.#struck(node)) this.#break("drop", name, proxy);
+    for (const [name, proxy] of this.#struck(node)) await this.#break("drop", name, proxy);
   }
 
   async loseAck(node?: string): Promise<void> {
-    for (const [, way] of this.#bent("loseAck", node)) way.arm("loseAck");
+    for (const [name, way] of this.#bent("loseAck", node)) {
+      await this.#passed(name);
+      way.arm("loseAck");
+    }
   }
 
   async loseConfirm(node?: string): Promise<void> {
@@ -184,6 +188,24 @@ export class RealFaults implements Faults {
     return [...new Set([...this.#parts.ways.get(node)?.held() ?? [], ...this.#read(node)])];
   }
 
+  /** What the node has told to be settled may be on its way still: a fault strikes what comes after it. */
+  async #passed(node: string): Promise<void> {
+    const way = this.#parts.ways.get(node);
+    if (way === undefined) return;
+    const underWay = (): readonly string[] => {
+      const open = new Map<number, string>();
+      const settled = new Set<string>();
+      for (const entry of this.#parts.history.entries) {
+        if (entry.node !== node) continue;
+        if (entry.is === "delivered") open.set(entry.delivery, entry.task);
+        else if (entry.is === "settled" && open.delete(entry.delivery)) settled.add(entry.task);
+      }
+      for (const task of open.values()) settled.delete(task);
+      return way.held().filter((task) => settled.has(task));
+    };
+    await until(() => underWay().length === 0, { what: `the settlements of ${node} have passed` });
+  }
+
   /** Those of them that the node has told of. */
   #read(node: string): readonly string[] {
     const held = new Map<number, string>();
@@ -198,7 +220,8 @@ export class RealFaults implements Faults {
     return [...held.values()];
   }
 
-  #break(fault: string, node: string, proxy: Proxy): void {
+  async #break(fault: string, node: string, proxy: Proxy): Promise<void> {
+    await this.#passed(node);
     const held = this.held(node);
     proxy.cut();
     this.#parts.ways.get(node)?.forget();
