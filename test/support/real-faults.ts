@@ -124,7 +124,7 @@ export class RealFaults implements Faults {
     if (dirty) await server.kill9();
     else await server.halt();
     for (const way of ways.values()) way.forget();
-    await server.start();
+    await server.start(120_000);
     // It takes seconds: what is to be back within some time has that from now on.
     this.#note("restart", "", [], detail);
   }
