@@ -244,6 +244,7 @@ export class RedisBroker implements Broker {
       // What is not answered by now is given up with the links.
     } finally {
       patience.end();
+      this.#publisher.letGo();
       const ears = this.#ears;
       this.#ears = undefined;
       await Promise.all([this.#publishing.close(), this.#consuming.close(), ears?.close()]);

@@ -38,6 +38,7 @@ export class LinkCommands implements Commands {
     });
     try {
       for (;;) {
+        if (closes !== this.#closes) throw closed(subject);
         let connection: Connection;
         try {
           connection = this.#link.connection ?? await patience.for(this.#link.up());

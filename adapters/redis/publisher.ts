@@ -184,6 +184,11 @@ export class RedisPublisher {
     });
   }
 
+  /** The link goes now: what is remembered on the server expires by itself. */
+  letGo(): void {
+    this.#answered = [];
+  }
+
   #forget(id: string): void {
     if (this.#answered.push(id) >= ANSWERED) void this.#forgetAll();
   }

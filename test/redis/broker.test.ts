@@ -121,10 +121,12 @@ describe("a server that is silent", () => {
       );
       stopper.abort();
       await closing;
+      const { connections } = rig.proxy;
       // What was cut short would be taken up again about now.
       await new Promise((resolve) => setTimeout(resolve, 300));
       rig.proxy.heal();
       await until(() => rig.proxy.live === 0, { what: "no link", seen: () => `${rig.proxy.live} links` });
+      expect(rig.proxy.connections).toBe(connections);
     },
   );
 

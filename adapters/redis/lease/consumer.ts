@@ -8,7 +8,7 @@ import { ConfigurationError, ConnectionError } from "../../../src/errors.ts";
 import { deferred } from "../../../src/lib/deferred.ts";
 import { demand } from "../../../src/lib/demand.ts";
 import { AsyncQueue } from "../../../src/lib/queue.ts";
-import { closed, fault } from "../fault.ts";
+import { closed, fault, isClosed } from "../fault.ts";
 import { Patience } from "../patience.ts";
 import { checkQueue } from "../reserved.ts";
 import { Bell } from "./bell.ts";
@@ -183,6 +183,7 @@ export class RedisConsumer implements Consumer, Holder {
         await this.#bell.wait(Math.max(0, Math.min(longest, this.#look.due - clock.now())));
       } catch (error) {
         const met = fault(error, subject);
+        if (isClosed(met) && this.#stopped !== undefined) return;
         if (this.#look.isFinal(met)) return this.#fail(met);
         const retryIn = backoff(++failures, random);
         failed(met, retryIn);

@@ -5,7 +5,7 @@
  */
 import { type CeleriacError, ConfigurationError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/lib/port.ts";
-import { forbidden, isForbidden, type Subject } from "../fault.ts";
+import { forbidden, isClosed, isForbidden, type Subject } from "../fault.ts";
 import type { Claim, Claimed, Want } from "./claim.ts";
 import { looked, roomOf, type Tap, type Taps, wantsOf } from "./taps.ts";
 
@@ -74,7 +74,8 @@ export class Look {
 
   /** Whether no repeat will change this. */
   isFinal(met: CeleriacError): boolean {
-    if (met instanceof ConfigurationError) return true;
+    // Who was made while its broker closed has no link any more.
+    if (met instanceof ConfigurationError || isClosed(met)) return true;
     // Rights that were there once may be given again.
     return /-credentials-refused$/.test(met.code) && (this.#never || !isForbidden(met));
   }

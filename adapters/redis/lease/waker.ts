@@ -95,10 +95,14 @@ export class Waker {
     this.#arming = true;
     try {
       while (!this.#armed && !this.#refused && this.#claiming > 0 && this.#wakes.size > 0) {
-        await this.#track();
+        const claiming = this.#claiming;
+        try {
+          await this.#track();
+        } catch {
+          // The connection that claims is gone; the next one is tracked, which may be there already.
+          if (claiming === this.#claiming) return;
+        }
       }
-    } catch {
-      // The connection that claims is gone; the next one is tracked again.
     } finally {
       this.#arming = false;
     }
@@ -106,8 +110,9 @@ export class Waker {
 
   async #track(): Promise<void> {
     const claiming = this.#claiming;
-    const session = this.#session;
     const hearing = await this.#hear();
+    // Meanwhile the connection that claims may have become another one.
+    const session = this.#session;
     if (hearing === undefined || session === undefined) return;
     const answers = await session.run(
       [["client", "tracking", "off"], ["client", "tracking", "on", "REDIRECT", hearing.id, "NOLOOP"]],
