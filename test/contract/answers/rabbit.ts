@@ -138,3 +138,36 @@ for (
     console.log(`kill -9 ${ms} ms later, ${how}, ${kind}:`, await drained(`killed.${kind}`));
   }
 }
+
+// Whether acks alone, with never 0.2 s between them, are written down; and whether a publish that waits for its confirm writes them.
+for (const publishes of [false, true]) {
+  const { channel } = await channelTo(server.url);
+  await channel.confirmSelect();
+  const queue = `busy.${publishes ? "publish" : "acks"}`;
+  await channel.queueDeclare(queue, { durable: true, autoDelete: false });
+  for (let number = 0; number < 200; number++) {
+    await channel.basicPublish("", queue, String(number), { deliveryMode: 2 });
+  }
+  const held: AMQPMessage[] = [];
+  for (let number = 0; number < 200; number++) held.push(await get(channel, queue));
+  await pause(1500);
+  const begin = performance.now();
+  for (const message of held.slice(0, 100)) {
+    await message.ack();
+    await pause(50);
+  }
+  if (publishes) await channel.basicPublish("", queue, "last", { deliveryMode: 2 });
+  // Answered, so all of it was heard.
+  await channel.basicQos(1);
+  const oldest = ((performance.now() - begin) / 1000).toFixed(1);
+  await server.kill9();
+  await server.start();
+  const left = (await drained(queue)).split(", ").map((text) => Number(text.split(" ")[0]));
+  console.log(
+    `kill -9 in the middle of 100 acks, one every 50 ms, the oldest ${oldest} s before${
+      publishes ? ", after a confirmed publish" : ""
+    }:`,
+    left.filter((number) => number < 100).length,
+    "of them came again",
+  );
+}
