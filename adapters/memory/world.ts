@@ -162,21 +162,30 @@ export class MemoryWorld {
   /**
    * The server dies without a word and starts again. What is durable, persistent and confirmed is there, and says that it was handed out
    * before, as on RabbitMQ after `kill -9`. `lost` are messages that had not come to the disk, the very objects that were published;
-   * `unwritten` are those whose settlement had not, of the last fifth of a second: they are there again.
+   * `unwritten` says of queues, by name, how many of the last settlements had not, where the world remembers them: these messages are there
+   * again.
    */
   crash(
-    options: { readonly lost?: ReadonlySet<Message>; readonly unwritten?: ReadonlySet<Message> } = {},
+    options: { readonly lost?: ReadonlySet<Message>; readonly unwritten?: ReadonlyMap<string, number> } = {},
   ): void {
-    const { lost = new Set<Message>(), unwritten = new Set<Message>() } = options;
+    const { lost = new Set<Message>(), unwritten = new Map<string, number>() } = options;
     const peers = this.#forget();
     this.#step({ do: "server.crash", lost, unwritten }, []);
     this.#loseAll(peers);
   }
 
-  /** @internal Settled messages whose settlement may not have come to the disk, in the order in which it was heard. */
-  unwritten(): Message[] {
-    const settled = [...this.#rabbit.queues.values()].flatMap((queue) => [...queue.unwritten()]);
-    return settled.sort((a, b) => a.at - b.at).map(({ entry }) => entry.message);
+  /** @internal From now on it remembers, of each queue, what was settled last: a crash may undo that. Else what is settled is let go. */
+  remember(): void {
+    this.#rabbit.remembers = true;
+  }
+
+  /** @internal By queue, settled messages whose settlement may not have come to the disk, in the order in which it was heard. */
+  unwritten(): Map<string, readonly Message[]> {
+    advance(this.#rabbit, this.platform.clock.now(), this.#early as RabbitEvent[]);
+    const settled = [...this.#rabbit.queues.values()].map((queue) =>
+      [queue.name, [...queue.unwritten()].map(({ entry }) => entry.message)] as const
+    );
+    return new Map(settled.filter(([, messages]) => messages.length > 0));
   }
 
   /** @internal Messages that were delivered on these connections and are not settled, as far as the server knows. */

@@ -27,7 +27,7 @@ function used(): number {
 }
 
 /** Of one plan with a broker's death, a worker's, a freeze and a cut in it. */
-const GOLDEN = { seed: 168, hash: "851fe890" };
+const GOLDEN = { seed: 168, hash: "90a21d9a" };
 
 test(
   "nothing is lost, every duplicate is explained, every invariant holds",

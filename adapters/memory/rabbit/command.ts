@@ -163,8 +163,8 @@ export interface Crash {
   readonly do: "server.crash";
   /** Messages, the very objects that were published, that had not come to the disk. */
   readonly lost: ReadonlySet<Message>;
-  /** Settled messages, the very objects that were published, whose settlement had not come to the disk: they are there again. */
-  readonly unwritten: ReadonlySet<Message>;
+  /** By queue, how many of its last settlements had not come to the disk: these messages are there again. */
+  readonly unwritten: ReadonlyMap<string, number>;
 }
 
 /** What goes on a channel. */

@@ -24,16 +24,15 @@ export interface Tally {
   purged: number;
 }
 
-/** RabbitMQ's classic queues write settlements down so much later, ms: what is settled when it dies may not be. */
+/** RabbitMQ's classic queues write settlements down when they have heard nothing for so long, ms: when they die before that, these are undone. */
 const WRITTEN_AFTER = 200;
-/** So many of a queue wait for that at most, where time stands still for them. */
+/** So many of a queue wait for that at most, where it never rests: RabbitMQ's journal has an end, too. */
 const MOST_UNWRITTEN = 1000;
 
 /** What a durable queue may not have written down yet. */
 export interface Settled {
   readonly entry: Entry;
   readonly as: "acked" | "rejected";
-  readonly at: number;
 }
 
 /** What a declare says of a queue. */
@@ -66,8 +65,10 @@ export class Queue implements Timed {
   readonly bindings: Set<Binding> = new Set<Binding>();
   readonly tally: Tally = { routed: 0, acked: 0, rejected: 0, expired: 0, maxlen: 0, purged: 0 };
   readonly #rabbit: Rabbit;
-  /** Settlements of late, oldest first. */
+  /** Settlements that are not written down, oldest first. */
   readonly #lately: Ring<Settled> = new Ring<Settled>();
+  /** When it last heard anything. */
+  #heardAt = 0;
   #nextSeq = 1;
   #usedAt: number;
   /** Whether any message ever had an end: most queues never look. */
@@ -93,26 +94,30 @@ export class Queue implements Timed {
     return this.identity.durable && this.identity.owner === undefined;
   }
 
-  /** Settlements that may not be written down yet, oldest first. */
+  /** Settlements that may not be written down yet, oldest first; none where the server does not remember them. */
   unwritten(): Iterable<Settled> {
-    const written = this.#rabbit.now - WRITTEN_AFTER;
-    for (let one = this.#lately.peek(); one !== undefined && one.at <= written; one = this.#lately.peek()) {
-      this.#lately.shift();
-    }
+    if (this.#lately.size > 0 && this.#rabbit.now - this.#heardAt >= WRITTEN_AFTER) this.#lately.clear();
     return this.#lately;
   }
 
-  /** The server died before these messages' settlements were written down: they are there again. Of others they are written now. */
-  unsettle(messages: ReadonlySet<Message>): void {
-    const back = [...this.unwritten()].filter(({ entry }) => messages.has(entry.message));
+  /** The server died before the last so many settlements were written down: these messages are there again. The others are written now. */
+  unsettle(count: number): void {
+    const settled = [...this.unwritten()];
+    const back = settled.slice(Math.max(0, settled.length - count));
     this.#lately.clear();
     for (const { as } of back) this.tally[as]--;
     this.unacked += back.length;
     this.giveBack(back.map(({ entry }) => entry));
   }
 
-  /** Takes a message; false when the queue is full and refuses (`x-overflow: reject-publish`). */
-  accept(message: Message, exchange: string, routingKey: string): boolean {
+  /** Takes a message; false when the queue is full and refuses (`x-overflow: reject-publish`). `confirms`: whoever sent it waits for that. */
+  accept(
+    message: Message,
+    exchange: string,
+    routingKey: string,
+    { confirms = false }: { readonly confirms?: boolean } = {},
+  ): boolean {
+    this.#hear();
     const full = this.#refuses(message);
     if (full && this.rules.overflow === "reject-publish") return false;
     this.tally.routed++;
@@ -129,6 +134,8 @@ export class Queue implements Timed {
       this.#bury(entry, "maxlen");
       return false;
     }
+    // It goes to the disk before it is confirmed, and with it what the queue had not written.
+    if (confirms && isPersistent(message)) this.#lately.clear();
     // A waiting message means that nobody has credit. Handed straight on it never counts against the length, and does not expire.
     const consumer = this.ready.size === 0 ? this.turns.next() : undefined;
     if (consumer !== undefined) {
@@ -169,6 +176,7 @@ export class Queue implements Timed {
   giveBack(entries: readonly Entry[]): void {
     this.unacked -= entries.length;
     if (this.deleted) return;
+    this.#hear();
     for (const entry of entries) {
       entry.redelivered = true;
       if (entry.expiry !== Infinity) this.#mayExpire = true;
@@ -183,7 +191,8 @@ export class Queue implements Timed {
     this.unacked -= entries.length;
     // A queue that is gone has no dead letters either.
     if (this.deleted) return;
-    if (this.lasts) { for (const entry of entries) this.#settled(entry, how); }
+    this.#hear();
+    if (this.lasts && this.#rabbit.remembers) { for (const entry of entries) this.#remember(entry, how); }
     if (how === "acked") this.tally.acked += entries.length;
     else {
       // Priority by priority, highest first, each in the order of its tags.
@@ -204,6 +213,7 @@ export class Queue implements Timed {
 
   /** A declare or get, or the last consumer's leave: `x-expires` counts from here. */
   use(): void {
+    this.#hear();
     this.#usedAt = this.#rabbit.now;
     if (this.rules.expires !== undefined) this.#rabbit.timers.arm(this);
   }
@@ -226,10 +236,15 @@ export class Queue implements Timed {
     }
   }
 
-  #settled(entry: Entry, as: "acked" | "rejected"): void {
-    if (!isPersistent(entry.message)) return;
+  /** Whatever it hears, it has not rested: what it settled before waits on, unless it had rested by then. */
+  #hear(): void {
     this.unwritten();
-    this.#lately.push({ entry, as, at: this.#rabbit.now });
+    this.#heardAt = this.#rabbit.now;
+  }
+
+  #remember(entry: Entry, as: "acked" | "rejected"): void {
+    if (!isPersistent(entry.message)) return;
+    this.#lately.push({ entry, as });
     if (this.#lately.size > MOST_UNWRITTEN) this.#lately.shift();
   }
 
@@ -240,6 +255,7 @@ export class Queue implements Timed {
   }
 
   #hand(consumer: Consumer, entry: Entry): void {
+    this.#hear();
     if (consumer.noAck) this.tally.acked++;
     else this.unacked++;
     consumer.channel.deliver(consumer, entry);

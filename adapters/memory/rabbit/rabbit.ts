@@ -69,6 +69,8 @@ export class Rabbit {
   now = 0;
   /** The events of the present step. */
   out: RabbitEvent[] = [];
+  /** Whether queues remember what they settled and have not written down: it is held for a crash, which few servers are asked for. */
+  remembers = false;
   #names = 0;
 
   constructor(limits: Limits = RABBIT_LIMITS) {

@@ -19,8 +19,9 @@ export interface KillOptions {
 /** How a broker comes down. */
 export interface RestartOptions {
   /**
-   * False: in order, and all that is durable stays. True: without a word. Then what was not confirmed may be gone, what was settled in the
-   * last moment may be there again, and each message that is left says that it was handed out before, whether it was or not.
+   * False: in order, and all that is durable stays. True: without a word. Then what was not confirmed may be gone, what a queue has settled
+   * since it last stood still for 0.2 s, or took a publish that waits for its confirm, may be there again, and each message that is left says
+   * that it was handed out before, whether it was or not.
    *
    * @default false
    */

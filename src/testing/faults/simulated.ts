@@ -30,6 +30,7 @@ export class SimulatedFaults implements Faults {
   constructor(simulator: Simulator, history: History) {
     this.#simulator = simulator;
     this.#history = history;
+    simulator.world.remember();
   }
 
   /** A new node of the simulation, within reach of the faults. */
@@ -110,10 +111,14 @@ export class SimulatedFaults implements Faults {
     const chance = this.#chance;
     const doubtful = members.flatMap(({ wire }) => [...wire.unconfirmed]);
     const lost = new Set(doubtful.filter(() => chance.next() < 0.5));
-    // What was heard last is written down last.
-    const settled = world.unwritten();
-    const unwritten = new Set(settled.slice(Math.floor(chance.next() * (settled.length + 1))));
-    this.#note("restart", undefined, [...touched, ...unwritten].map(taskOf), "dirty");
+    // What a queue heard last it writes down last; no queue waits for another one.
+    const unwritten = new Map<string, number>();
+    for (const [queue, settled] of world.unwritten()) {
+      const count = Math.floor(chance.next() * (settled.length + 1));
+      unwritten.set(queue, count);
+      touched.push(...settled.slice(settled.length - count));
+    }
+    this.#note("restart", undefined, touched.map(taskOf), "dirty");
     world.crash({ lost, unwritten });
   }
 

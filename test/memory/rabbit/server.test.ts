@@ -52,6 +52,11 @@ describe("alarms", () => {
   });
 });
 
+/** What this queue settled and did not write down. */
+function unwritten(server: Server, queue: string): readonly string[] {
+  return [...server.queue(queue).unwritten()].map(({ entry }) => textOf(entry));
+}
+
 test("after a restart durable queues hold their persistent messages, also those that were held, and nothing else", () => {
   const server = new Server();
   const at = server.channel();
@@ -96,7 +101,7 @@ test("after a crash what is left stands by publication, each as redelivered, han
   );
   expect(lost.size).toBe(1);
   // Without a word.
-  expect(server.send({ do: "server.crash", lost, unwritten: new Set() })).toEqual([]);
+  expect(server.send({ do: "server.crash", lost, unwritten: new Map() })).toEqual([]);
   const next = server.channel();
   const left = [next.get("q"), next.get("q"), next.get("q"), next.get("q")].map(([event]) =>
     event?.is === "basic.get-ok" ? `${textOf(event)} ${event.redelivered}` : event?.is
@@ -106,8 +111,9 @@ test("after a crash what is left stands by publication, each as redelivered, han
   expect(next.get("q")).toMatchObject([{ is: "basic.get-ok", redelivered: false }]);
 });
 
-test("a crash may undo what was settled in the last fifth of a second: it is there again, in its place", () => {
+test("a crash may undo what a queue had not written down: it is there again, in its place", () => {
   const server = new Server();
+  server.rabbit.remembers = true;
   const at = server.channel();
   at.declare("q", { durable: true });
   at.declare("fleeting");
@@ -124,15 +130,60 @@ test("a crash may undo what was settled in the last fifth of a second: it is the
   at.nack(3, false, false);
   at.ack(5);
   at.ack(6);
-  const unwritten = [...server.queue("q").unwritten()].map(({ entry }) => entry.message);
-  expect(unwritten.map((message) => textOf({ message }))).toEqual(["acked", "rejected"]);
-  expect([...server.queue("fleeting").unwritten()]).toEqual([]);
-  server.send({ do: "server.crash", lost: new Set(), unwritten: new Set(unwritten) });
+  expect(unwritten(server, "q")).toEqual(["acked", "rejected"]);
+  expect(unwritten(server, "fleeting")).toEqual([]);
+  server.send({ do: "server.crash", lost: new Set(), unwritten: new Map([["q", 2], ["fleeting", 1]]) });
   expect(server.queue("q").tally).toMatchObject({ acked: 2, rejected: 0 });
   expect(server.queue("q").unacked).toBe(0);
   // Nothing is undone twice.
-  expect([...server.queue("q").unwritten()]).toEqual([]);
+  expect(unwritten(server, "q")).toEqual([]);
   expect(server.drain("q")).toEqual(["acked", "rejected", "held"]);
+});
+
+test("a queue writes settlements down when it has rested, or takes a publish that waits for its confirm; acks alone keep it from both", () => {
+  const server = new Server();
+  server.rabbit.remembers = true;
+  const [at, careful] = [server.channel(), server.channel().confirms()];
+  for (const queue of ["q", "other"]) at.declare(queue, { durable: true });
+  const lasting = { properties: { delivery_mode: 2 } };
+  const numbers = Array.from({ length: 20 }, (_, number) => String(number));
+  for (const text of numbers) at.publish("q", text, lasting);
+  for (let tag = 1; tag <= 10; tag++) at.get("q");
+  server.wait(1000);
+  for (let tag = 1; tag <= 10; tag++) {
+    at.ack(tag);
+    server.wait(199);
+  }
+  expect(unwritten(server, "q")).toEqual(numbers.slice(0, 10));
+  // Nobody waits for these, or not for the disk, or not in this queue.
+  at.publish("q", "careless", lasting);
+  careful.publish("q", "transient");
+  careful.publish("other", "elsewhere", lasting);
+  expect(unwritten(server, "q")).toEqual(numbers.slice(0, 10));
+  careful.publish("q", "confirmed", lasting);
+  expect(unwritten(server, "q")).toEqual([]);
+  at.get("q");
+  at.ack(11);
+  expect(unwritten(server, "q")).toEqual(["10"]);
+  server.wait(200);
+  expect(unwritten(server, "q")).toEqual([]);
+});
+
+test("who is not asked to remember settled messages lets them go at once; who is, keeps a thousand of each queue", () => {
+  for (const remembers of [false, true]) {
+    const server = new Server();
+    server.rabbit.remembers = remembers;
+    const at = server.channel();
+    at.declare("q", { durable: true });
+    for (let tag = 1; tag <= 1100; tag++) {
+      at.publish("q", String(tag), { properties: { delivery_mode: 2 } });
+      at.get("q");
+      at.ack(tag);
+    }
+    expect(unwritten(server, "q").length).toBe(remembers ? 1000 : 0);
+    server.send({ do: "server.crash", lost: new Set(), unwritten: new Map([["q", 1000]]) });
+    expect(server.queue("q").ready.size).toBe(remembers ? 1000 : 0);
+  }
 });
 
 test("opening a connection twice and closing one that is not there do nothing", () => {

@@ -91,6 +91,25 @@ describe("a harness with faults", () => {
     expect(harness.check().lost).toEqual([]);
   });
 
+  test("a broker's death undoes acks of one queue and not of another, whichever was settled first", async () => {
+    const again = new Set<string>();
+    for (let seed = 1; seed <= 16; seed++) {
+      const { app, runs } = shop();
+      app.configFromObject({ taskQueues: ["a", "b"] });
+      await using harness = await createHarness(app, { seed });
+      for (const queue of ["a", "b"]) {
+        await harness.run(() => harness.app.sendTask("shop.late", { args: [queue], queue }));
+      }
+      await harness.drain();
+      expect(runs.splice(0)).toEqual(["a", "b"]);
+      await harness.fault.restart({ dirty: true });
+      await harness.drain();
+      again.add(runs.toSorted().join(" and "));
+      expect(harness.check().duplicated.unexplained).toEqual([]);
+    }
+    expect([...again].sort()).toEqual(["", "a", "a and b", "b"]);
+  });
+
   test("a worker that is killed after a late ack: that task ran once, and a neighbour in the freed slot runs again", async () => {
     const { app, runs } = shop();
     await using harness = await createHarness(app, { concurrency: 1 });

@@ -29,7 +29,11 @@ export function demandKnown(message: Message): void {
 }
 
 /** Routes a message into its queues; whether it reached any, and whether one of them refused it. */
-function place(rabbit: Rabbit, command: Publish): { readonly routed: boolean; readonly refused: boolean } {
+function place(
+  rabbit: Rabbit,
+  command: Publish,
+  confirms: boolean,
+): { readonly routed: boolean; readonly refused: boolean } {
   const queues = rabbit.route(command.exchange, command.routingKey);
   if (queues === undefined) throw new Fault(404, `no exchange '${command.exchange}' in vhost '/'`);
   if (command.refused === true) return { routed: true, refused: true };
@@ -43,7 +47,7 @@ function place(rabbit: Rabbit, command: Publish): { readonly routed: boolean; re
   }
   let refused = false;
   for (const queue of queues) {
-    if (!queue.accept(command.message, command.exchange, command.routingKey)) refused = true;
+    if (!queue.accept(command.message, command.exchange, command.routingKey, { confirms })) refused = true;
   }
   return { routed: queues.length > 0, refused };
 }
@@ -58,7 +62,7 @@ export function publish(rabbit: Rabbit, channel: Channel, command: Publish): voi
     );
   }
   demandKnown(message);
-  const { routed, refused } = place(rabbit, command);
+  const { routed, refused } = place(rabbit, command, channel.published !== undefined);
   const [connection, id] = [channel.connection.id, channel.id];
   if (!routed && command.mandatory === true) {
     const { exchange, routingKey } = command;

@@ -9,7 +9,7 @@ import { Connection } from "../connection.ts";
 import { isPersistent } from "../queue.ts";
 import type { Rabbit } from "../rabbit.ts";
 
-const NONE: ReadonlySet<Message> = new Set<Message>();
+const NONE: ReadonlyMap<string, number> = new Map<string, number>();
 
 /** Opens, closes, or drops a connection. */
 export function onConnection(rabbit: Rabbit, command: ConnectionCommand): void {
@@ -78,14 +78,14 @@ function startAgain(
   kept: (message: Message) => boolean,
   { marks = false, unwritten = NONE }: {
     readonly marks?: boolean;
-    readonly unwritten?: ReadonlySet<Message>;
+    readonly unwritten?: ReadonlyMap<string, number>;
   },
 ): void {
   rabbit.bury();
   for (const queue of [...rabbit.queues.values()]) {
     if (!queue.lasts) rabbit.deleteQueue(queue);
     else {
-      queue.unsettle(unwritten);
+      queue.unsettle(unwritten.get(queue.name) ?? 0);
       queue.ready.filter((entry) => {
         entry.redelivered ||= marks;
         return kept(entry.message);
