@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { afterAll } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 import { ROOT } from "../house/copy.ts";
 import { bundle } from "./bundle.ts";
 import type { Edit } from "./mutants.ts";
@@ -32,18 +32,26 @@ export function hunting(entry: string): (edits: readonly Edit[], options: HuntOp
   const folder = mkdtempSync(join(ROOT, "node_modules", ".mutants-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return async (edits, options) => {
+    let worker: Worker | undefined;
+    let isOver = false;
+    // Also where the time of the test is over: this call is still waiting then.
+    onTestFinished(async () => {
+      isOver = true;
+      await worker?.terminate();
+    });
     const file = join(folder, `${crypto.randomUUID()}.mjs`);
     await bundle(edits, file, entry);
     // In a thread: a defect may loop for ever, or throw where nobody catches.
-    const worker = new Worker(file, { workerData: options });
+    if (isOver) throw new Error("the test is over");
+    const thread = worker = new Worker(file, { workerData: options });
     try {
       return await new Promise<Found>((resolve, reject) => {
-        worker.once("message", resolve);
-        worker.once("error", reject);
-        worker.once("exit", (code) => reject(new Error(`the checker ended with code ${code}`)));
+        thread.once("message", resolve);
+        thread.once("error", reject);
+        thread.once("exit", (code) => reject(new Error(`the checker ended with code ${code}`)));
       });
     } finally {
-      await worker.terminate();
+      await thread.terminate();
     }
   };
 }
