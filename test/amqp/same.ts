@@ -12,10 +12,13 @@ import { type Stage, verdictOf } from "./stages.ts";
 
 const DOOMED = fileURLToPath(new URL("./fixtures/doomed.mjs", import.meta.url));
 
-/** Real servers; the workers run on the runtime that the test runs on. */
-export function realStage(servers: Omit<RealOptions, "command">): Promise<Stage> {
+/** Real servers; the workers run on the runtime that the test runs on, started by `by` where that is given. */
+export function realStage(
+  servers: Omit<RealOptions, "command">,
+  by: readonly string[] = [],
+): Promise<Stage> {
   const flags = inject("runtime") === "deno" ? ["run", "-A"] : [];
-  return real({ ...servers, command: [process.execPath, ...flags, DOOMED] });
+  return real({ ...servers, command: [...by, process.execPath, ...flags, DOOMED] });
 }
 
 /** See the module. */

@@ -81,12 +81,12 @@ export async function real({ backend, broker: url, command, server }: RealOption
     await sender.declare([{ ...entity, arguments: never }]);
   }
 
+  const killed = (name: string): boolean =>
+    history.entries.some(({ is, node }) => is === "worker-killed" && node === name);
   /** What a worker said that ended by itself. */
   const unasked = (): string => {
     for (const [name, { child, lives }] of workers) {
-      const asked = stopping ||
-        history.entries.some(({ is, node }) => is === "worker-killed" && node === name);
-      if (!lives && !asked) return `${name} ended: ${child.ended}\n${tail(child.log)}`;
+      if (!lives && !stopping && !killed(name)) return `${name} ended: ${child.ended}\n${tail(child.log)}`;
     }
     return "";
   };
@@ -148,10 +148,18 @@ export async function real({ backend, broker: url, command, server }: RealOption
       return record?.status ?? "none";
     },
     async stop() {
+      const before = unasked();
+      if (before !== "") throw new Error(before);
       const living = [...workers.values()].filter(({ lives }) => lives);
       stopping = true;
       for (const worker of living) void worker.order({ stop: true });
       await stage.until("the workers have stopped", () => living.every(({ lives }) => !lives));
+      for (const [name, { child }] of workers) {
+        const ended = child.ended;
+        if (ended !== "exit 0" && !killed(name)) {
+          throw new Error(`${name} ended: ${ended}\n${tail(child.log)}`);
+        }
+      }
     },
     async [Symbol.asyncDispose]() {
       for (const worker of workers.values()) await worker[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@
  * @module
  */
 import { Celery } from "../../src/app/app.ts";
+import { AssertionError } from "../../src/testing/assert.ts";
 import type { Member } from "../../src/testing/faults/member.ts";
 import { SimulatedFaults } from "../../src/testing/faults/simulated.ts";
 import { History } from "../../src/testing/history.ts";
@@ -94,7 +95,7 @@ export function simulated(): Stage {
     async until(what, condition) {
       const end = simulator.now + LONGEST;
       for (; !await condition(); await simulator.advance(STEP)) {
-        if (simulator.now >= end) throw new Error(`does not come in the simulation: ${what}`);
+        if (simulator.now >= end) throw new AssertionError(`does not come in the simulation: ${what}`);
       }
     },
     waiting: () => Promise.resolve(simulator.world.queues.reduce((sum, { ready }) => sum + ready, 0)),
