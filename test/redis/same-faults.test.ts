@@ -15,7 +15,12 @@ afterAll(() => server?.[Symbol.asyncDispose]());
 
 // Side by side: each has queues and processes of its own, and mostly waits.
 describe.concurrent("simulated and real have one verdict", { timeout: 120_000 }, () => {
-  test.each(ON_REDIS)("Redis: %s", (name) => same(SCENARIOS[name] as Scenario, servers));
+  test.each(ON_REDIS)("Redis: %s", (name) => {
+    // To a worker whose clock is an hour ahead every lease of its neighbours is over: it would put back what they hold.
+    const { url } = server;
+    const aside = { broker: url.replace(/0$/, "1"), backend: url.replace(/0$/, "1") };
+    return same(SCENARIOS[name] as Scenario, name === "a clock that is wrong" ? aside : servers);
+  });
 
   // A late ack is written at once here.
   test.each(DEATHS.filter((death) => death !== "afterSettle, unsent"))(
