@@ -224,6 +224,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     verdict: { duplicates: "explained" },
     faults: "kill",
   },
+  "a worker that is killed with its retry sent": {
+    async play(stage) {
+      let worker = await stage.start();
+      // Acked late, the message comes again beside its retry, and is retried once more.
+      for (const [number, [task, runs]] of ([["early", 2], ["late", 4]] as const).entries()) {
+        await stage.fault.kill(worker, { at: "followed" });
+        await send(stage, task, number, { retried: true });
+        await dead(stage, worker);
+        worker = await stage.start();
+        await stage.until(
+          `${number} has run, ${runs} times`,
+          async () => seen(stage, number, "ended") >= runs && await stage.state(number) === "SUCCESS",
+        );
+      }
+    },
+    fates: ["early: 2 begun, 2 ended, SUCCESS", "late: 4 begun, 4 ended, SUCCESS"],
+    verdict: { duplicates: "explained" },
+    faults: "kill",
+  },
 };
 
 /** Those that come out alike on a Redis. There a run whose link breaks goes on under its lease, and its ack waits for the link. */
@@ -234,6 +253,7 @@ export const ON_REDIS: readonly string[] = [
   "a result backend that is out of reach for a while",
   "a clock that is wrong",
   "a worker that is killed in the run",
+  "a worker that is killed with its retry sent",
 ];
 
 /** The broker goes down, and comes back. */

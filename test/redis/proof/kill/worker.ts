@@ -6,9 +6,8 @@
  */
 import { writeSync } from "node:fs";
 import { argv, kill, pid } from "node:process";
-import { amqpBroker } from "../../../../adapters/amqp/tcp.ts";
 import { redisBackend, redisBroker } from "../../../../adapters/redis/tcp.ts";
-import { Celery, type Running } from "../../../../mod.ts";
+import { Celery } from "../../../../mod.ts";
 import type { Logger } from "../../../../src/lib/logger.ts";
 import { type Passing, type Point, withProbe } from "../../../../src/worker/probe.ts";
 import { Worker } from "../../../../src/worker/worker.ts";
@@ -50,9 +49,7 @@ function at(point: Point, { delivery, message, acksLate }: Passing): boolean {
 
 const running = Array.from({ length: workers }, (_, number) => {
   const app = new Celery("kill", {
-    broker: broker.startsWith("amqp")
-      ? amqpBroker(broker)
-      : redisBroker(broker, { consumerTimeout, visibilityTimeout, reconnectMax: "200ms" }),
+    broker: redisBroker(broker, { consumerTimeout, visibilityTimeout, reconnectMax: "200ms" }),
     backend: redisBackend(backend),
     taskDefaultQueue: queue,
     logger,
@@ -61,11 +58,6 @@ const running = Array.from({ length: workers }, (_, number) => {
   // As often as a worker is killed here, innocent tasks would be put aside as poison.
   app.task("kill.late", { acksLate: true, maxDeliveries: null }, wait);
   app.task("kill.early", { acksLate: false }, wait);
-  const again = (task: Running): void => {
-    if (task.retries === 0) throw task.retry({ countdown: 1 });
-  };
-  app.task("kill.again.late", { bind: true, acksLate: true, maxDeliveries: null }, again);
-  app.task("kill.again.early", { bind: true, acksLate: false }, again);
   const worker = new Worker(
     app,
     withProbe({ concurrency, hostname: `w${number}@%h` }, { at, dismissed: () => {} }),
