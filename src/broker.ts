@@ -159,7 +159,10 @@ export interface Delivery {
 export interface Consumer extends AsyncIterable<Delivery> {
   /** The last moment (ms since the epoch) at which a waiting message would have reached us; 0 before the first consume-ok. */
   readonly aliveAt: number;
-  /** Takes from this queue too. Rejects with a coded error where the broker refuses it, or after `stop()`; the other queues go on. */
+  /**
+   * Takes from this queue too, and resolves when it does, also where the queue was named already. Rejects with a coded error where the broker
+   * refuses it, or after `stop()`; the other queues go on.
+   */
   add(queue: string): Promise<void>;
   /** Takes from this queue no more. */
   remove(queue: string): Promise<void>;

@@ -5,6 +5,7 @@
  */
 import type { Consumer, Delivery, Outgoing, Verdict } from "../../src/broker.ts";
 import { type CeleriacError, ConnectionError } from "../../src/errors.ts";
+import { type Deferred, deferred } from "../../src/lib/deferred.ts";
 import { type Lane, MemoryDelivery } from "./delivery.ts";
 import { Feed } from "./feed.ts";
 import type { ClientChannel, Session } from "./session.ts";
@@ -137,6 +138,8 @@ export class MemoryConsumer implements Consumer {
   readonly #feed: Feed<MemoryDelivery> = new Feed<MemoryDelivery>((delivery) => delivery.lane.onRead());
   /** Undefined until the lane is open. */
   readonly #lanes: Map<string, QueueLane | undefined> = new Map<string, QueueLane | undefined>();
+  /** Who waits for the first consume-ok of a queue that is not open yet. */
+  readonly #awaited: Map<string, Deferred<void>> = new Map<string, Deferred<void>>();
   #prefetch: number;
   #aliveAt = 0;
   #stopping: Promise<void> | undefined;
@@ -166,8 +169,8 @@ export class MemoryConsumer implements Consumer {
   }
 
   async add(queue: string): Promise<void> {
-    if (this.#feed.ended) throw new ConnectionError("consumer-stopped", "The consumer was stopped.");
-    if (this.#lanes.has(queue)) return;
+    if (this.#feed.ended) throw stopped();
+    if (this.#lanes.has(queue)) return await this.#consumed(queue);
     this.#lanes.set(queue, undefined);
     try {
       await this.#open(queue);
@@ -180,6 +183,7 @@ export class MemoryConsumer implements Consumer {
   async remove(queue: string): Promise<void> {
     const lane = this.#lanes.get(queue);
     this.#lanes.delete(queue);
+    this.#giveUp(stopped(), queue);
     await lane?.retire(() => this.#feed.withdraw((delivery) => delivery.lane === lane));
   }
 
@@ -203,6 +207,7 @@ export class MemoryConsumer implements Consumer {
   end(): void {
     this.#note();
     this.#lanes.clear();
+    this.#giveUp(stopped());
     this.#feed.end();
     this.#stopping ??= Promise.resolve();
   }
@@ -230,12 +235,32 @@ export class MemoryConsumer implements Consumer {
     const lane = new QueueLane(this, this.#host, session, queue);
     this.#lanes.set(queue, lane);
     await lane.consume(this.#prefetch);
+    this.#awaited.get(queue)?.resolve();
+    this.#awaited.delete(queue);
+  }
+
+  /** Resolves when the server has said that this queue is consumed. */
+  async #consumed(queue: string): Promise<void> {
+    if (this.#lanes.get(queue)?.consuming === true) return;
+    const awaited = this.#awaited.get(queue) ?? deferred<void>();
+    this.#awaited.set(queue, awaited);
+    await awaited.promise;
+  }
+
+  /** Who waits for this queue, or for any, is told why in vain. */
+  #giveUp(why: unknown, queue?: string): void {
+    for (const [name, { reject }] of this.#awaited) {
+      if (queue !== undefined && name !== queue) continue;
+      this.#awaited.delete(name);
+      reject(why);
+    }
   }
 
   async #stop(): Promise<void> {
     this.#note();
     const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
+    this.#giveUp(stopped());
     const unread = this.#feed.withdraw(() => true);
     this.#feed.end();
     await Promise.all(
@@ -252,6 +277,7 @@ export class MemoryConsumer implements Consumer {
     // With the link gone the broker attaches us again; other closings were answered by a new lane.
     if (!LASTING.has(code) && code !== "fake-unsupported") return;
     if (this.#feed.ended) return;
+    this.#giveUp(error);
     this.#feed.end(error);
     this.#host.onFatal(error as CeleriacError);
     void this.stop();
@@ -261,4 +287,8 @@ export class MemoryConsumer implements Consumer {
   #note(): void {
     void this.aliveAt;
   }
+}
+
+function stopped(): ConnectionError {
+  return new ConnectionError("consumer-stopped", "The consumer was stopped.");
 }

@@ -52,6 +52,14 @@ export function consumerTests({ subject: { features, routing = "amqp" }, check, 
     await bench.ack(mine, added);
   });
 
+  test("adding a queue that was named already resolves when it is consumed", async (bench) => {
+    const broker = await bench.broker();
+    const queues = [await bench.queue(broker), await bench.queue(broker)];
+    const { consumer } = bench.consume(broker, queues);
+    await Promise.all(queues.map((queue) => consumer.add(queue)));
+    check.ok(consumer.aliveAt > 0, "whether a message would have reached it");
+  });
+
   test("adding a queue that is consumed already gives its messages once", async (bench) => {
     const { broker, queue, consumer, reader } = await bench.filled([], 1);
     await consumer.add(queue);

@@ -175,6 +175,7 @@ export const CONSUME: readonly Saboteur[] = [
     reds: [
       "broker > consumer: a queue that is added",
       "broker > consumer: a consumer of no queue",
+      "broker > consumer: adding a queue that was named already",
       "broker > consumer: a queue may be removed and added",
       "broker > consumer: adding a queue that does not exist",
       "broker > consumer: adding to a consumer that was stopped",
