@@ -123,7 +123,13 @@ export async function real({ backend, broker: url, command, server }: RealOption
         onDeath: (point) => fault.died(name, point),
       });
       workers.set(name, worker);
-      await stage.until(`${name} has started`, () => consumes(history, name));
+      // On Redis its first claim waits for the link, and says the time at which it began to wait.
+      const isUp = (): boolean =>
+        isAmqp ||
+        history.entries.some((entry) =>
+          entry.is === "link" && entry.node === name && entry.link === "consume" && entry.state === "up"
+        );
+      await stage.until(`${name} has started`, () => consumes(history, name) && isUp());
       for (const number of released) await worker.order({ release: number });
       return name;
     },
