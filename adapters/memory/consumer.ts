@@ -176,6 +176,7 @@ export class MemoryConsumer implements Consumer {
       await this.#open(queue);
     } catch (error) {
       this.#lanes.delete(queue);
+      this.#giveUp(error, queue);
       throw error;
     }
   }

@@ -330,6 +330,13 @@ describe("what befalls a consumer", () => {
     },
   );
 
+  test("who adds a queue that another one is adding is told, too, that it is missing", async () => {
+    const consumer = memoryBroker().consume([], { prefetch: 1 });
+    const both = await Promise.allSettled([consumer.add("none"), consumer.add("none")]);
+    const missing = expect.objectContaining({ code: "queue-missing" }) as unknown;
+    expect(both).toEqual([1, 2].map(() => ({ status: "rejected", reason: missing })));
+  });
+
   test("a close under an alarm tells that it is blocked no more", async () => {
     const broker = memoryBroker();
     const events: string[] = [];
