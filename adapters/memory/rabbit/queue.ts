@@ -9,8 +9,8 @@ import type { Table } from "./command.ts";
 import type { Reason } from "./death.ts";
 import type { Binding } from "./exchange.ts";
 import type { Rabbit } from "./rabbit.ts";
+import { Journal, type Settled } from "./journal.ts";
 import { type Entry, Ready } from "./ready.ts";
-import { Ring } from "./ring.ts";
 import type { Timed } from "./timers.ts";
 import { type Consumer, Turns } from "./turns.ts";
 
@@ -22,17 +22,6 @@ export interface Tally {
   expired: number;
   maxlen: number;
   purged: number;
-}
-
-/** RabbitMQ's classic queues write settlements down when they have heard nothing for so long, ms: when they die before that, these are undone. */
-const WRITTEN_AFTER = 200;
-/** So many of a queue wait for that at most, where it never rests: RabbitMQ's journal has an end, too. */
-const MOST_UNWRITTEN = 1000;
-
-/** What a durable queue may not have written down yet. */
-export interface Settled {
-  readonly entry: Entry;
-  readonly as: "acked" | "rejected";
 }
 
 /** What a declare says of a queue. */
@@ -65,10 +54,7 @@ export class Queue implements Timed {
   readonly bindings: Set<Binding> = new Set<Binding>();
   readonly tally: Tally = { routed: 0, acked: 0, rejected: 0, expired: 0, maxlen: 0, purged: 0 };
   readonly #rabbit: Rabbit;
-  /** Settlements that are not written down, oldest first. */
-  readonly #lately: Ring<Settled> = new Ring<Settled>();
-  /** When it last heard anything. */
-  #heardAt = 0;
+  readonly #journal: Journal = new Journal();
   #nextSeq = 1;
   #usedAt: number;
   /** Whether any message ever had an end: most queues never look. */
@@ -96,15 +82,14 @@ export class Queue implements Timed {
 
   /** Settlements that may not be written down yet, oldest first; none where the server does not remember them. */
   unwritten(): Iterable<Settled> {
-    if (this.#lately.size > 0 && this.#rabbit.now - this.#heardAt >= WRITTEN_AFTER) this.#lately.clear();
-    return this.#lately;
+    return this.#journal.unwritten(this.#rabbit.now);
   }
 
   /** The server died before the last so many settlements were written down: these messages are there again. The others are written now. */
   unsettle(count: number): void {
     const settled = [...this.unwritten()];
     const back = settled.slice(Math.max(0, settled.length - count));
-    this.#lately.clear();
+    this.#journal.written();
     for (const { as } of back) this.tally[as]--;
     this.unacked += back.length;
     this.giveBack(back.map(({ entry }) => entry));
@@ -135,7 +120,7 @@ export class Queue implements Timed {
       return false;
     }
     // It goes to the disk before it is confirmed, and with it what the queue had not written.
-    if (confirms && isPersistent(message)) this.#lately.clear();
+    if (confirms && isPersistent(message)) this.#journal.written();
     // A waiting message means that nobody has credit. Handed straight on it never counts against the length, and does not expire.
     const consumer = this.ready.size === 0 ? this.turns.next() : undefined;
     if (consumer !== undefined) {
@@ -192,7 +177,9 @@ export class Queue implements Timed {
     // A queue that is gone has no dead letters either.
     if (this.deleted) return;
     this.#hear();
-    if (this.lasts && this.#rabbit.remembers) { for (const entry of entries) this.#remember(entry, how); }
+    if (this.lasts && this.#rabbit.remembers) {
+      for (const entry of entries) if (isPersistent(entry.message)) this.#journal.add({ entry, as: how });
+    }
     if (how === "acked") this.tally.acked += entries.length;
     else {
       // Priority by priority, highest first, each in the order of its tags.
@@ -236,16 +223,8 @@ export class Queue implements Timed {
     }
   }
 
-  /** Whatever it hears, it has not rested: what it settled before waits on, unless it had rested by then. */
   #hear(): void {
-    this.unwritten();
-    this.#heardAt = this.#rabbit.now;
-  }
-
-  #remember(entry: Entry, as: "acked" | "rejected"): void {
-    if (!isPersistent(entry.message)) return;
-    this.#lately.push({ entry, as });
-    if (this.#lately.size > MOST_UNWRITTEN) this.#lately.shift();
+    this.#journal.hear(this.#rabbit.now);
   }
 
   #refuses({ body }: Message): boolean {
