@@ -289,12 +289,7 @@ export class RedisBroker implements Broker {
     if (this.#inspected) return;
     this.#inspected = true;
     const { commandTimeout, platform: { clock } } = this.#parts;
-    const limits = { deadline: clock.now() + commandTimeout, ...call };
-    const reason = await evictionOf(this.#publishing, limits).catch((error: unknown) => {
-      // The next link asks again.
-      this.#inspected = false;
-      throw error;
-    });
+    const reason = await evictionOf(this.#publishing, { deadline: clock.now() + commandTimeout, ...call });
     if (reason !== undefined) this.#observers.tell({ is: "warning", code: "redis-eviction", reason });
   }
 
