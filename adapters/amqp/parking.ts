@@ -27,7 +27,10 @@ import type { Topology } from "./options.ts";
 /** The longest park, ms: as long as a revoke is remembered. */
 export const MAX_PARK: number = 28 * 86_400_000;
 
-/** How long the broker may take to confirm a copy, and to declare its way, ms: what is to wait stands in a window meanwhile, and may be due before the publish is. */
+/**
+ * How long the broker may take to confirm a copy, and to declare its way, ms: what is to wait stands in a window meanwhile, and may be due
+ * before the publish is.
+ */
 const PATIENCE = 5000;
 
 /** Tells how a message that waited came to its queue first. */
